@@ -1,0 +1,42 @@
+"""What several tests share: real videos made on the spot, and the folder of real-life ones where it is at hand."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.videos import write_video
+
+# One thread: tests of small networks on a busy machine lose more by waiting threads than they gain.
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder with actions/ and odd/: real clips that are not part of this repository."""
+    given = os.environ.get("VIDEOGN_SHARED_DATA")
+    folder = Path(given) if given else Path(__file__).parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("no shared data set here (VIDEOGN_SHARED_DATA)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A video of 50 frames, 48 x 64 px."""
+    return write_video(tmp_path_factory.mktemp("video") / "fifty.mp4", num_frames=50)
+
+
+@pytest.fixture(scope="session")
+def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of two classes: 12 training and 5 validation videos of 20 to 36 frames."""
+    root = tmp_path_factory.mktemp("data")
+    for split, count in (("train", 12), ("val", 5)):
+        lines = []
+        for index in range(count):
+            name = f"{split}/{index:02d}.mp4"
+            write_video(root / name, num_frames=20 + index % 5 * 4, seed=100 * count + index)
+            lines.append(f"{name} {('jump', 'run')[index % 2]}")
+        (root / f"{split}.csv").write_text("\n".join(lines) + "\n")
+    return root

@@ -1,0 +1,245 @@
+"""Samples, batches and order: determinism, one decode a video, failures counted and never replaced."""
+
+import numpy as np
+import pytest
+import torch
+
+import videogn.data.dataset as dataset_module
+from tests.videos import write_video
+from videogn.data.datamodule import KineticsDataModule
+from videogn.data.dataset import NO_VIDEO, VideoDataset, collate_test, collate_train
+from videogn.data.decoding import decode_frames
+from videogn.data.lists import ListError, VideoRecord
+from videogn.data.sampler import TestSampler, TrainSampler
+from videogn.data.sampling import PROTOCOLS, protocol_clips
+from videogn.data.transforms import TestViews, TrainViews, long_side_offsets, scale_short_side
+
+TRAIN = TrainViews(num_frames=8, frame_interval=2, scale_size=(32, 40), crop_size=32, flip_probability=0.5)
+TEST = TestViews(8, 2, 32, 32, PROTOCOLS["10x3"], "nonlocal")
+
+
+def records(*paths) -> list[VideoRecord]:
+    return [VideoRecord(str(path), place % 2, place, path.name) for place, path in enumerate(paths)]
+
+
+def small_module(root, **settings) -> KineticsDataModule:
+    base = {"num_frames": 8, "crop_size": 32, "scale_size": (32, 40), "test_scale_size": 32, "test_crop_size": 32}
+    return KineticsDataModule(str(root), **{**base, "batch_size": 4, "num_workers": 0, **settings})
+
+
+def test_test_views_are_clips_times_crops_of_the_right_frames(video):
+    views = VideoDataset(records(video), views=TEST, exact_count=True)[(0, 0)].views
+    assert views.shape == (30, 8, 32, 32, 3)
+    assert views.dtype == torch.uint8
+    frames = scale_short_side(decode_frames(video, range(50)), 32)
+    clips = protocol_clips(50, num_clips=10, num_frames=8, frame_interval=2)
+    for j in (0, 4, 9):
+        for c, (top, left) in enumerate(long_side_offsets(32, 42, 32, 3)):
+            expected = frames[clips[j]][:, top : top + 32, left : left + 32]
+            assert torch.equal(views[3 * j + c], expected)
+
+
+def test_all_views_come_from_one_decode(video, monkeypatch):
+    asked = []
+    original = dataset_module.open_video
+
+    def counting(path, **settings):
+        context = original(path, **settings)
+
+        class Watched:
+            def __enter__(self):
+                self.video = context.__enter__()
+                frames = self.video.frames
+                self.video.frames = lambda indices: asked.append(len(indices)) or frames(indices)
+                return self.video
+
+            def __exit__(self, *error):
+                return context.__exit__(*error)
+
+        return Watched()
+
+    monkeypatch.setattr(dataset_module, "open_video", counting)
+    VideoDataset(records(video), views=TEST, exact_count=True)[(0, 0)]
+    distinct = len(np.unique(protocol_clips(50, num_clips=10, num_frames=8, frame_interval=2)))
+    assert asked == [distinct]
+
+
+def test_a_sample_depends_on_seed_epoch_and_video_alone(video):
+    dataset = VideoDataset(records(video, video), views=TRAIN, seed=1)
+    first = dataset[(0, 0)].views
+    dataset[(3, 1)]  # what else was asked for changes nothing
+    torch.manual_seed(7)
+    assert torch.equal(dataset[(0, 0)].views, first)
+    others = [dataset[(1, 0)].views, dataset[(0, 1)].views]
+    others.append(VideoDataset(records(video), views=TRAIN, seed=2)[(0, 0)].views)
+    assert not any(torch.equal(first, other) for other in others)
+
+
+def test_a_short_video_loops(tmp_path):
+    short = write_video(tmp_path / "short.mp4", num_frames=5)
+    views = TrainViews(num_frames=8, frame_interval=2, scale_size=(48, 48), crop_size=48, flip_probability=0.0)
+    sample = VideoDataset(records(short), views=views)[(0, 0)].views[0]
+    frames = decode_frames(short, [0, 2, 4, 1, 3, 0, 2, 4])
+    left = next(x for x in range(17) if torch.equal(sample[0], frames[0][:, x : x + 48]))
+    assert torch.equal(sample, frames[:, :, left : left + 48])
+
+
+def test_a_clip_past_the_true_end_is_drawn_again_by_the_true_number(shared_data):
+    path = shared_data / "odd" / "torchvision_TrumanShow_wave_f_nm_np1_fr_med_26.avi"  # 49 packets, 48 frames
+    views = TrainViews(num_frames=49, frame_interval=1, scale_size=(32, 32), crop_size=32, flip_probability=0.0)
+    sample = VideoDataset(records(path), views=views)[(0, 0)]
+    assert sample.error is None
+    assert torch.equal(sample.views[0, 48], sample.views[0, 0])  # 48 frames loop
+
+
+def test_failures_are_named_and_never_replaced(video, tmp_path):
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"nothing")
+    missing = VideoRecord(None, 1, 7, "gone")
+    dataset = VideoDataset([*records(video, broken), missing], views=TEST, exact_count=True)
+    samples = [dataset[(0, place)] for place in (0, 1, 2)] + [dataset[(0, NO_VIDEO)]]
+    batch = collate_test(samples)
+    assert batch["views"].shape[0] == 1
+    assert batch["indices"].tolist() == [0]
+    assert [index for index, _ in batch["failures"]] == [1, 7]
+    assert "broken.mp4: " in batch["failures"][0][1]
+    assert "gone: no file" in batch["failures"][1][1]
+    empty = collate_test(samples[1:])
+    assert len(empty["labels"]) == 0
+    assert len(empty["failures"]) == 2
+
+
+def test_a_training_batch_keeps_its_shape_and_gives_the_skipped_no_weight(video, tmp_path):
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"nothing")
+    dataset = VideoDataset(records(broken, video, video), views=TRAIN)
+    batch = collate_train([dataset[(0, place)] for place in range(3)])
+    assert batch["views"].shape == (3, 1, 8, 32, 32, 3)
+    assert batch["weights"].tolist() == [0.0, 1.0, 1.0]
+    assert batch["labels"].tolist() == [0, 1, 0]
+    assert [index for index, _ in batch["failures"]] == [0]
+    assert collate_train([dataset[(0, 0)]])["views"].numel() == 0
+
+
+def test_the_same_clips_come_at_any_batch_size_and_number_of_workers(data_root):
+    def epoch(batch_size: int, num_workers: int) -> list[tuple[int, int]]:
+        module = small_module(data_root, batch_size=batch_size, total_batch_size=4, num_workers=num_workers)
+        loader = module.train_dataloader()
+        loader.sampler.set_epoch(2)
+        return [
+            (index, hash(views.numpy().tobytes()))
+            for batch in loader
+            for index, views in zip(batch["indices"].tolist(), batch["views"], strict=True)
+        ]
+
+    expected = epoch(4, 0)
+    assert len(expected) == 12
+    assert epoch(1, 0) == epoch(2, 2) == expected
+
+
+def test_train_sampler_deals_the_same_steps_to_any_number_of_devices():
+    def steps(num_devices: int) -> list[set[int]]:
+        samplers = [
+            TrainSampler(50, total_batch_size=12, seed=3, rank=rank, num_devices=num_devices)
+            for rank in range(num_devices)
+        ]
+        for sampler in samplers:
+            sampler.set_epoch(5)
+        keys = [[place for epoch, place in sampler if epoch == 5] for sampler in samplers]
+        share = 12 // num_devices
+        assert all(len(k) == len(s) == 4 * share for k, s in zip(keys, samplers, strict=True))
+        return [{p for k in keys for p in k[share * step : share * (step + 1)]} for step in range(4)]
+
+    assert steps(1) == steps(2) == steps(3)
+    assert all(len(step) == 12 for step in steps(2))
+    assert len(set().union(*steps(1))) == 48
+
+
+def test_train_sampler_has_another_order_every_epoch():
+    sampler = TrainSampler(40, total_batch_size=8, seed=0)
+    first = [place for _, place in sampler]
+    assert first == [place for _, place in sampler]
+    sampler.set_epoch(1)
+    assert first != [place for _, place in sampler]
+    assert set(first) == set(range(40))
+
+
+def test_train_sampler_refuses_what_cannot_be():
+    with pytest.raises(ValueError, match="7 training videos do not fill one total batch of 8"):
+        TrainSampler(7, total_batch_size=8, seed=0)
+    with pytest.raises(ValueError, match="8 clips can't be dealt to 3 devices"):
+        TrainSampler(70, total_batch_size=8, seed=0, num_devices=3)
+
+
+@pytest.mark.parametrize("num_devices", [1, 2, 3])
+def test_test_sampler_gives_each_video_once_and_as_many_steps_to_all(num_devices):
+    parts = [list(TestSampler(5, rank=rank, num_devices=num_devices)) for rank in range(num_devices)]
+    assert len({len(part) for part in parts}) == 1
+    assert sorted(p for part in parts for _, p in part if p != NO_VIDEO) == [0, 1, 2, 3, 4]
+
+
+def test_module_reads_a_folder_with_lists(data_root):
+    module = small_module(data_root)
+    assert module.classes == ["jump", "run"]
+    assert module.num_classes == 2
+    assert len(module.records("train")) == 12
+    assert module.records("test") == module.records("val")
+    batch = next(iter(module.val_dataloader()))
+    assert batch["views"].shape == (4, 1, 8, 32, 32, 3)
+    assert next(iter(module.test_dataloader()))["views"].shape == (1, 30, 8, 32, 32, 3)
+
+
+def test_fingerprint_is_of_names_labels_and_sizes(data_root, tmp_path):
+    fingerprint = small_module(data_root).fingerprint("val")
+    assert fingerprint == small_module(data_root, test_list="val.csv").fingerprint("test")
+    assert fingerprint != small_module(data_root).fingerprint("train")
+    other = tmp_path / "val.csv"
+    other.write_text(
+        (data_root / "val.csv").read_text().replace("jump", "swap").replace("run", "jump").replace("swap", "run")
+    )
+    assert fingerprint != small_module(data_root, val_list=str(other)).fingerprint("val")
+
+
+def test_missing_videos_are_counted_and_a_wrong_root_refused(data_root, tmp_path, capsys):
+    listing = tmp_path / "some.csv"
+    listing.write_text((data_root / "train.csv").read_text() + "gone.mp4 run\n")
+    module = small_module(data_root, train_list=str(listing))
+    assert len(module.records("train")) == 13
+    assert "1 of 13 videos are missing on disk (the first is 'gone.mp4')" in capsys.readouterr().err
+    assert module.train_dataloader().sampler.num_videos == 12
+    (tmp_path / "train.csv").write_text("gone.mp4 0\n")
+    with pytest.raises(ListError, match="none of its 1 videos lies below"):
+        small_module(tmp_path).records("train")
+    with pytest.raises(ListError, match="no list of val videos"):
+        small_module(tmp_path).records("val")
+    with pytest.raises(ListError, match="is no folder"):
+        small_module(tmp_path / "nowhere").records("train")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"crop_size": 64}, "scale_size is 32 to 40 px; it must rise and not be below crop_size"),
+        ({"scale_size": (40, 32)}, "must rise"),
+        ({"test_crop_size": 48}, "does not fit into test_scale_size"),
+        ({"flip_probability": 1.5}, "flip_probability is 1.5"),
+        ({"protocol": "30"}, "unknown protocol '30'; expected one of 10x3, 10x1, 1x1"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"num_workers": -1}, "num_workers is -1"),
+    ],
+)
+def test_impossible_settings_are_refused(data_root, settings, message):
+    with pytest.raises(ValueError, match=message):
+        small_module(data_root, **settings)
+
+
+def test_predict_paths_are_files_and_folders(data_root, tmp_path):
+    module = small_module(data_root, predict_paths=[str(data_root / "val"), str(data_root / "train" / "00.mp4")])
+    assert [record.path.split("/")[-1] for record in module.predict_records()] == [
+        *(f"{k:02d}.mp4" for k in range(5)),
+        "00.mp4",
+    ]
+    with pytest.raises(ListError, match="no videos in this folder"):
+        small_module(data_root, predict_paths=[str(tmp_path)]).predict_records()
+    with pytest.raises(ListError, match="no such file"):
+        small_module(data_root, predict_paths=["none.mp4"]).predict_records()

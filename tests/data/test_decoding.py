@@ -1,0 +1,184 @@
+"""Decoded frames against a full decode, against another decoder, and on real files that break readers."""
+
+import json
+import os
+import pickle
+import random
+import resource
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+
+from tests.videos import write_video
+from videogn import decode_frames
+from videogn.data.decoding import DecodeError, TooFewFrames, open_video
+
+
+def full_decode(path: Path, most: int | None = None) -> list[np.ndarray]:
+    """Every frame of the best stream, straight from the library; damaged packets passed over."""
+    frames: list[np.ndarray] = []
+    with av.open(f"file:{path}", metadata_errors="ignore") as container:
+        stream = container.streams.best("video")
+        stream.thread_type, stream.thread_count = "NONE", 1  # how damage is concealed depends on the threads
+        for packet in container.demux(stream):
+            try:
+                decoded = packet.decode()
+            except av.error.FFmpegError:
+                continue
+            for frame in decoded:
+                turns = round(frame.rotation / 90) % 4
+                frames.append(np.rot90(frame.to_ndarray(format="rgb24"), turns))
+                if most is not None and len(frames) == most:
+                    return frames
+    return frames
+
+
+def odd_files(folder: Path) -> dict[str, int]:
+    """Name -> frames that ffmpeg shows, as measured when the files were collected."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    frames = {name: entry["frames"] for name, entry in manifest.items()}
+    # The manifest counts this file's first video stream; a player shows the larger one.
+    return frames | {"torchcodec_nasa_13013.mp4": 390}
+
+
+def test_frames_in_any_order_and_repeated(video):
+    expected = full_decode(video)
+    indices = [49, 0, 7, 7, 23, 0]
+    frames = decode_frames(video, indices)
+    assert frames.dtype == torch.uint8
+    assert frames.shape == (6, 48, 64, 3)
+    for frame, index in zip(frames, indices, strict=True):
+        np.testing.assert_array_equal(frame.numpy(), expected[index])
+
+
+def test_decord_gives_the_same_bytes_on_h264(video, shared_data):
+    pytest.importorskip("decord")
+    h264 = ["mmaction2_test.mp4", "torchvision_basketball.mp4", "derived/k_one_keyframe_8_bframes.mp4"]
+    h264 += ["torchcodec_bt709_full_range.mp4", "decord_video_270.mov", "derived/k_rotate90_tag.mp4"]
+    for path in [video, *(shared_data / "odd" / name for name in h264)]:
+        with open_video(path, backend="pyav") as one, open_video(path, backend="decord") as other:
+            total = one.count_frames()
+            assert other.count_frames() == total
+            indices = np.random.default_rng(0).integers(total, size=12)
+            np.testing.assert_array_equal(one.frames(indices), other.frames(indices), err_msg=str(path))
+
+
+def test_odd_files_give_what_a_full_decode_shows_or_an_error_with_a_reason(shared_data):
+    folder = shared_data / "odd"
+    files = odd_files(folder)
+    assert len(files) > 70
+    for name, total in files.items():
+        path = folder / name
+        if not total:
+            with pytest.raises(DecodeError) as error:
+                decode_frames(path, [0])
+            assert str(error.value).startswith(f"{path}: ")
+            assert error.value.reason
+            continue
+        with open_video(path) as video:
+            assert video.count_frames() == total, name
+        indices = sorted({0, total // 3, total // 2, total - 1})[: 2 if path.stat().st_size > 2e6 else 4]
+        expected = full_decode(path, most=indices[-1] + 1)
+        frames = decode_frames(path, indices)
+        for frame, index in zip(frames, indices, strict=True):
+            np.testing.assert_array_equal(frame.numpy(), expected[index], err_msg=f"{name} frame {index}")
+        with pytest.raises(TooFewFrames, match=f"only {total} can be decoded"):
+            decode_frames(path, [total])
+
+
+def test_rotation_is_applied_as_a_player_does(shared_data):
+    odd = shared_data / "odd"
+    upright = decode_frames(odd / "derived" / "k_faststart.mp4", [5])
+    turned = decode_frames(odd / "derived" / "k_rotate90_tag.mp4", [5])
+    assert upright.shape == (1, 256, 340, 3)
+    np.testing.assert_array_equal(turned[0].numpy(), np.rot90(upright[0].numpy()))
+
+
+def test_packets_promise_more_frames_than_some_files_have(shared_data):
+    path = shared_data / "odd" / "torchvision_TrumanShow_wave_f_nm_np1_fr_med_26.avi"
+    with open_video(path) as video:
+        assert video.num_frames == 49
+        with pytest.raises(TooFewFrames) as error:
+            video.frames([48])
+        assert error.value.num_frames == video.num_frames == video.count_frames() == 48
+
+
+def test_damaged_files_give_frames_or_errors_and_leak_no_handles(tmp_path):
+    """Byte flips, cuts and zeroed ranges: whatever comes, it is frames or a DecodeError, and the files are let go."""
+    good = write_video(tmp_path / "good.mp4", num_frames=30).read_bytes()
+    rng = random.Random(0)
+    handles = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").is_dir() else None
+    outcomes = {"frames": 0, "errors": 0}
+    for trial in range(100):
+        data = bytearray(good)
+        kind = trial % 3
+        if kind == 0:
+            for _ in range(rng.choice([1, 10, 100])):
+                data[rng.randrange(len(data))] = rng.randrange(256)
+        elif kind == 1:
+            del data[rng.randrange(len(data)) :]
+        else:
+            start = rng.randrange(len(data))
+            length = min(rng.randrange(1, 2000), len(data) - start)
+            data[start : start + length] = bytes(length)
+        damaged = tmp_path / "damaged.mp4"
+        damaged.write_bytes(data)
+        try:
+            frames = decode_frames(damaged, [0, 5, 10])
+        except DecodeError:
+            outcomes["errors"] += 1
+        else:
+            assert frames.shape[0] == 3
+            outcomes["frames"] += 1
+    assert min(outcomes.values()) > 5, outcomes
+    if handles is not None:
+        assert len(os.listdir("/proc/self/fd")) <= handles + 1
+
+
+def test_memory_does_not_grow_with_files_opened(video):
+    for _ in range(20):
+        decode_frames(video, [10])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(150):
+        decode_frames(video, [10])
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before * 1.1
+
+
+@pytest.mark.parametrize("name", ["a b & c.mp4", "-dash.mp4", "col:on.mp4", "üñí.mp4", "per%cent.mp4", "http:x.mp4"])
+def test_odd_names(tmp_path, monkeypatch, name):
+    write_video(tmp_path / "plain.mp4", num_frames=5).rename(tmp_path / name)
+    assert decode_frames(tmp_path / name, [4]).shape == (1, 48, 64, 3)
+    monkeypatch.chdir(tmp_path)
+    assert decode_frames(name, [4]).shape == (1, 48, 64, 3)
+
+
+@pytest.mark.parametrize("backend", ["pyav", "decord"])
+def test_errors_name_file_and_reason(tmp_path, video, backend):
+    if backend == "decord":
+        pytest.importorskip("decord")
+    text = tmp_path / "text.mp4"
+    text.write_text("not a video")
+    with pytest.raises(DecodeError, match=r"text\.mp4: "):
+        decode_frames(text, [0], backend=backend)
+    with pytest.raises(DecodeError, match="no such file"):
+        decode_frames(tmp_path / "none.mp4", [0], backend=backend)
+    with pytest.raises(TooFewFrames, match="frame 50 was asked for, but only 50"):
+        decode_frames(video, [3, 50], backend=backend)
+    for indices in ([], [-1]):
+        with pytest.raises(ValueError, match="frame"):
+            decode_frames(video, indices, backend=backend)
+
+
+def test_an_unknown_backend_is_refused(video):
+    with pytest.raises(ValueError, match="unknown decoder 'opencv'; expected one of pyav, decord"):
+        decode_frames(video, [0], backend="opencv")
+
+
+def test_errors_survive_the_way_out_of_a_worker():
+    for error in (DecodeError("a.mp4", "broken"), TooFewFrames("a.mp4", 9, 5)):
+        again = pickle.loads(pickle.dumps(error))
+        assert type(again) is type(error)
+        assert str(again) == str(error)

@@ -1,0 +1,166 @@
+"""Lists as people have them, and what is wrong with the others."""
+
+from pathlib import Path
+
+import pytest
+
+from videogn.data.lists import ListError, classes_of, default_list, read_classes, read_list, resolve
+
+
+def touch(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    return path
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "label"),
+    [
+        ("a/b.mp4 3", "a/b.mp4", "3"),
+        ("a/b.mp4\tarm wrestling", "a/b.mp4", "arm wrestling"),
+        ("a/b c.mp4,arm wrestling", "a/b c.mp4", "arm wrestling"),
+        ("a,b.mp4 3", "a,b.mp4", "3"),
+        ("a b.mp4 3", "a b.mp4", "3"),
+        ("ü & co.mp4, 3", "ü & co.mp4", "3"),
+        ("/else/where.mp4 3", "/else/where.mp4", "3"),
+    ],
+)
+def test_lines_of_path_and_label(tmp_path, line, name, label):
+    (entry,) = read_list(write(tmp_path / "l.txt", f"\n{line}\r\n"), root=tmp_path, split="train")
+    assert (entry.name, entry.label) == (name, label)
+    assert entry.path == str(tmp_path / name)
+    assert entry.where == f"{tmp_path}/l.txt:2"
+
+
+def test_a_line_that_cannot_be_parsed_is_named(tmp_path):
+    listing = write(tmp_path / "l.txt", "a.mp4 0\nb.mp4\n")
+    with pytest.raises(ListError, match=r"l\.txt:2: expected 'path label'.*got 'b\.mp4'"):
+        read_list(listing, root=tmp_path, split="train")
+
+
+def test_a_binary_or_missing_or_empty_list_is_refused(tmp_path):
+    (tmp_path / "b.txt").write_bytes(b"\xff\xfe\x00\x80")
+    with pytest.raises(ListError, match="not a text file"):
+        read_list(tmp_path / "b.txt", root=tmp_path, split="train")
+    with pytest.raises(ListError, match="no such list"):
+        read_list(tmp_path / "none.txt", root=tmp_path, split="train")
+    with pytest.raises(ListError, match="names no video"):
+        read_list(write(tmp_path / "e.txt", "\n\n"), root=tmp_path, split="train")
+
+
+def test_class_folders(tmp_path):
+    for name in ("run/b.mp4", "run/a.avi", "jump/deep/c.webm", "jump/notes.txt"):
+        touch(tmp_path / "train" / name)
+    entries = read_list(tmp_path / "train", root=tmp_path, split="train")
+    assert [(e.name, e.label) for e in entries] == [
+        ("jump/deep/c.webm", "jump"),
+        ("run/a.avi", "run"),
+        ("run/b.mp4", "run"),
+    ]
+    assert classes_of(entries) == ["jump", "run"]
+
+
+def test_kinetics_as_people_have_it(tmp_path):
+    videos = tmp_path / "videos"
+    touch(videos / "arm wrestling" / "aaaaaaaaaaa_000003_000013.mp4")  # padded, in a class folder
+    touch(videos / "bbbbbbbbbbb_7_17.mkv")  # not padded, flat, another extension
+    touch(videos / "abseiling" / "-_ccccccccc.webm")  # the id alone
+    touch(videos / "val" / "ddddddddddd_000000_000010.mp4")  # corrupt: replaced below
+    touch(videos / "replacement_for_corrupted" / "ddddddddddd_000000_000010.mp4")
+    csv = write(
+        tmp_path / "validate.csv",
+        "label,youtube_id,time_start,time_end,split\n"
+        "arm wrestling,aaaaaaaaaaa,3,13,validate\n"
+        "abseiling,bbbbbbbbbbb,7,17,validate\n"
+        "abseiling,-_ccccccccc,20,30,validate\n"
+        '"playing, well",ddddddddddd,0,10,validate\n'
+        "abseiling,eeeeeeeeeee,1,11,validate\n",
+    )
+    entries = read_list(csv, root=videos, split="val")
+    found = [Path(e.path).relative_to(videos).as_posix() if e.path else None for e in entries]
+    assert found == [
+        "arm wrestling/aaaaaaaaaaa_000003_000013.mp4",
+        "bbbbbbbbbbb_7_17.mkv",
+        "abseiling/-_ccccccccc.webm",
+        "replacement_for_corrupted/ddddddddddd_000000_000010.mp4",
+        None,
+    ]
+    assert [e.label for e in entries] == ["arm wrestling", "abseiling", "abseiling", "playing, well", "abseiling"]
+    assert entries[4].name == "eeeeeeeeeee_000001_000011"
+
+
+def test_kinetics_rows_of_other_splits_are_left_out_of_training(tmp_path):
+    csv = write(
+        tmp_path / "all.csv",
+        "label,youtube_id,time_start,time_end,split\nx,aaaaaaaaaaa,0,10,train\nx,bbbbbbbbbbb,0,10,validate\n",
+    )
+    assert [e.name[:3] for e in read_list(csv, root=tmp_path, split="train")] == ["aaa"]
+
+
+@pytest.mark.parametrize("row", ["x,aaaaaaaaaaa,soon,10,train", ",aaaaaaaaaaa,0,10,train", "x,,0,10,train"])
+def test_a_broken_kinetics_row_is_named(tmp_path, row):
+    csv = write(tmp_path / "k.csv", f"label,youtube_id,time_start,time_end,split\nx,ok,0,10,train\n{row}\n")
+    with pytest.raises(ListError, match=r"k\.csv:3: "):
+        read_list(csv, root=tmp_path, split="train")
+
+
+def test_ucf101_split_files(tmp_path):
+    write(tmp_path / "classInd.txt", "1 ApplyEyeMakeup\n2 Archery\n")
+    train = write(tmp_path / "trainlist01.txt", "ApplyEyeMakeup/v_ApplyEyeMakeup_g08_c01.avi 1\nArchery/v_x.avi 2\n")
+    test = write(tmp_path / "testlist01.txt", "Archery/v_Archery_g01_c01.avi\n")
+    entries = read_list(train, root=tmp_path, split="train")
+    assert [r.label for r in resolve(entries, classes_of(entries))] == [0, 1]
+    assert [(e.name, e.label) for e in read_list(test, root=tmp_path, split="val")] == [
+        ("Archery/v_Archery_g01_c01.avi", "Archery")
+    ]
+
+
+def test_hmdb51_split_files(tmp_path):
+    for name in ("brush_hair", "wave"):
+        write(tmp_path / f"{name}_test_split1.txt", f"{name}_a.avi 1 \n{name}_b.avi 2 \n{name}_c.avi 0 \n")
+    pattern = f"{tmp_path}/*_test_split1.txt"
+    train = read_list(pattern, root=tmp_path, split="train")
+    assert [(e.name, e.label) for e in train] == [
+        ("brush_hair/brush_hair_a.avi", "brush_hair"),
+        ("wave/wave_a.avi", "wave"),
+    ]
+    assert [e.name for e in read_list(pattern, root=tmp_path, split="val")] == [
+        "brush_hair/brush_hair_b.avi",
+        "wave/wave_b.avi",
+    ]
+    write(tmp_path / "x_test_split1.txt", "a.avi 7\n")
+    with pytest.raises(ListError, match=r"x_test_split1\.txt:1"):
+        read_list(pattern, root=tmp_path, split="val")
+
+
+def test_labels_out_of_range_are_named_with_what_was_expected(tmp_path):
+    entries = read_list(write(tmp_path / "l.txt", "a.mp4 0\nb.mp4 5\n"), root=tmp_path, split="train")
+    with pytest.raises(ListError, match=r"l\.txt:2: label '5' is out of range: expected an index from 0 to 2"):
+        resolve(entries, ["x", "y", "z"])
+    with pytest.raises(ListError, match="'swim'"):
+        resolve(read_list(write(tmp_path / "m.txt", "a.mp4 swim\n"), root=tmp_path, split="val"), ["run"])
+
+
+def test_classes_from_labels_and_from_a_file(tmp_path):
+    entries = read_list(write(tmp_path / "l.txt", "a.mp4 0\nb.mp4 10\nc.mp4 2\n"), root=tmp_path, split="train")
+    assert classes_of(entries) == [str(k) for k in range(11)]
+    assert read_classes(write(tmp_path / "c.txt", "run\n\njump far\n")) == ["run", "jump far"]
+    with pytest.raises(ListError, match="'run' is named twice"):
+        read_classes(write(tmp_path / "c.txt", "run\nrun\n"))
+    with pytest.raises(ListError, match="no such file"):
+        read_classes(tmp_path / "none.txt")
+
+
+def test_default_lists(tmp_path):
+    assert default_list(tmp_path, "train") is None
+    (tmp_path / "train").mkdir()
+    assert default_list(tmp_path, "train") == tmp_path / "train"
+    assert default_list(tmp_path, "val") is None
+    listing = write(tmp_path / "train.csv", "")
+    assert default_list(tmp_path, "train") == listing

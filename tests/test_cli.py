@@ -1,0 +1,147 @@
+"""Bad input: one line, the right exit status, nothing lost and nothing half-written."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.videos import write_video
+from videogn.cli import UsageError, find_config, main, resolve_configs
+
+SETTINGS = """
+model: {norm: gn, channels_per_group: 4, depth: 14, width: 8}
+data: {num_frames: 8, crop_size: 32, scale_size: 32, test_scale_size: 32, test_crop_size: 32, batch_size: 2}
+trainer: {max_epochs: 1, log_every_n_steps: 1}
+"""
+
+
+@pytest.fixture
+def base(tmp_path: Path, data_root: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """`fit` of a tiny model on the tiny data set, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["videogn"])
+    (tmp_path / "tiny.yaml").write_text(SETTINGS)
+    return ["fit", "--config", "tiny.yaml", "--data.root", str(data_root)]
+
+
+def fails(capsys: pytest.CaptureFixture[str], words: list[str], status: int) -> str:
+    """The error's one line."""
+    assert main(words) == status
+    lines = [line for line in capsys.readouterr().err.splitlines() if "warning" not in line]
+    assert len(lines) == 1, lines
+    assert lines[0].startswith(f"videogn {words[0]}: error: ") or words[0] == "fly"
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        (["--model.norm", "layer"], "'gn', 'bn'"),
+        (["--model.depth", "18"], "depth"),
+        (
+            ["--model.channels_per_group", "3"],
+            "stem of an I3D of width 8: groups of 3 channels do not divide 8 channels",
+        ),
+        (["--data.protocol", "30x1"], "'10x3', '10x1', '1x1'"),
+        (["--data.root", "nowhere"], "data.root 'nowhere' is no folder"),
+        (["--data.train_list", "none.csv"], "none.csv: no such list"),
+        (["--data.crop_size", "64"], "must rise and not be below crop_size"),
+        (["--data.num_frames", "1"], "1 frames of 32 px leave nothing"),
+        (["--total_batch_size", "3"], "total_batch_size 3 is no multiple of data.batch_size 2"),
+        (["--total_batch_size", "4", "--trainer.accumulate_grad_batches", "2"], "not both"),
+        (["--model.nrom", "gn"], "nrom"),
+        (["--ckpt_path", "none.ckpt"], "none.ckpt: no such file"),
+        (["--ckpt_path", "last"], "last.ckpt: no such checkpoint"),
+        (
+            ["--model.norm", "bn", "--model.norm_batch_size", "4"],
+            "norm_batch_size 4 does not divide the device batch of 2",
+        ),
+        (["--model.schedule.milestones", "[3, 2]"], "milestones must be positive and rise"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_refused_before_work(base, capsys, more, expected):
+    assert expected in fails(capsys, base + more, 2)
+    assert not Path("runs").exists()
+
+
+def test_a_broken_list_line_is_named(base, capsys, data_root):
+    Path("bad.csv").write_text("train/00.mp4 jump\ntrain/01.mp4\n")
+    line = fails(capsys, [*base, "--data.train_list", "bad.csv"], 2)
+    assert "bad.csv:2: expected 'path label'" in line
+    Path("range.csv").write_text("train/00.mp4 jump\ntrain/01.mp4 9\n")
+    assert "range.csv:2: label '9' is out of range" in fails(capsys, [*base, "--data.val_list", "range.csv"], 2)
+
+
+def test_unknown_commands_and_configs(capsys, base):
+    assert "unknown command 'fly'" in fails(capsys, ["fly"], 2)
+    line = fails(capsys, ["fit", "--config", "i3d_bnn.yaml"], 2)
+    assert "i3d_bnn.yaml: no such file" in line
+    assert "i3d_bn.yaml" in line
+    assert "give --config FILE" in fails(capsys, ["fit"], 2)
+    assert "runs/x holds no run" in fails(capsys, ["test", "--run_dir", "runs/x"], 2)
+    assert "no such checkpoint; train first" in fails(capsys, ["test", *base[1:]], 2)
+    assert "no such checkpoint" in fails(capsys, ["predict", *base[1:], "--videos", "a.mp4"], 2)
+
+
+def test_ablate_refuses_before_the_first_cell(base, capsys):
+    Path("study.yaml").write_text("base: tiny.yaml\nnorms: [gn]\nnorm_batch_sizes: [3]\ntotal_batch_size: 16\n")
+    assert "3" in fails(capsys, ["ablate", "--config", "study.yaml"], 2)
+    Path("study.yaml").write_text("base: none.yaml\nnorms: [gn]\nnorm_batch_sizes: [4]\ntotal_batch_size: 16\n")
+    assert "none.yaml" in fails(capsys, ["ablate", "--config", "study.yaml"], 2)
+    Path("study.yaml").write_text("base: tiny.yaml\nnorms: gn\ncolour: red\n")
+    fails(capsys, ["ablate", "--config", "study.yaml"], 2)
+    assert not Path("studies").exists()
+
+
+def test_data_synthesize_refuses_a_foreign_folder(base, capsys):
+    Path("mine").mkdir()
+    Path("mine/file").touch()
+    assert main(["data", "synthesize", "--out", "mine", "--num_train", "8", "--num_val", "8"]) == 2
+    assert "mine" in capsys.readouterr().err
+    assert [p.name for p in Path("mine").iterdir()] == ["file"]
+
+
+@pytest.mark.slow
+def test_a_video_that_cannot_be_decoded_stops_training_or_is_counted(base, capsys, tmp_path):
+    for index in range(4):
+        write_video(tmp_path / f"{index}.mp4", num_frames=20, seed=index)
+    (tmp_path / "1.mp4").write_bytes(b"not a video")
+    Path("list.csv").write_text("".join(f"{tmp_path}/{index}.mp4 {index % 2}\n" for index in range(4)))
+    words = [*base, "--data.root", str(tmp_path), "--data.train_list", "list.csv", "--data.val_list", "list.csv"]
+    line = fails(capsys, [*words, "--run_dir", "stops"], 1)
+    assert "1.mp4: " in line
+    assert "skip_undecodable" in line
+
+    assert main([*words, "--run_dir", "goes_on", "--data.skip_undecodable", "true"]) == 0
+    assert "1 videos skipped" in capsys.readouterr().out
+    assert main(["test", "--run_dir", "goes_on"]) == 0
+    assert "3 of 4 videos scored (1 could not be decoded" in capsys.readouterr().out
+
+
+def test_bare_names_find_packaged_configs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert Path(find_config("i3d_gn.yaml")).name == "i3d_gn.yaml"
+    assert Path(find_config("ablations/motions_batch_size.yaml")).is_file()
+    (tmp_path / "i3d_gn.yaml").write_text("mine")
+    assert find_config("i3d_gn.yaml") == "i3d_gn.yaml"
+    resolved = resolve_configs(["fit", "--config", "i3d_bn.yaml", "--config=motions.yaml", "-c", "i3d_gn.yaml"])
+    assert [Path(word.removeprefix("--config=")).name for word in resolved] == [
+        "fit", "--config", "i3d_bn.yaml", "motions.yaml", "-c", "i3d_gn.yaml",
+    ]  # fmt: skip
+    with pytest.raises(UsageError, match=r"no packaged one of that name: .*i3d_bn\.yaml"):
+        find_config("i3d.yaml")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["ablate", "--help"], ["data", "--help"], ["fit", "--help"]])
+def test_help_teaches(capsys, words, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["videogn"])
+    try:
+        status = main(words)
+    except SystemExit as stop:
+        status = stop.code
+    out = capsys.readouterr().out
+    assert status == 0
+    assert len(out.splitlines()) > 8
+    if words[0] == "fit":
+        for setting in ("--model.norm_batch_size", "--data.clip_policy", "--total_batch_size", "--run_dir"):
+            assert setting in out
+        assert "clips that share statistics" in out

@@ -1,0 +1,193 @@
+"""The command as a user types it, in processes of its own, on real clips."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+pytestmark = pytest.mark.slow
+
+TINY = """
+model: {norm: gn, channels_per_group: 4, depth: 14, width: 8, base_lr: 0.4}
+data: {num_frames: 8, crop_size: 32, scale_size: 32, test_scale_size: 32, test_crop_size: 32, batch_size: 4,
+       num_workers: 1, protocol: 10x3}
+trainer: {max_epochs: 2, log_every_n_steps: 1}
+"""
+
+
+def videogn(*words: str, cwd: Path, status: int = 0) -> str:
+    """Runs the command; its output, both streams together."""
+    done = subprocess.run(
+        [sys.executable, "-m", "videogn", *words],
+        cwd=cwd,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == status, done.stdout
+    return done.stdout
+
+
+def read_metrics(run: Path) -> list[dict[str, str]]:
+    with (run / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, data_root: Path) -> Path:
+    """A folder with tiny.yaml and a trained run in runs/tiny."""
+    folder = tmp_path_factory.mktemp("work")
+    (folder / "tiny.yaml").write_text(TINY)
+    out = videogn("fit", "--config", "tiny.yaml", "--data.root", str(data_root), cwd=folder)
+    assert "normalisation batch: none, device batch: 4, total batch: 4" in out
+    assert "epoch 2  step 6" in out
+    return folder
+
+
+def test_a_run_leaves_what_it_should(trained):
+    run = trained / "runs" / "tiny"
+    assert {p.name for p in (run / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert list(run.glob("events.out.tfevents.*"))
+    assert (run / "classes.txt").read_text() == "jump\nrun\n"
+    settings = yaml.safe_load((run / "config.yaml").read_text())
+    assert settings["model"]["channels_per_group"] == 4
+    assert settings["seed_everything"] == 0
+    rows = read_metrics(run)
+    assert any(row.get("val/top1") for row in rows)
+    assert any(row.get("clips_per_second") for row in rows)
+    assert not (run / "result.json").exists()
+
+
+def test_a_second_run_in_the_same_folder_is_refused(trained, data_root):
+    out = videogn("fit", "--config", "tiny.yaml", "--data.root", str(data_root), cwd=trained, status=2)
+    assert "runs/tiny already holds a run: go on with it by --ckpt_path last" in out
+
+
+def test_test_scores_the_best_checkpoint_and_writes_the_result(trained):
+    run = trained / "runs" / "tiny"
+    before = read_metrics(run)
+    out = videogn("test", "--run_dir", "runs/tiny", cwd=trained)
+    result = json.loads((run / "result.json").read_text())
+    assert f"10x3 (nonlocal): top-1 {result['top1']:.2f} %" in out
+    assert "5 of 5 videos scored" in out
+    assert (result["norm"], result["channels_per_group"], result["norm_batch_size"]) == ("gn", 4, None)
+    assert (result["device_batch_size"], result["total_batch_size"]) == (4, 4)
+    assert result["steps"] in (3, 6)
+    assert result["train_seconds"] > 0
+    assert result["versions"]["torch"] == torch.__version__
+    with (run / "per_class.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    correct = sum(float(row["top1"]) / 100 * int(row["videos"]) for row in rows)
+    assert 100 * correct / 5 == pytest.approx(result["top1"], abs=0.01)
+    assert read_metrics(run) == before  # a test does not touch the training's record
+
+    again = videogn("test", "--run_dir", "runs/tiny", "--data.batch_size", "1", cwd=trained)
+    assert json.loads((run / "result.json").read_text())["loss"] == pytest.approx(result["loss"], rel=1e-4)
+    assert "10x3" in again
+
+
+def test_a_checkpoint_of_another_norm_is_refused(trained, data_root):
+    words = ["--model.norm", "bn", "--ckpt_path", "best"]
+    out = videogn("test", "--run_dir", "runs/tiny", *words, cwd=trained, status=1)
+    assert "it has norm 'gn' (asked for: 'bn')" in out
+    assert "Traceback" not in out
+
+
+def test_predict_needs_no_data_set(trained, data_root, tmp_path):
+    broken = tmp_path / "broken.mp4"
+    broken.write_text("no video")
+    words = ["--data.root", "gone", "--videos", str(data_root / "val"), str(broken), "--json", "out.json"]
+    out = videogn("predict", "--run_dir", "runs/tiny", *words, cwd=trained)
+    found = json.loads((trained / "out.json").read_text())
+    assert len(found["videos"]) == 5
+    for video in found["videos"]:
+        assert {guess["class"] for guess in video["predictions"]} == {"jump", "run"}
+        assert sum(guess["probability"] for guess in video["predictions"]) == pytest.approx(1, abs=1e-4)
+    assert [failure["video"] for failure in found["failed"]] == [str(broken)]
+    assert "not decoded" in out
+
+
+def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(trained, data_root):
+    words = ["--config", "tiny.yaml", "--data.root", str(data_root)]
+    more = ["--model.schedule.milestones", "[100]"]
+    videogn("fit", *words, *more, "--run_dir", "whole", "--trainer.max_epochs", "3", cwd=trained)
+    videogn("fit", *words, *more, "--run_dir", "parts", "--trainer.max_epochs", "1", cwd=trained)
+    videogn("fit", "--run_dir", "parts", "--ckpt_path", "last", "--trainer.max_epochs", "3", cwd=trained)
+    one, other = (
+        torch.load(trained / run / "checkpoints" / "last.ckpt", weights_only=True) for run in ("whole", "parts")
+    )
+    assert one["global_step"] == other["global_step"] == 9
+    for name, value in one["state_dict"].items():
+        assert torch.equal(value, other["state_dict"][name]), name
+    rows = {run: [row["step"] for row in read_metrics(trained / run)] for run in ("whole", "parts")}
+    assert rows["whole"] == rows["parts"]
+
+
+def test_two_devices_score_every_video_once(trained, data_root):
+    """5 videos on 2 processes: an odd one out, and none twice."""
+    videogn("test", "--run_dir", "runs/tiny", "--data.protocol", "1x1", cwd=trained)
+    one = json.loads((trained / "runs/tiny/result.json").read_text())
+    more = ["--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.strategy", "ddp"]
+    videogn("test", "--run_dir", "runs/tiny", "--data.protocol", "1x1", *more, cwd=trained)
+    two = json.loads((trained / "runs/tiny/result.json").read_text())
+    assert two["num_videos_scored"] == 5
+    assert two["top1"] == pytest.approx(one["top1"])
+    assert two["loss"] == pytest.approx(one["loss"], rel=1e-4)
+
+
+def test_two_devices_train_as_one(trained, data_root):
+    words = ["--config", "tiny.yaml", "--data.root", str(data_root), "--total_batch_size", "4", "--model.dropout", "0"]
+    cpu = ["--trainer.accelerator", "cpu"]
+    videogn("fit", *words, *cpu, "--run_dir", "one", cwd=trained)
+    both = ["--data.batch_size", "2", "--trainer.devices", "2", "--trainer.strategy", "ddp"]
+    videogn("fit", *words, *cpu, *both, "--run_dir", "two", cwd=trained)
+    one, two = (torch.load(trained / run / "checkpoints" / "last.ckpt", weights_only=True) for run in ("one", "two"))
+    assert one["global_step"] == two["global_step"] == 6
+    for name, value in one["state_dict"].items():
+        if name.startswith("model"):
+            torch.testing.assert_close(value, two["state_dict"][name], rtol=1e-2, atol=1e-3, msg=name)
+
+
+def test_real_clips_through_fit_test_and_ablate(shared_data, tmp_path):
+    actions = shared_data / "actions"
+    for split, most in (("train", 4), ("val", 2)):
+        lines = (actions / "splits" / "regrouped" / f"{split}.csv").read_text().split("\n")
+        chosen = [line for label in range(6) for line in [x for x in lines if x.endswith(f" {label}")][:most]]
+        (tmp_path / f"{split}.csv").write_text("\n".join(chosen) + "\n")
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    data = {
+        "data.root": str(actions),
+        "data.train_list": f"{tmp_path}/train.csv",
+        "data.val_list": f"{tmp_path}/val.csv",
+    }
+    study = {
+        "base": "tiny.yaml",
+        "norms": ["bn"],
+        "norm_batch_sizes": [4, 2],
+        "total_batch_size": 8,
+        "protocol": "10x1",
+        "settings": {**data, "trainer.max_epochs": 1},
+    }
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
+    out = videogn("ablate", "--config", "study.yaml", "--out", "study", cwd=tmp_path)
+    assert "study/report.md" in out
+    assert (tmp_path / "study/error.png").read_bytes().startswith(b"\x89PNG")
+    with (tmp_path / "study/report.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2
+    results = [json.loads(path.read_text()) for path in sorted((tmp_path / "study/cells").glob("*/result.json"))]
+    assert sorted(result["norm_batch_size"] for result in results) == [2, 4]
+    assert {result["total_batch_size"] for result in results} == {8}
+    assert {result["steps"] for result in results} == {3}
+    assert {(r["num_videos_scored"], r["num_videos_expected"], r["protocol"]) for r in results} == {(12, 12, "10x1")}
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "study/cells").rglob("*.ckpt")}
+    videogn("ablate", "--config", "study.yaml", "--out", "study", cwd=tmp_path)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "study/cells").rglob("*.ckpt")} == before

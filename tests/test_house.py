@@ -1,0 +1,65 @@
+"""The structure: who may import whom, and what importing costs."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import videogn
+
+PACKAGE = Path(videogn.__file__).parent
+# Part -> other parts of videogn that it may import. Only the command joins them.
+ALLOWED = {
+    "models": set(),
+    "data": set(),
+    "training": {"models"},
+    "ablation": {"training.result"},
+    "cli": {"data", "ablation", "trainer_cli"},
+    "trainer_cli": {"cli", "data", "training"},
+    "__init__": {"data", "models", "training"},
+    "__main__": {"cli"},
+}
+
+
+def imports(file: Path) -> set[str]:
+    """Modules of videogn that a file imports anywhere in it, without the leading "videogn."."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            names = [node.module or ""]
+            assert node.level == 0, f"{file}: relative import"
+        found |= {name.removeprefix("videogn.") for name in names if name.startswith("videogn.")}
+    return found
+
+
+def test_parts_import_only_what_they_may():
+    for file in PACKAGE.rglob("*.py"):
+        part = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        for name in imports(file):
+            inside = name == part or name.startswith(f"{part}.")
+            may = any(name == allowed or name.startswith(f"{allowed}.") for allowed in ALLOWED[part])
+            assert inside or may, f"{file.relative_to(PACKAGE)} imports videogn.{name}"
+
+
+def loaded_by(words: list[str]) -> set[str]:
+    """Heavy libraries that a command has loaded when it is done."""
+    heavy = {"torch", "lightning", "av", "matplotlib", "torchvision", "pytorchvideo"}
+    code = (
+        "import sys, contextlib, io\nfrom videogn.cli import main\n"
+        "with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):\n"
+        f"    main({words!r})\n"
+        f"print(' '.join({heavy!r} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_help_and_usage_errors_load_nothing_heavy():
+    for words in (["--help"], ["--version"], ["fly"], ["ablate", "--config", "none.yaml"]):
+        assert loaded_by(words) == set(), words
+
+
+def test_public_names_are_there():
+    for name in videogn.__all__:
+        assert getattr(videogn, name).__doc__

@@ -1,0 +1,206 @@
+"""The LightningModule: loss, optimiser, probabilities, and that splitting and accumulating train the same network."""
+
+import copy
+
+import lightning
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.data import DataLoader
+
+from videogn.models.batch_norm import BatchNorm
+from videogn.training.module import CheckpointError, NonFiniteLoss, VideoClassifier
+from videogn.training.schedule import Schedule
+
+SMALL = {"depth": 14, "width": 8, "num_frames": 8, "crop_size": 64, "num_classes": 7, "dropout": 0.0}
+QUIET = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
+
+
+def build(norm: str = "bn", **settings) -> VideoClassifier:
+    torch.manual_seed(0)
+    groups = {"channels_per_group": 4} if norm == "gn" else {}
+    model = VideoClassifier(norm, **{**SMALL, **groups, "device_batch_size": 4, "total_batch_size": 8, **settings})
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "norm" in name:
+                parameter.uniform_(0.5, 1.5)
+    return model
+
+
+def batch(n: int, seed: int = 0, *, views: int = 1, size: int = 64) -> dict:
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        "views": torch.randint(0, 256, (n, views, 8, size, size, 3), dtype=torch.uint8, generator=generator),
+        "labels": torch.randint(0, 7, (n,), generator=generator),
+        "indices": torch.arange(n),
+        "weights": torch.ones(n),
+        "failures": [],
+    }
+
+
+def slices(whole: dict, size: int) -> list[dict]:
+    tensors = {name: value.split(size) for name, value in whole.items() if isinstance(value, torch.Tensor)}
+    return [
+        {**{name: parts[k] for name, parts in tensors.items()}, "failures": []}
+        for k in range(len(whole["labels"]) // size)
+    ]
+
+
+def fit(model: VideoClassifier, batches: list[dict], accumulate: int = 1) -> VideoClassifier:
+    trainer = lightning.Trainer(max_epochs=1, accelerator="cpu", accumulate_grad_batches=accumulate, **QUIET)
+    loader = DataLoader(batches, batch_size=None)
+    trainer.fit(model, loader)
+    return model
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [2, 4])
+def test_splitting_and_accumulating_train_the_same_network(size):
+    """The whole path: forward, backward, optimiser steps, running statistics; then what a test would see."""
+    wholes = [batch(8, seed=k) for k in range(3)]
+    schedule = Schedule(milestones=(100,))
+    start = build(base_lr=0.01, schedule=schedule, device_batch_size=8).state_dict()
+    accumulated, split = (
+        build(base_lr=0.01, schedule=schedule, device_batch_size=size),
+        build(base_lr=0.01, schedule=schedule, device_batch_size=8, norm_batch_size=size),
+    )
+    for model in (accumulated, split):
+        model.load_state_dict(copy.deepcopy(start))
+    fit(accumulated, [part for whole in wholes for part in slices(whole, size)], accumulate=8 // size)
+    fit(split, wholes)
+
+    # Float rounding grows with every step: compare with the distance that training went.
+    for name, value in accumulated.state_dict().items():
+        if not value.is_floating_point() or "metrics" in name:
+            continue
+        moved = (value - start[name]).norm()
+        assert (value - split.state_dict()[name]).norm() <= 0.02 * moved + 1e-6, name
+    for norm in (m for m in split.modules() if isinstance(m, BatchNorm)):
+        assert int(norm.num_batches_tracked) == 3  # once an optimiser step
+
+
+@pytest.mark.slow
+def test_the_normalisation_batch_changes_bn_and_not_gn():
+    wholes = [batch(8, seed=k) for k in range(2)]
+    ends = {}
+    for norm in ("gn", "bn"):
+        for size in (2, 8):
+            model = build(norm, base_lr=0.01, schedule=Schedule(milestones=(100,)), device_batch_size=size)
+            fit(model, [part for whole in wholes for part in slices(whole, size)], accumulate=8 // size)
+            ends[norm, size] = model.eval().probabilities(wholes[0]["views"])
+    difference = {norm: float((ends[norm, 2] - ends[norm, 8]).abs().max()) for norm in ("gn", "bn")}
+    assert difference["gn"] < 1e-5
+    assert difference["bn"] > 1e-3
+
+
+def test_probabilities_are_softmax_averaged_over_positions_and_views():
+    model = build("gn", num_frames=8, device_batch_size=2).eval()
+    views = batch(2, views=3, size=128)["views"]
+    with torch.inference_mode():
+        got = model.probabilities(views)
+        logits = model.model.positions((views.flatten(0, 1).permute(0, 4, 1, 2, 3).float() - 114.75) / 57.375)
+    assert logits.shape[2] > 1
+    expected = logits.softmax(1).mean(2).reshape(2, 3, 7).mean(1)
+    torch.testing.assert_close(got, expected)
+    torch.testing.assert_close(got.sum(1), torch.ones(2))
+
+
+def test_skipped_videos_have_no_weight_in_the_loss():
+    model = build("gn")
+    whole = batch(4)
+    whole["weights"] = torch.tensor([1.0, 0.0, 1.0, 0.0])
+    logged = {}
+    model.log = lambda name, value, **_: logged.update({name: value})
+    loss = model.training_step({**whole, "failures": [(1, "a"), (3, "b")]}, 0)
+    expected = F.cross_entropy(model(whole["views"])[[0, 2]], whole["labels"][[0, 2]])
+    torch.testing.assert_close(loss, expected)
+    assert logged["train/skipped_videos"] == 2
+
+
+def test_a_loss_that_is_not_finite_stops_and_says_where():
+    model = build("gn")
+    model.log = lambda *_, **__: None
+    with torch.no_grad():
+        model.model.blocks[-1].proj.bias.fill_(float("nan"))
+    model._trainer = lightning.Trainer(max_epochs=1, accelerator="cpu", **QUIET)
+    with pytest.raises(
+        NonFiniteLoss, match=r"loss is nan in epoch 0, batch 3, optimiser step 0 \(videos \[0, 1, 2, 3\]"
+    ):
+        model.training_step(batch(4), 3)
+
+
+def test_norms_and_the_rest_decay_apart():
+    model = build(weight_decay=0.3, norm_weight_decay=0.0)
+    trainer = lightning.Trainer(max_steps=1, accelerator="cpu", **QUIET)
+    trainer.fit(model, DataLoader([batch(4)], batch_size=None))
+    optimizer = trainer.optimizers[0]
+    decayed, norms = optimizer.param_groups
+    assert (decayed["weight_decay"], norms["weight_decay"]) == (0.3, 0.0)
+    assert decayed["nesterov"]
+    named = {id(p): name for name, p in model.named_parameters()}
+    assert all("norm" in named[id(p)] for p in norms["params"])
+    assert not any("norm" in named[id(p)] for p in decayed["params"])
+    assert len(decayed["params"]) + len(norms["params"]) == len(named)
+
+
+def test_learning_rate_scales_with_the_total_batch():
+    assert build(base_lr=0.01, total_batch_size=8).learning_rate == pytest.approx(0.00125)
+
+
+@pytest.mark.parametrize("top_k", [1, 5])
+def test_accuracy_is_the_share_of_videos_not_of_classes(top_k):
+    """Micro, against NumPy: torchmetrics' default is the mean over classes."""
+    model = build()
+    scores = torch.rand(50, 7, generator=torch.Generator().manual_seed(0))
+    labels = torch.tensor([0] * 40 + [6] * 10)
+    metric = model.metrics[f"test_top{top_k}"]
+    metric.update(scores, labels)
+    best = scores.numpy().argsort(1)[:, ::-1][:, :top_k]
+    expected = sum(label in row for label, row in zip(labels.tolist(), best.tolist(), strict=True)) / 50
+    assert float(metric.compute()) == pytest.approx(expected)
+
+
+def saved(model: VideoClassifier) -> dict:
+    model._trainer = lightning.Trainer(max_epochs=1, accelerator="cpu", **QUIET)
+    checkpoint: dict = {"state_dict": model.state_dict()}
+    model.on_save_checkpoint(checkpoint)
+    return checkpoint
+
+
+def test_a_checkpoint_of_another_model_is_refused():
+    checkpoint = saved(build("gn"))
+    build("gn").on_load_checkpoint(checkpoint)
+    with pytest.raises(CheckpointError, match=r"it has norm 'gn' \(asked for: 'bn'\)"):
+        build("bn").on_load_checkpoint(checkpoint)
+    with pytest.raises(CheckpointError, match=r"num_classes 7 \(asked for: 5\)"):
+        build("gn", num_classes=5).on_load_checkpoint(checkpoint)
+    with pytest.raises(CheckpointError, match="no checkpoint of videogn's"):
+        build("gn").on_load_checkpoint({"state_dict": {}})
+    build("gn", num_frames=16).on_load_checkpoint(checkpoint)  # longer clips: the same parameters
+
+
+def test_a_checkpoint_of_other_classes_is_refused():
+    one, other = build("gn"), build("gn")
+    one.class_names, other.class_names = list("abcdefg"), list("gfedcba")
+    with pytest.raises(CheckpointError, match="classes are not the data set's"):
+        other.on_load_checkpoint(saved(one))
+
+
+def test_a_checkpoint_holds_plain_types_alone(tmp_path):
+    torch.save(saved(build("bn")), tmp_path / "c.ckpt")
+    loaded = torch.load(tmp_path / "c.ckpt", weights_only=True)
+    assert loaded["videogn"]["architecture"]["norm"] == "bn"
+    assert loaded["videogn"]["training"]["norm_batch_size"] == 4
+
+
+def test_bad_settings():
+    with pytest.raises(ValueError, match="norm_batch_size 3 does not divide the device batch of 4"):
+        build(norm_batch_size=3)
+    with pytest.raises(ValueError, match="base_lr is 0"):
+        build(base_lr=0)
+
+
+def test_model_lies_in_channels_last_memory():
+    convolutions = [m for m in build().modules() if isinstance(m, nn.Conv3d)]
+    assert all(m.weight.is_contiguous(memory_format=torch.channels_last_3d) for m in convolutions)

@@ -1,0 +1,1 @@
+"""What turns video files into clips."""

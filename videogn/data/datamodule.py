@@ -1,0 +1,300 @@
+"""Kinetics, and every other folder of labelled videos, as a LightningDataModule."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import LightningDataModule
+from torch.utils.data import DataLoader
+
+from videogn.data.dataset import Batch, Sample, VideoDataset, collate_test, collate_train
+from videogn.data.decoding import DecodeError, DecoderName
+from videogn.data.lists import (
+    VIDEO_SUFFIXES,
+    ListError,
+    Split,
+    VideoRecord,
+    classes_of,
+    default_list,
+    read_classes,
+    read_list,
+    resolve,
+)
+from videogn.data.motions import synthesize
+from videogn.data.sampler import TestSampler, TrainSampler
+from videogn.data.sampling import PROTOCOLS, ClipPolicy, ProtocolName
+from videogn.data.transforms import TestViews, TrainViews
+
+MOTIONS_ROOT = Path("data") / "motions"
+
+
+class KineticsDataModule(LightningDataModule):
+    """Clips of labelled videos for training, validation, testing and prediction.
+
+    Validation, during training and by itself, is one centre clip and one centre crop ("1x1"); testing is `protocol`.
+    All views of a video come from one decode. Frames stay uint8 until the device.
+
+    Args:
+        root: Folder that holds the data set. Not given: "motions" below ./data, which is made when it is missing.
+        train_list: Training videos: a file of `path label` lines, Kinetics' CSV, a folder of class folders, UCF101's or
+            HMDB51's split files. Relative to root or to the working folder. Default: train.csv, train.txt or train in
+            root.
+        val_list: Validation videos, likewise; default: val.csv, val.txt or val in root.
+        test_list: Test videos, likewise; default: as val_list.
+        classes: File of class names, one a line, in the order of the class indices. Default: classes.txt in root, else
+            what the training list says.
+        num_frames: Frames of a clip.
+        frame_interval: Source frames from one frame of a clip to the next.
+        crop_size: Height and width of a training clip in px.
+        scale_size: Short side in px before the training crop: a number, or a range to draw from.
+        flip_probability: Of a horizontal flip in training; 0 where left and right matter.
+        test_scale_size: Short side in px for validation, testing and prediction.
+        test_crop_size: Height and width of a view there.
+        batch_size: Device batch: clips in one forward.
+        total_batch_size: Clips per optimiser step over all devices and accumulated forwards. Default: one forward on
+            each device. With the command, use --total_batch_size.
+        num_workers: Processes that decode. Default: one a core, at most 8.
+        decoder: pyav (exact on every file) or decord.
+        protocol: How `test` and `predict` see a video: clips x crops.
+        clip_policy: Where test clips start: nonlocal (the paper's; the last ones wrap around) or spread (SlowFast's).
+        skip_undecodable: Go on training without videos that can't be decoded (counted) instead of stopping.
+        predict_paths: Files and folders for `predict`.
+        seed: Of order and augmentation. With the command, use --seed_everything.
+
+    Raises:
+        ValueError: A setting that is not possible.
+    """
+
+    def __init__(
+        self,
+        root: str | None = None,
+        *,
+        train_list: str | None = None,
+        val_list: str | None = None,
+        test_list: str | None = None,
+        classes: str | None = None,
+        num_frames: int = 32,
+        frame_interval: int = 2,
+        crop_size: int = 224,
+        scale_size: int | tuple[int, int] = (256, 320),
+        flip_probability: float = 0.5,
+        test_scale_size: int = 256,
+        test_crop_size: int = 256,
+        batch_size: int = 8,
+        total_batch_size: int | None = None,
+        num_workers: int | None = None,
+        decoder: DecoderName = "pyav",
+        protocol: ProtocolName = "10x3",
+        clip_policy: ClipPolicy = "nonlocal",
+        skip_undecodable: bool = False,
+        predict_paths: list[str] | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        low, high = (scale_size, scale_size) if isinstance(scale_size, int) else scale_size
+        for name, value in {
+            "num_frames": num_frames,
+            "frame_interval": frame_interval,
+            "crop_size": crop_size,
+            "test_crop_size": test_crop_size,
+            "batch_size": batch_size,
+        }.items():
+            if value < 1:
+                raise ValueError(f"{name} is {value}; it must be at least 1")
+        if not crop_size <= low <= high:
+            raise ValueError(f"scale_size is {low} to {high} px; it must rise and not be below crop_size ({crop_size})")
+        if test_crop_size > test_scale_size:
+            raise ValueError(
+                f"test_crop_size ({test_crop_size} px) does not fit into test_scale_size ({test_scale_size} px)"
+            )
+        if not 0 <= flip_probability <= 1:
+            raise ValueError(f"flip_probability is {flip_probability}; expected a number from 0 to 1")
+        if protocol not in PROTOCOLS:
+            raise ValueError(f"unknown protocol {protocol!r}; expected one of {', '.join(PROTOCOLS)}")
+        if num_workers is not None and num_workers < 0:
+            raise ValueError(f"num_workers is {num_workers}; expected 0 (decode in the main process) or more")
+        self.root = root
+        self.lists: dict[Split, str | None] = {"train": train_list, "val": val_list, "test": test_list}
+        self.classes_file = classes
+        self.num_frames = num_frames
+        self.frame_interval = frame_interval
+        self.crop_size = crop_size
+        self.scale_size = (low, high)
+        self.flip_probability = flip_probability
+        self.test_scale_size = test_scale_size
+        self.test_crop_size = test_crop_size
+        self.batch_size = batch_size
+        self.total_batch_size = total_batch_size
+        self.num_workers = min(len(os.sched_getaffinity(0)), 8) if num_workers is None else num_workers
+        self.decoder: DecoderName = decoder
+        self.protocol: ProtocolName = protocol
+        self.clip_policy: ClipPolicy = clip_policy
+        self.skip_undecodable = skip_undecodable
+        self.predict_paths = predict_paths or []
+        self.seed = seed
+        self._records: dict[Split, list[VideoRecord]] = {}
+
+    # The data set
+
+    @cached_property
+    def root_path(self) -> Path:
+        """The data root, there; "motions" is made if that is what it is and it is missing."""
+        if self.root is None:
+            if not (MOTIONS_ROOT / "motions.json").is_file():
+                print(f"making the data set 'motions' in {MOTIONS_ROOT} (deterministic; once) ...", file=sys.stderr)
+            synthesize(MOTIONS_ROOT)
+            return MOTIONS_ROOT
+        path = Path(self.root)
+        if not path.is_dir():
+            raise ListError(f"data.root {self.root!r} is no folder; expected the folder that holds the videos")
+        return path
+
+    @cached_property
+    def classes(self) -> list[str]:
+        """Class names in the order of their indices."""
+        if self.classes_file is not None:
+            return read_classes(Path(self.classes_file))
+        if (self.root_path / "classes.txt").is_file():
+            return read_classes(self.root_path / "classes.txt")
+        return classes_of(read_list(self._list("train"), root=self.root_path, split="train"))
+
+    @property
+    def num_classes(self) -> int:
+        """K: what the model's last layer has to have."""
+        return len(self.classes)
+
+    def records(self, split: Split) -> list[VideoRecord]:
+        """All videos that a split's list names, missing ones too.
+
+        Raises:
+            ListError: The list does not exist, a line of it can't be parsed, a label is out of range, or no file of it
+                is on disk.
+        """
+        if split not in self._records:
+            source = self._list(split)
+            records = resolve(read_list(source, root=self.root_path, split=split), self.classes)
+            missing = [record for record in records if record.path is None or not os.path.isfile(record.path)]
+            if len(missing) == len(records):
+                raise ListError(
+                    f"{source}: none of its {len(records)} videos lies below {self.root_path} "
+                    f"(the first is {missing[0].name!r}): is data.root right?"
+                )
+            if missing:
+                print(
+                    f"{source}: {len(missing)} of {len(records)} videos are missing on disk "
+                    f"(the first is {missing[0].name!r})",
+                    file=sys.stderr,
+                )
+            self._records[split] = records
+        return self._records[split]
+
+    def fingerprint(self, split: Split) -> str:
+        """A hash of names, labels and file sizes of a split: equal for equal data sets, wherever they lie."""
+        digest = hashlib.sha256()
+        for record in self.records(split):
+            there = record.path is not None and os.path.isfile(record.path)
+            size = os.path.getsize(record.path) if record.path and there else -1
+            digest.update(f"{record.name}\t{record.label}\t{size}\n".encode())
+        return digest.hexdigest()[:16]
+
+    def _list(self, split: Split) -> str | Path:
+        given = self.lists[split]
+        if given is not None:
+            below = self.root_path / given
+            return below if below.exists() or "*" in given else given
+        if split == "test" and (self.lists["val"] is not None or default_list(self.root_path, "test") is None):
+            return self._list("val")
+        found = default_list(self.root_path, split)
+        if found is None:
+            raise ListError(
+                f"{self.root_path}: no list of {split} videos (looked for {split}.csv, {split}.txt and a folder "
+                f"{split}): give --data.{split}_list"
+            )
+        return found
+
+    # The loaders
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Batches of one random view a video; the epoch's order is the sampler's."""
+        there = [r for r in self.records("train") if r.path is not None and os.path.isfile(r.path)]
+        views = TrainViews(self.num_frames, self.frame_interval, self.scale_size, self.crop_size, self.flip_probability)
+        dataset = VideoDataset(there, views=views, seed=self.seed, decoder=self.decoder)
+        rank, num_devices = self._place()
+        total = self.total_batch_size or self.batch_size * num_devices
+        sampler = TrainSampler(len(there), total_batch_size=total, seed=self.seed, rank=rank, num_devices=num_devices)
+        return self._loader(dataset, sampler=sampler, batch_size=self.batch_size, collate_fn=collate_train)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """Batches of one centre view a video."""
+        return self._test_loader(self.records("val"), "1x1")
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        """Batches of all views of a video under the protocol."""
+        return self._test_loader(self.records("test"), self.protocol)
+
+    def predict_dataloader(self) -> DataLoader[Batch]:
+        """As in testing, of the videos in `predict_paths`, whose labels are 0."""
+        return self._test_loader(self.predict_records(), self.protocol)
+
+    def predict_records(self) -> list[VideoRecord]:
+        """The videos of `predict_paths`, those of a folder in sorted order.
+
+        Raises:
+            ListError: There are none, or a path does not exist.
+        """
+        paths: list[Path] = []
+        for given in map(Path, self.predict_paths):
+            if not given.exists():
+                raise ListError(f"{given}: no such file or folder")
+            inside = sorted(f for f in given.rglob("*") if f.suffix.lower() in VIDEO_SUFFIXES) if given.is_dir() else []
+            if given.is_dir() and not inside:
+                raise ListError(f"{given}: no videos in this folder")
+            paths += inside or [given]
+        if not paths:
+            raise ListError("no videos were given: name files or folders with --videos")
+        return [VideoRecord(str(path), 0, place, str(path)) for place, path in enumerate(paths)]
+
+    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Stops a training run at a video that can't be decoded, unless those are to be skipped."""
+        if self.trainer is not None and self.trainer.training and batch["failures"]:
+            reasons = [reason for _, reason in batch["failures"]]
+            if not self.skip_undecodable:
+                raise DecodeError(reasons[0], "can't train on it; --data.skip_undecodable true goes on without such")
+            if not batch["views"].numel():
+                raise DecodeError(reasons[0], f"and none of the {len(reasons)} videos of this batch can be decoded")
+        return batch
+
+    def _test_loader(self, records: list[VideoRecord], protocol: ProtocolName) -> DataLoader[Batch]:
+        views = TestViews(
+            self.num_frames,
+            self.frame_interval,
+            self.test_scale_size,
+            self.test_crop_size,
+            PROTOCOLS[protocol],
+            self.clip_policy,
+        )
+        dataset = VideoDataset(records, views=views, seed=self.seed, decoder=self.decoder, exact_count=True)
+        rank, num_devices = self._place()
+        videos = max(1, self.batch_size // PROTOCOLS[protocol].num_views)
+        sampler = TestSampler(len(records), rank=rank, num_devices=num_devices)
+        return self._loader(dataset, sampler=sampler, batch_size=videos, collate_fn=collate_test)
+
+    def _place(self) -> tuple[int, int]:
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
+
+    def _loader(self, dataset: VideoDataset, **settings: Any) -> DataLoader[Any]:
+        return DataLoader[Sample | None](
+            dataset,
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            # Its own generator: the loader must neither depend on the global one nor move it.
+            generator=torch.Generator().manual_seed(self.seed),
+            **settings,
+        )

@@ -1,0 +1,67 @@
+"""From frame indices to frames: one small interface, several decoders.
+
+Shapes: T frames asked for, H, W, C = 3 (RGB).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal, get_args
+
+import torch
+
+from videogn.data.decoding.video import DecodeError, Frames, TooFewFrames, Video
+
+DecoderName = Literal["pyav", "decord"]
+DECODERS: tuple[str, ...] = get_args(DecoderName)
+
+__all__ = ["DECODERS", "DecodeError", "DecoderName", "Frames", "TooFewFrames", "Video", "decode_frames", "open_video"]
+
+
+@contextmanager
+def open_video(path: str | Path, *, backend: DecoderName = "pyav") -> Iterator[Video]:
+    """Opens a video file for as long as a `with` block runs.
+
+    Raises:
+        DecodeError: The file can't be opened, or has no video.
+        ValueError: An unknown backend.
+    """
+    video: Video
+    if backend == "pyav":
+        from videogn.data.decoding.pyav import PyAVVideo
+
+        video = PyAVVideo(path)
+    elif backend == "decord":
+        from videogn.data.decoding.decord import DecordVideo
+
+        video = DecordVideo(path)
+    else:
+        raise ValueError(f"unknown decoder {backend!r}; expected one of {', '.join(DECODERS)}")
+    try:
+        yield video
+    finally:
+        video.close()
+
+
+def decode_frames(path: str | Path, indices: Sequence[int], *, backend: DecoderName = "pyav") -> torch.Tensor:
+    """Decodes frames of a video: frame k is the k-th that a full decode of the best stream shows.
+
+    Frames are rotated as a player would; damaged packets are passed over; pixels that are not square stay as stored.
+
+    Args:
+        path: The file.
+        indices: Which frames, from 0; any order, repeats allowed.
+        backend: "pyav" (exact on every file) or "decord".
+
+    Returns:
+        uint8 [T, H, W, C], RGB, T = len(indices).
+
+    Raises:
+        DecodeError: The file can't be opened or decoded, or (TooFewFrames) has no frame of that index: with the file's
+            name and the reason.
+        ValueError: No index or a negative one; an unknown backend.
+    """
+    with open_video(path, backend=backend) as video:
+        return torch.from_numpy(video.frames(indices))

@@ -1,0 +1,67 @@
+"""What a decoder gives: a video whose frame k is the k-th that a full decode shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Frames = NDArray[np.uint8]
+
+
+class DecodeError(ValueError):
+    """A video file that can't be decoded, with its name and the reason."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+class TooFewFrames(DecodeError):
+    """A frame was asked for that the file does not have, though its headers promised it."""
+
+    def __init__(self, path: str, index: int, num_frames: int) -> None:
+        super().__init__(path, f"frame {index} was asked for, but only {num_frames} can be decoded")
+        self.index = index
+        self.num_frames = num_frames
+
+    def __reduce__(self) -> tuple[type, tuple[str, int, int]]:
+        return type(self), (self.path, self.index, self.num_frames)
+
+
+class Video(Protocol):
+    """An open video file. Frames are RGB, uint8 [T, H, W, 3], rotated as a player shows them."""
+
+    @property
+    def num_frames(self) -> int:
+        """Frames of the video; what the packets promise until a decode found that there are fewer."""
+
+    def count_frames(self) -> int:
+        """Frames of the video, exactly, whatever that costs.
+
+        Raises:
+            DecodeError: No frame can be decoded.
+        """
+
+    def frames(self, indices: Sequence[int]) -> Frames:
+        """The frames at `indices` (any order, repeats allowed) from one decode.
+
+        Raises:
+            TooFewFrames: An index is past the last frame that can be decoded; `num_frames` is exact from then on.
+            DecodeError: No frame can be decoded.
+        """
+
+    def close(self) -> None:
+        """Lets the file go."""
+
+
+def rotate(frame: Frames, degrees: int) -> Frames:
+    """Turns [H, W, C] counter-clockwise by a multiple of 90 degrees: what a display matrix asks of a player."""
+    turns = round(degrees / 90) % 4
+    return np.rot90(frame, turns) if turns else frame

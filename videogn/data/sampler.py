@@ -1,0 +1,86 @@
+"""Which videos come when: an order that depends on the seed and the epoch, and on nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from torch.utils.data import Sampler
+
+from videogn.data.dataset import NO_VIDEO, Key
+
+
+class TrainSampler(Sampler[Key]):
+    """All videos in random order, cut into whole total batches, each dealt to the devices.
+
+    Step s takes the same `total_batch_size` videos at any device batch and any number of devices; the rest of an epoch
+    that fills no total batch is left out (another rest in every epoch).
+
+    Args:
+        num_videos: Videos of the list.
+        total_batch_size: Clips per optimiser step over all devices.
+        seed: Of the run.
+        rank: This device.
+        num_devices: All devices; divides the total batch.
+
+    Raises:
+        ValueError: There are fewer videos than one total batch, or it can't be dealt to the devices.
+    """
+
+    def __init__(
+        self, num_videos: int, *, total_batch_size: int, seed: int, rank: int = 0, num_devices: int = 1
+    ) -> None:
+        if total_batch_size % num_devices:
+            raise ValueError(f"a total batch of {total_batch_size} clips can't be dealt to {num_devices} devices")
+        if num_videos < total_batch_size:
+            raise ValueError(
+                f"{num_videos} training videos do not fill one total batch of {total_batch_size} clips: "
+                f"give a smaller --total_batch_size or more videos"
+            )
+        self.num_videos = num_videos
+        self.total_batch_size = total_batch_size
+        self.seed = seed
+        self.rank = rank
+        self.num_devices = num_devices
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by the trainer before each epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.num_videos // self.total_batch_size * (self.total_batch_size // self.num_devices)
+
+    def __iter__(self) -> Iterator[Key]:
+        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.num_videos)
+        whole = self.num_videos // self.total_batch_size * self.total_batch_size
+        mine = order[:whole].reshape(-1, self.num_devices, self.total_batch_size // self.num_devices)[:, self.rank]
+        for place in mine.ravel().tolist():
+            yield self.epoch, place
+
+
+class TestSampler(Sampler[Key]):
+    """Every video once, in order, dealt to the devices; none twice.
+
+    Devices whose share is short get NO_VIDEO in its place, so that all of them do the same number of steps.
+
+    Args:
+        num_videos: Videos of the list.
+        rank: This device.
+        num_devices: All devices.
+    """
+
+    __test__ = False  # its name looks like a test's
+
+    def __init__(self, num_videos: int, *, rank: int = 0, num_devices: int = 1) -> None:
+        self.num_videos = num_videos
+        self.rank = rank
+        self.num_devices = num_devices
+
+    def __len__(self) -> int:
+        return -(-self.num_videos // self.num_devices)
+
+    def __iter__(self) -> Iterator[Key]:
+        for step in range(len(self)):
+            place = step * self.num_devices + self.rank
+            yield 0, place if place < self.num_videos else NO_VIDEO

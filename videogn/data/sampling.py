@@ -1,0 +1,89 @@
+"""Which frames make a clip: index arithmetic, nothing else.
+
+N frames in the video, T = num_frames in a clip, frame_interval source frames from one to the next;
+span = (T - 1) * frame_interval + 1. All indices are int64 and lie in [0, N): what runs past the end wraps around, so a
+video shorter than the span loops.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+ClipPolicy = Literal["nonlocal", "spread"]
+CLIP_POLICIES: tuple[str, ...] = get_args(ClipPolicy)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a video is tested: num_clips clips in time, num_crops crops along the long side of each."""
+
+    num_clips: int
+    num_crops: int
+
+    @property
+    def num_views(self) -> int:
+        return self.num_clips * self.num_crops
+
+
+ProtocolName = Literal["10x3", "10x1", "1x1"]
+PROTOCOLS: dict[str, Protocol] = {"10x3": Protocol(10, 3), "10x1": Protocol(10, 1), "1x1": Protocol(1, 1)}
+
+
+def clip_span(num_frames: int, frame_interval: int) -> int:
+    """Source frames from the first to the last of a clip, both counted."""
+    return (num_frames - 1) * frame_interval + 1
+
+
+def clip_indices(start: int, total: int, *, num_frames: int, frame_interval: int) -> NDArray[np.int64]:
+    """The T frame indices of the clip that starts at `start`, modulo the `total` frames of the video.
+
+    Raises:
+        ValueError: A number that is not positive.
+    """
+    if total < 1 or num_frames < 1 or frame_interval < 1:
+        raise ValueError(
+            f"expected at least 1 of each, got {total} frames, num_frames {num_frames}, frame_interval {frame_interval}"
+        )
+    return (start + np.arange(num_frames, dtype=np.int64) * frame_interval) % total
+
+
+def random_clip(total: int, *, num_frames: int, frame_interval: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """A training clip: start uniform in [0, N - span], both ends included; 0 where the video is shorter (it loops)."""
+    latest = max(total - clip_span(num_frames, frame_interval), 0)
+    start = int(rng.integers(latest + 1))
+    return clip_indices(start, total, num_frames=num_frames, frame_interval=frame_interval)
+
+
+def clip_starts(total: int, num_clips: int, *, span: int, policy: ClipPolicy = "nonlocal") -> list[int]:
+    """Starts of the clips of a test.
+
+    One clip is the centre of the video under every policy: max(N - span, 0) // 2. More:
+
+    - "nonlocal": floor(N * j / num_clips), j = 0, 1, ...; the last clips run past the end and wrap around (the
+      released code of Wang et al. 2018, which the paper's "10-clip testing" is).
+    - "spread": evenly over [0, N - span], ends included and rounded down (SlowFast, MMAction2: nothing wraps).
+
+    Raises:
+        ValueError: An unknown policy.
+    """
+    latest = max(total - span, 0)
+    if policy not in CLIP_POLICIES:
+        raise ValueError(f"unknown clip policy {policy!r}; expected one of {', '.join(CLIP_POLICIES)}")
+    if num_clips == 1:
+        return [latest // 2]
+    if policy == "nonlocal":
+        return [total * j // num_clips for j in range(num_clips)]
+    return [latest * j // (num_clips - 1) for j in range(num_clips)]
+
+
+def protocol_clips(
+    total: int, *, num_clips: int, num_frames: int, frame_interval: int, policy: ClipPolicy = "nonlocal"
+) -> NDArray[np.int64]:
+    """Frame indices [num_clips, T] of a test's clips, see `clip_starts`."""
+    span = clip_span(num_frames, frame_interval)
+    starts = clip_starts(total, num_clips, span=span, policy=policy)
+    return np.stack([clip_indices(s, total, num_frames=num_frames, frame_interval=frame_interval) for s in starts])

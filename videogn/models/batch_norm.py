@@ -1,0 +1,100 @@
+"""Batch normalization whose normalisation batch is a setting, not an accident of memory.
+
+Shapes: N clips, C channels, T frames, H, W.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class BatchNorm(nn.BatchNorm3d):
+    """Batch normalization over (N, T, H, W) in groups of `norm_batch_size` clips.
+
+    A forward of N clips in training is normalised in N / norm_batch_size groups, exactly as that many separate
+    forwards would be: the *normalisation batch* (what the paper calls the batch size per GPU) no longer depends on
+    how many clips fit on a device.
+
+    Running statistics are defined once for both ways of getting small normalisation batches, splitting one forward and
+    accumulating several: one momentum update from the mean, over all groups since the last update, of their means and
+    (unbiased) variances. By default that happens at the end of each forward, as in PyTorch; with `defer_update` it
+    happens when `update_running_statistics` is called, once per optimiser step. In evaluation this is nn.BatchNorm3d,
+    and so are its parameters' and buffers' names.
+
+    Args:
+        num_features: C.
+        eps: Added to the variance.
+        momentum: Weight of the new statistics in one update (PyTorch's sense).
+        norm_batch_size: Clips that share statistics; must divide N. None: all N.
+    """
+
+    def __init__(
+        self, num_features: int, *, eps: float = 1e-5, momentum: float = 0.1, norm_batch_size: int | None = None
+    ) -> None:
+        super().__init__(num_features, eps=eps, momentum=momentum)
+        if norm_batch_size is not None and norm_batch_size < 1:
+            raise ValueError(f"norm_batch_size is {norm_batch_size}; it must be at least 1 clip")
+        self.norm_batch_size = norm_batch_size
+        self.defer_update = False
+        # Sums over the groups seen since the last update. Not buffers: no checkpoint and no broadcast may carry them.
+        self._mean_sum: Tensor | None = None
+        self._var_sum: Tensor | None = None
+        self._num_groups = 0
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalises [N, C, T, H, W]; the same shape comes out.
+
+        Raises:
+            ValueError: In training, N is no multiple of norm_batch_size, or a group has one value per channel.
+        """
+        if not self.training:
+            return super().forward(input)
+        self._check_input_dim(input)
+        size = self.norm_batch_size or len(input)
+        if len(input) % size:
+            raise ValueError(
+                f"a forward of {len(input)} clips can't be split into normalisation batches of {size}: "
+                f"norm_batch_size must divide the device batch"
+            )
+        outputs = [self._normalize_group(group) for group in input.split(size)]
+        if not self.defer_update:
+            self.update_running_statistics()
+        return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
+
+    def _normalize_group(self, group: Tensor) -> Tensor:
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        # With momentum 1 the native kernel leaves the group's own statistics in these two.
+        mean, var = torch.zeros_like(self.running_mean), torch.zeros_like(self.running_var)
+        output = F.batch_norm(group, mean, var, self.weight, self.bias, training=True, momentum=1.0, eps=self.eps)
+        self._mean_sum = mean if self._mean_sum is None else self._mean_sum + mean
+        self._var_sum = var if self._var_sum is None else self._var_sum + var
+        self._num_groups += 1
+        return output
+
+    @torch.no_grad()
+    def update_running_statistics(self) -> None:
+        """Makes one momentum update from all groups since the last one; does nothing if there were none."""
+        if not self._num_groups:
+            return
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        assert self.momentum is not None
+        assert self._mean_sum is not None
+        assert self._var_sum is not None
+        self.running_mean.lerp_(self._mean_sum / self._num_groups, self.momentum)
+        self.running_var.lerp_(self._var_sum / self._num_groups, self.momentum)
+        self.num_batches_tracked += 1
+        self._mean_sum = self._var_sum = None
+        self._num_groups = 0
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, norm_batch_size={self.norm_batch_size}"
+
+
+def batch_norms(model: nn.Module) -> list[BatchNorm]:
+    """The batch normalizations of a model, in order; empty for a model that has other norms."""
+    return [module for module in model.modules() if isinstance(module, BatchNorm)]

@@ -1,0 +1,33 @@
+"""From uint8 views to what a network takes.
+
+Shapes: B videos, V views, T frames, H, W, C = 3 channels.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+# 114.75 and 57.375 on 0..255: the Non-local release's input for all three channels.
+MEAN = 0.45
+STD = 0.225
+
+
+def normalize(views: Tensor) -> Tensor:
+    """Normalised network input of decoded views.
+
+    Args:
+        views: uint8 [B, V, T, H, W, C] or [N, T, H, W, C], RGB, 0..255.
+
+    Returns:
+        float32 [B * V, C, T, H, W], (x / 255 - 0.45) / 0.225, in channels_last_3d memory: which is how the views lie
+        already, so nothing is moved.
+
+    Raises:
+        ValueError: Another dtype, or not three channels last.
+    """
+    if views.dtype != torch.uint8 or views.ndim not in (5, 6) or views.shape[-1] != 3:
+        raise ValueError(f"expected uint8 [..., T, H, W, 3], got {views.dtype} {list(views.shape)}")
+    clips = views.flatten(0, 1) if views.ndim == 6 else views
+    scaled = clips.to(torch.float32).sub_(255 * MEAN).div_(255 * STD)
+    return scaled.permute(0, 4, 1, 2, 3)

@@ -1,0 +1,348 @@
+"""fit, validate, test and predict: LightningCLI with the run's folder, batch sizes and checkpoints looked after."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+from jsonargparse import Namespace
+from lightning import Trainer
+from lightning.fabric.utilities.rank_zero import rank_zero_only
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import TensorBoardLogger
+from rich.console import Console
+from rich.table import Table
+
+from videogn.cli import RunError, UsageError, resolve_configs
+from videogn.data.datamodule import KineticsDataModule
+from videogn.data.lists import Split
+from videogn.training.callbacks import ProgressLines, ResultWriter, Throughput
+from videogn.training.loggers import MetricsCSV
+from videogn.training.module import NonFiniteLoss, VideoClassifier
+from videogn.training.schedule import REFERENCE_BATCH_SIZE, accumulation
+
+DESCRIPTIONS = {
+    "fit": "Trains an I3D on labelled videos. Writes config.yaml, metrics.csv, TensorBoard events and checkpoints to "
+    "--run_dir. `--ckpt_path last` goes on with a run that was stopped.",
+    "validate": "Scores a run's best checkpoint on the validation videos by one centre view each.",
+    "test": "Scores a run's best checkpoint on the test videos under --data.protocol (10x3: 10 clips x 3 crops). "
+    "Writes result.json and per_class.csv to --run_dir. The run's own config.yaml is used unless --config is given.",
+    "predict": "Names the five most probable classes of video files and folders, by a run's best checkpoint.",
+}
+
+SPLITS: dict[str, tuple[Split, ...]] = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
+
+# Warnings of libraries about what is meant to be so.
+QUIET = (
+    ".*does not have many workers.*",
+    "Checkpoint directory .* exists and is not empty.*",
+    "Be aware that when using `ckpt_path`, callbacks used to create the checkpoint.*",
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated.*",
+    ".*GPU available but not used.*",
+    "(?s).*(instantiate_classes.. was deprecated|JSONARGPARSE_DEPRECATION_WARNINGS)",
+)
+
+
+def run(words: Sequence[str]) -> int:
+    """Runs `fit ...`, `validate ...`, `test ...` or `predict ...`; returns the exit status.
+
+    Raises:
+        UsageError: Something that can't be asked for.
+        RunError: The work failed.
+    """
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    for message in QUIET:
+        warnings.filterwarnings("ignore", message=message)
+    warnings.showwarning = _show_warning
+    VideoCLI(_with_run_config(resolve_configs(words)))
+    return 0
+
+
+class Parser(LightningArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        raise UsageError(message) from ex
+
+
+class VideoCLI(LightningCLI):
+    """LightningCLI over VideoClassifier and KineticsDataModule.
+
+    Args:
+        words: The command line: a subcommand and its flags.
+    """
+
+    def __init__(self, words: Sequence[str]) -> None:
+        super().__init__(
+            VideoClassifier,
+            KineticsDataModule,
+            args=list(words),
+            parser_class=Parser,
+            parser_kwargs={name: {"description": text} for name, text in DESCRIPTIONS.items()},
+            save_config_callback=None,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+        )
+
+    # The command line
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        given_by_us = {"model", "datamodule", "dataloaders", "train_dataloaders", "val_dataloaders"}
+        unused = {"verbose", "weights_only", "return_predictions"}
+        return dict.fromkeys(DESCRIPTIONS, given_by_us | unused)
+
+    def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument("--seed_everything", type=int, default=0, help="Seed of weights, order and augmentation.")
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument(
+            "--total_batch_size",
+            type=int | None,
+            default=None,
+            help="Clips per optimiser step over all devices and accumulated forwards; the learning rate scales with "
+            "it. Accumulation follows from it: it must be a multiple of data.batch_size x devices. "
+            "Default: data.batch_size x devices x trainer.accumulate_grad_batches.",
+        )
+        parser.add_argument(
+            "--run_dir", type=str | None, default=None, help="Folder of the run (default: runs/NAME of the config)."
+        )
+        parser.link_arguments("data.num_classes", "model.num_classes", apply_on="instantiate")
+        parser.link_arguments("data.num_frames", "model.num_frames")
+        parser.link_arguments("data.crop_size", "model.crop_size")
+        parser.link_arguments("data.batch_size", "model.device_batch_size")
+        parser.link_arguments("total_batch_size", "data.total_batch_size")
+        parser.link_arguments("total_batch_size", "model.total_batch_size", compute_fn=_or_reference)
+        parser.link_arguments("seed_everything", "data.seed")
+
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        if subcommand == "predict":
+            parser.add_argument("--videos", nargs="+", type=str, default=[], help="Video files and folders of them.")
+            parser.add_argument(
+                "--json", type=str | None, default=None, help="Also write the predictions to this file."
+            )
+        return parser
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        with warnings.catch_warnings():
+            # We hand over sys.argv with config names resolved: both are there, on purpose.
+            warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
+            super().parse_arguments(parser, args)
+
+    def _parse_ckpt_path(self) -> None:
+        """Nothing: a checkpoint's settings never override the command line; a mix-up is refused when it is loaded."""
+
+    # From settings to objects
+
+    def before_instantiate_classes(self) -> None:
+        settings = self.config[self.subcommand]
+        self.run_dir = Path(settings.run_dir)
+        if settings.total_batch_size is not None and settings.trainer.accumulate_grad_batches != 1:
+            raise UsageError("give --total_batch_size or --trainer.accumulate_grad_batches, not both")
+        if self.subcommand == "fit":
+            self._check_run_dir(settings)
+        self._set_checkpoint(settings)
+        if self.subcommand == "predict":
+            settings.data.predict_paths = settings.videos
+            classes = Path(settings.ckpt_path).parent.parent / "classes.txt"
+            if settings.data.classes is None and classes.is_file():
+                settings.data.classes = str(classes)
+
+    def _check_run_dir(self, settings: Namespace) -> None:
+        there = self.run_dir / "config.yaml"
+        if _is_rank_zero() and there.is_file() and settings.ckpt_path is None:
+            raise UsageError(
+                f"{self.run_dir} already holds a run: go on with it by --ckpt_path last, or give another --run_dir"
+            )
+
+    def _set_checkpoint(self, settings: Namespace) -> None:
+        names = {"best": "best.ckpt", "last": "last.ckpt", None: None if self.subcommand == "fit" else "best.ckpt"}
+        given = settings.ckpt_path
+        if given not in names:
+            if not Path(given).is_file():
+                raise UsageError(f"--ckpt_path {given}: no such file")
+            return
+        file = names[given]
+        if file is None:
+            return
+        path = self.run_dir / "checkpoints" / file
+        if not path.is_file():
+            raise UsageError(f"{path}: no such checkpoint; train first (videogn fit), or name another by --ckpt_path")
+        settings.ckpt_path = str(path)
+
+    def instantiate_classes(self) -> None:
+        try:
+            super().instantiate_classes()
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        fitting = self.subcommand == "fit"
+        at_terminal = sys.stdout.isatty()
+        callbacks: list[Any] = [ResultWriter(self.run_dir)]
+        if not at_terminal:
+            callbacks.append(ProgressLines())
+        if fitting:
+            callbacks.append(Throughput())
+            folder = self.run_dir / "checkpoints"
+            # Two: save_last of the first would keep the last *best* one.
+            callbacks += [
+                ModelCheckpoint(folder, "best", monitor="val/top1", mode="max", enable_version_counter=False),
+                ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False),
+            ]
+        settings = self._get(self.config_init, "trainer")
+        settings["callbacks"] = (settings.get("callbacks") or []) + callbacks
+        if settings.get("enable_progress_bar") is None:
+            settings["enable_progress_bar"] = at_terminal
+        if settings.get("enable_model_summary") is None:
+            settings["enable_model_summary"] = False
+        if settings.get("logger") is None:
+            loggers = [MetricsCSV(self.run_dir), TensorBoardLogger(self.run_dir, name="", version="")]
+            settings["logger"] = loggers if fitting else False
+        settings["default_root_dir"] = str(self.run_dir)
+        settings["use_distributed_sampler"] = False  # ours deals the videos, and none twice
+        return super().instantiate_trainer(**kwargs)
+
+    def after_instantiate_classes(self) -> None:
+        trainer, data, model = self.trainer, self.datamodule, self.model
+        if trainer.strategy.root_device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
+            # Threads that wait for cores which the decoding workers hold make small steps tens of times slower.
+            torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) - data.num_workers))
+        try:
+            if data.total_batch_size is None:
+                data.total_batch_size = data.batch_size * trainer.world_size * trainer.accumulate_grad_batches
+            trainer.accumulate_grad_batches = accumulation(
+                data.total_batch_size, device_batch_size=data.batch_size, num_devices=trainer.world_size
+            )
+            model.total_batch_size = data.total_batch_size
+            model.model.check_size(data.num_frames, data.test_crop_size, data.test_crop_size)
+            if self.subcommand == "predict":
+                data.predict_records()
+            else:
+                for split in SPLITS[str(self.subcommand)]:
+                    data.records(split)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+
+    # The work
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        try:
+            super()._run_subcommand(subcommand)
+        except (ValueError, NonFiniteLoss, torch.OutOfMemoryError) as error:
+            raise RunError(str(error)) from error
+
+    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
+        # The line that ResultWriter prints says more than Lightning's table.
+        extra = {"verbose": False} if subcommand == "test" else {}
+        return {**super()._prepare_subcommand_kwargs(subcommand), "weights_only": True, **extra}
+
+    @rank_zero_only
+    def before_fit(self) -> None:
+        self.run_dir.mkdir(parents=True, exist_ok=True)
+        settings = self.config[self.subcommand].clone()
+        settings.ckpt_path = None
+        settings.run_dir = str(self.run_dir)
+        parser = self._parser(self.subcommand)
+        parser.save(settings, self.run_dir / "config.yaml", skip_unset=False, overwrite=True)
+        (self.run_dir / "classes.txt").write_text("\n".join(self.datamodule.classes) + "\n", encoding="utf-8")
+        model, data, trainer = self.model, self.datamodule, self.trainer
+        shared = f"{model.norm_batch_size or data.batch_size} clips" if model.norms_share_statistics else "none"
+        print(
+            f"{self.run_dir}: {model.architecture['norm']}, {len(data.records('train'))} videos, "
+            f"{data.num_classes} classes; normalisation batch: {shared}, device batch: {data.batch_size}, total batch: "
+            f"{data.total_batch_size} ({trainer.world_size} device{'s' if trainer.world_size > 1 else ''} x "
+            f"{trainer.accumulate_grad_batches} accumulated); peak learning rate {model.learning_rate:g}",
+            flush=True,
+        )
+
+    def before_test(self) -> None:
+        (self.run_dir / "result.json").unlink(missing_ok=True)
+        self.run_dir.mkdir(parents=True, exist_ok=True)
+
+    def predict(self, **kwargs: Any) -> None:
+        """Trainer.predict, then the table and the file."""
+        batches = self.trainer.predict(**kwargs) or []
+        classes = self.datamodule.classes
+        records = self.datamodule.predict_records()
+        videos = [
+            {
+                "video": records[prediction["index"]].path,
+                "predictions": [
+                    {"class": classes[label], "probability": probability}
+                    for label, probability in zip(prediction["classes"], prediction["probabilities"], strict=True)
+                ],
+            }
+            for batch in batches
+            for prediction in batch
+        ]
+        failed = [{"video": records[index].path, "error": reason} for index, reason in self.model.failures]
+        _print_predictions(videos)
+        for failure in failed:
+            print(f"not decoded: {failure['error']}", file=sys.stderr)
+        target = self.config[self.subcommand].json
+        if target is not None:
+            partial = Path(f"{target}.partial")
+            partial.write_text(
+                json.dumps({"videos": videos, "failed": failed}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+            )
+            os.replace(partial, target)
+            print(f"written: {target}")
+        if not videos:
+            raise RunError(f"none of the {len(records)} videos could be decoded")
+
+
+def _show_warning(message: Warning | str, *where: Any, **more: Any) -> None:
+    print(f"videogn: warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+
+@rank_zero_only
+def _is_rank_zero() -> bool:
+    return True
+
+
+def _or_reference(total_batch_size: int | None) -> int:
+    return total_batch_size or REFERENCE_BATCH_SIZE
+
+
+def _print_predictions(videos: Sequence[dict[str, Any]]) -> None:
+    table = Table("video", "class", "probability")
+    for video in videos:
+        for place, guess in enumerate(video["predictions"]):
+            table.add_row("" if place else video["video"], guess["class"], f"{guess['probability']:.3f}")
+        table.add_section()
+    if videos:
+        Console().print(table)
+
+
+def _with_run_config(words: list[str]) -> list[str]:
+    """Names the run's folder, and puts its own config.yaml in where none is given."""
+    if {"-h", "--help"} & set(words) or any(word.startswith("--help") for word in words):
+        return words
+    configs = _values(words, "--config") + _values(words, "-c")
+    run_dirs = _values(words, "--run_dir")
+    if not run_dirs and not configs:
+        raise UsageError("give --config FILE (e.g. motions.yaml) or --run_dir of a run")
+    run_dir = run_dirs[-1] if run_dirs else str(Path("runs") / Path(configs[-1]).stem)
+    own = Path(run_dir) / "config.yaml"
+    if not configs and not own.is_file():
+        raise UsageError(f"{run_dir} holds no run (no config.yaml): give --config FILE, or --run_dir of a run")
+    start = words[:1] + ([] if configs else ["--config", str(own)])
+    return [*start, *words[1:], "--run_dir", run_dir]
+
+
+def _values(words: Sequence[str], flag: str) -> list[str]:
+    """What is given behind a flag, in order: `--flag VALUE` and `--flag=VALUE`."""
+    behind = [after for word, after in pairwise(words) if word == flag]
+    return behind + [word.partition("=")[2] for word in words if word.startswith(f"{flag}=")]

@@ -1,0 +1,1 @@
+"""What turns logits into a run."""

@@ -1,0 +1,170 @@
+"""What a run says while it works, and what it writes at the end."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import time
+from collections import deque
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import Callback, LightningModule, Trainer
+
+from videogn.training.memory import peak_memory_bytes
+from videogn.training.module import VideoClassifier
+from videogn.training.result import Result, write_per_class, write_result
+
+LIBRARIES = ("videogn", "torch", "torchvision", "pytorchvideo", "lightning", "av", "decord", "numpy")
+
+
+class Throughput(Callback):
+    """Logs clips/s of training, over the last 20 batches and all devices."""
+
+    def __init__(self) -> None:
+        self._ends: deque[tuple[float, int]] = deque(maxlen=21)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._ends.clear()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._ends.append((time.monotonic(), len(batch["labels"])))
+        if len(self._ends) > 1:
+            seconds = self._ends[-1][0] - self._ends[0][0]
+            clips = sum(count for _, count in list(self._ends)[1:]) * trainer.world_size
+            pl_module.log("clips_per_second", clips / seconds, prog_bar=True, on_step=True, batch_size=1)
+
+
+class ProgressLines(Callback):
+    """Lines for logs, where no terminal shows a progress bar: one an epoch, and every half minute of a test."""
+
+    def __init__(self) -> None:
+        self._started = 0.0
+        self._said = 0.0
+        self._validated = False
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._validated = True
+
+    def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._started = self._said = time.monotonic()
+
+    def on_test_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        now = time.monotonic()
+        if trainer.is_global_zero and now - self._said > 30:
+            self._said = now
+            done, total = batch_idx + 1, int(sum(trainer.num_test_batches))
+            left = (now - self._started) / done * (total - done)
+            print(f"batch {done} of {total}, about {left:.0f} s left", flush=True)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._started = time.monotonic()
+        self._validated = False
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        values = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        parts = [f"epoch {trainer.current_epoch + 1}", f"step {trainer.global_step}"]
+        for title, name in {
+            "loss": "train/loss_epoch",
+            "top-1": "train/top1",
+            "val loss": "val/loss",
+            "val top-1": "val/top1",
+        }.items():
+            if name in values and (self._validated or not name.startswith("val/")):
+                parts.append(f"{title} {100 * values[name]:.1f} %" if "top" in title else f"{title} {values[name]:.4f}")
+        if "clips_per_second" in values:
+            parts.append(f"{values['clips_per_second']:.1f} clips/s")
+        parts.append(f"lr {trainer.optimizers[0].param_groups[0]['lr']:.5f}")
+        parts.append(f"{time.monotonic() - self._started:.1f} s")
+        if values.get("train/skipped_videos"):
+            parts.append(f"{values['train/skipped_videos']:.0f} videos skipped")
+        print("  ".join(parts), flush=True)
+
+
+class ResultWriter(Callback):
+    """Writes result.json and per_class.csv after a test, and says the result in a line.
+
+    Args:
+        folder: The run's folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._started = 0.0
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._started = time.monotonic()
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, VideoClassifier)
+        if not trainer.is_global_zero:
+            return
+        data: Any = getattr(trainer, "datamodule", None)
+        run = pl_module.training_run
+        names = {record.index: record.name for record in data.records("test")}
+        scored = pl_module.scored
+        if not scored:
+            print("no video could be scored; no result was written", file=sys.stderr)
+            return
+        architecture = pl_module.architecture
+        result = Result(
+            norm=architecture["norm"],
+            num_groups=architecture["num_groups"],
+            channels_per_group=architecture["channels_per_group"],
+            norm_batch_size=run.get("norm_batch_size"),
+            device_batch_size=run.get("device_batch_size"),
+            total_batch_size=run.get("total_batch_size"),
+            layout=architecture["layout"],
+            depth=architecture["depth"],
+            width=architecture["width"],
+            num_classes=pl_module.num_classes,
+            num_frames=data.num_frames,
+            frame_interval=data.frame_interval,
+            seed=run.get("seed"),
+            protocol=data.protocol,
+            clip_policy=data.clip_policy,
+            top1=100 * float(trainer.callback_metrics["test/top1"]),
+            top5=100 * float(trainer.callback_metrics["test/top5"]),
+            loss=sum(video.loss for video in scored) / len(scored),
+            num_videos_expected=len(names),
+            num_videos_scored=len(scored),
+            failed_videos=[{"video": names[index], "reason": reason} for index, reason in pl_module.failures],
+            dataset_fingerprint=data.fingerprint("test"),
+            checkpoint=str(trainer.ckpt_path),
+            weights=None,
+            steps=run.get("steps"),
+            epochs=run.get("epochs"),
+            train_seconds=run.get("train_seconds"),
+            test_seconds=time.monotonic() - self._started,
+            peak_memory_bytes=run.get("peak_memory_bytes") or peak_memory_bytes(),
+            versions=installed_versions(),
+        )
+        per_class = write_per_class(scored, pl_module.class_names, self.folder)
+        path = write_result(result, self.folder)
+        print(result.summary())
+        print(f"written: {path} and {per_class}")
+
+
+def installed_versions() -> dict[str, str]:
+    """Versions of Python and of the libraries that a number depends on."""
+    found = {"python": platform.python_version()}
+    for library in LIBRARIES:
+        try:
+            found[library] = version(library)
+        except PackageNotFoundError:
+            continue
+    return found | {"torch": torch.__version__}  # with its build: +cu..., +cpu

@@ -1,0 +1,372 @@
+"""The LightningModule: an I3D, its loss, its optimiser and its metrics.
+
+Shapes: B videos, V views, C channels, T frames, H, W, K classes.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, TypedDict
+
+import numpy as np
+import torch
+import torch.distributed
+import torch.nn.functional as F
+from lightning import LightningModule
+from torch import Tensor, nn
+from torchmetrics.classification import MulticlassAccuracy
+
+from videogn.models.batch_norm import batch_norms
+from videogn.models.i3d import Depth, LayoutName, i3d_r50
+from videogn.models.input import normalize
+from videogn.models.norm import NormName
+from videogn.training.memory import peak_memory_bytes
+from videogn.training.result import ScoredVideo
+from videogn.training.schedule import REFERENCE_BATCH_SIZE, Schedule, lr_factor, scaled_lr
+
+# Key of a checkpoint's own part: plain types alone, so that it loads with weights_only.
+CHECKPOINT_KEY = "videogn"
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that does not belong to this model."""
+
+
+class NonFiniteLoss(RuntimeError):
+    """The loss became NaN or infinite."""
+
+
+class ClipBatch(TypedDict):
+    """What a step takes; the data package's Batch.
+
+    Attributes:
+        views: uint8 [B, V, T, H, W, C], RGB.
+        labels: int64 [B].
+        indices: int64 [B], places in the list.
+        weights: float32 [B] in the loss.
+        failures: (place in the list, reason) of videos that could not be decoded.
+    """
+
+    views: Tensor
+    labels: Tensor
+    indices: Tensor
+    weights: Tensor
+    failures: list[tuple[int, str]]
+
+
+class Prediction(TypedDict):
+    """The most probable classes of a video, best first, with their probabilities."""
+
+    index: int
+    classes: list[int]
+    probabilities: list[float]
+
+
+class VideoClassifier(LightningModule):
+    """Trains and tests an I3D on clips.
+
+    Args:
+        norm: gn (group) or bn (batch).
+        num_groups: gn: groups per layer; 32 by default.
+        channels_per_group: gn: channels in a group, instead of num_groups.
+        norm_batch_size: bn: clips that share statistics; divides the device batch. Default: all of a forward.
+        layout: nonlocal (the paper's) or slowfast (PyTorchVideo's zoo).
+        depth: 50 or 101; 26 and 14 are small ones.
+        width: Channels of the stem.
+        dropout: Rate before the last layer.
+        base_lr: Learning rate at a total batch of 64 clips; scales with the total batch.
+        schedule: How it falls.
+        momentum: Of SGD with Nesterov's momentum.
+        weight_decay: On convolutions and the last layer.
+        norm_weight_decay: On gamma and beta of the norms (0 in the paper's released code).
+        label_smoothing: 0 for none.
+        num_classes: K. With the command, it comes from the data.
+        num_frames: Frames of a clip. With the command, it comes from the data.
+        crop_size: Height and width of a training clip in px. With the command, it comes from the data.
+        device_batch_size: Clips in one forward: also how many views a test forwards at once. With the command, it comes
+            from the data.
+        total_batch_size: Clips per optimiser step. With the command, use --total_batch_size.
+
+    Raises:
+        ValueError: A setting that is not possible, e.g. groups that do not divide some layer's channels.
+    """
+
+    def __init__(
+        self,
+        norm: NormName = "gn",
+        *,
+        num_groups: int | None = None,
+        channels_per_group: int | None = None,
+        norm_batch_size: int | None = None,
+        layout: LayoutName = "nonlocal",
+        depth: Depth = 50,
+        width: int = 64,
+        dropout: float = 0.5,
+        base_lr: float = 0.01,
+        schedule: Schedule = Schedule(),  # noqa: B008 (frozen; and its fields are the command's defaults)
+        momentum: float = 0.9,
+        weight_decay: float = 1e-4,
+        norm_weight_decay: float = 0.0,
+        label_smoothing: float = 0.0,
+        num_classes: int = 400,
+        num_frames: int = 32,
+        crop_size: int = 224,
+        device_batch_size: int = 8,
+        total_batch_size: int = REFERENCE_BATCH_SIZE,
+    ) -> None:
+        super().__init__()
+        if norm_batch_size is not None and norm == "bn" and device_batch_size % norm_batch_size:
+            raise ValueError(
+                f"model.norm_batch_size {norm_batch_size} does not divide the device batch of {device_batch_size} clips"
+            )
+        if base_lr <= 0:
+            raise ValueError(f"base_lr is {base_lr}; it must be positive")
+        self.architecture: dict[str, Any] = {
+            "norm": norm,
+            "num_groups": num_groups,
+            "channels_per_group": channels_per_group,
+            "layout": layout,
+            "depth": depth,
+            "width": width,
+            "num_classes": num_classes,
+            "num_frames": num_frames,
+            "crop_size": crop_size,
+        }
+        network = i3d_r50(norm_batch_size=norm_batch_size, dropout=dropout, **self.architecture)
+        self.model = network.to(memory_format=torch.channels_last_3d)
+        self.norms_share_statistics = bool(batch_norms(self.model))
+        self.norm_batch_size = norm_batch_size
+        self.base_lr = base_lr
+        self.schedule = schedule
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.norm_weight_decay = norm_weight_decay
+        self.label_smoothing = label_smoothing
+        self.num_classes = num_classes
+        self.device_batch_size = device_batch_size
+        self.total_batch_size = total_batch_size
+        self.class_names: list[str] = []
+
+        most = min(5, num_classes)
+        metrics = {
+            f"{split}_top{k}": MulticlassAccuracy(num_classes, top_k=min(k, most), average="micro")
+            for split in ("train", "val", "test")
+            for k in (1, 5)
+        }
+        self.metrics = nn.ModuleDict(metrics)
+        self.training_run: dict[str, Any] = {}  # of the loaded checkpoint: steps, seconds, batch sizes, seed
+        self.scored: list[ScoredVideo] = []
+        self.failures: list[tuple[int, str]] = []
+        self._seconds_before = 0.0
+        self._started: float | None = None
+
+    @property
+    def _datamodule(self) -> Any:
+        return getattr(self.trainer, "datamodule", None)
+
+    @property
+    def _seed(self) -> int | None:
+        return getattr(self._datamodule, "seed", None)
+
+    @property
+    def learning_rate(self) -> float:
+        """The peak learning rate, scaled to the total batch."""
+        return scaled_lr(self.base_lr, self.total_batch_size)
+
+    def forward(self, views: Tensor) -> Tensor:
+        """Logits [B * V, K] of uint8 views [B, V, T, H, W, C]."""
+        return self.model(normalize(views))
+
+    def probabilities(self, views: Tensor) -> Tensor:
+        """Class probabilities [B, K] of uint8 views [B, V, T, H, W, C].
+
+        Softmax, averaged over positions, then over views (Wang et al. 2018, "inference"); at most device_batch_size
+        views are forwarded at once.
+        """
+        num_videos, num_views = views.shape[:2]
+        parts = [
+            self.model.positions(normalize(part)).float().softmax(dim=1).mean(dim=-1)
+            for part in views.flatten(0, 1).split(self.device_batch_size)
+        ]
+        return torch.cat(parts).unflatten(0, (num_videos, num_views)).mean(dim=1)
+
+    def setup(self, stage: str) -> None:
+        self.class_names = list(getattr(self._datamodule, "classes", []))
+
+    # Training
+
+    def on_fit_start(self) -> None:
+        for norm in batch_norms(self.model):
+            norm.defer_update = True
+        self._started = time.monotonic()
+
+    def on_train_epoch_start(self) -> None:
+        # Dropout too derives from (seed, epoch): a run that goes on after an epoch is the run that never stopped.
+        entropy = (self._seed or 0, self.current_epoch, self.global_rank)
+        torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
+
+    def training_step(self, batch: ClipBatch, batch_idx: int) -> Tensor:
+        labels, weights = batch["labels"], batch["weights"]
+        logits = self(batch["views"]).float()
+        losses = F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing, reduction="none")
+        loss = (losses * weights).sum() / weights.sum()
+        if not torch.isfinite(loss):
+            raise NonFiniteLoss(
+                f"the training loss is {loss.item()} in epoch {self.current_epoch}, batch {batch_idx}, optimiser step "
+                f"{self.global_step} (videos {batch['indices'].tolist()}): "
+                f"a smaller --model.base_lr or a warm-up may help"
+            )
+        counted = weights > 0
+        self.log(
+            "train/loss", loss, on_step=True, on_epoch=True, prog_bar=True, batch_size=len(labels), sync_dist=False
+        )
+        self._score("train", logits[counted], labels[counted])
+        skipped = float(len(batch["failures"]))
+        self.log("train/skipped_videos", skipped, on_step=False, on_epoch=True, reduce_fx="sum", batch_size=len(labels))
+        return loss
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        for norm in batch_norms(self.model):
+            norm.update_running_statistics()
+
+    def configure_optimizers(self) -> Any:
+        """SGD with Nesterov momentum (Wang et al. 2018, released code), the schedule stepped every optimiser step."""
+        self.trainer.fit_loop.setup_data()  # else the length of an epoch is not known yet in a run of max_steps
+        total_steps = self.trainer.estimated_stepping_batches
+        if total_steps == float("inf"):
+            raise ValueError("the run has no end: give --trainer.max_steps or --trainer.max_epochs")
+        accumulated = self.trainer.accumulate_grad_batches
+        steps_per_epoch = max(1, -(-int(self.trainer.num_training_batches) // accumulated))
+        decayed, norms = _decay_groups(self.model)
+        optimizer = torch.optim.SGD(
+            [
+                {"params": decayed, "weight_decay": self.weight_decay},
+                {"params": norms, "weight_decay": self.norm_weight_decay},
+            ],
+            lr=self.learning_rate,
+            momentum=self.momentum,
+            nesterov=self.momentum > 0,
+        )
+        scheduler = torch.optim.lr_scheduler.LambdaLR(
+            optimizer,
+            lambda step: lr_factor(step, self.schedule, steps_per_epoch=steps_per_epoch, total_steps=int(total_steps)),
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    # Validation, testing, prediction
+
+    def validation_step(self, batch: ClipBatch, batch_idx: int) -> None:
+        if len(batch["labels"]):
+            probabilities = self.probabilities(batch["views"])
+            losses = _negative_log(probabilities, batch["labels"])
+            self.log("val/loss", losses.mean(), batch_size=len(losses), sync_dist=True)
+            self._score("val", probabilities, batch["labels"])
+        self.failures += batch["failures"]
+
+    def on_validation_epoch_start(self) -> None:
+        self.failures = []
+
+    def on_test_epoch_start(self) -> None:
+        self.scored, self.failures = [], []
+
+    def test_step(self, batch: ClipBatch, batch_idx: int) -> None:
+        self.failures += batch["failures"]
+        labels = batch["labels"]
+        if not len(labels):
+            return
+        probabilities = self.probabilities(batch["views"])
+        losses = _negative_log(probabilities, labels)
+        ranks = (probabilities > probabilities.gather(1, labels[:, None])).sum(dim=1)
+        self.scored += [
+            ScoredVideo(*values)
+            for values in zip(batch["indices"].tolist(), labels.tolist(), ranks.tolist(), losses.tolist(), strict=True)
+        ]
+        self._score("test", probabilities, labels)
+
+    def on_test_epoch_end(self) -> None:
+        if self.trainer.world_size > 1:
+            parts: list[Any] = [None] * self.trainer.world_size
+            torch.distributed.all_gather_object(parts, (self.scored, self.failures))
+            self.scored = [video for scored, _ in parts for video in scored]
+            self.failures = [failure for _, failures in parts for failure in failures]
+        self.scored.sort(key=lambda video: video.index)
+        self.failures.sort()
+
+    def predict_step(self, batch: ClipBatch, batch_idx: int) -> list[Prediction]:
+        self.failures += batch["failures"]
+        if not len(batch["labels"]):
+            return []
+        best = self.probabilities(batch["views"]).topk(min(5, self.num_classes))
+        return [
+            Prediction(index=index, classes=classes, probabilities=probabilities)
+            for index, classes, probabilities in zip(
+                batch["indices"].tolist(), best.indices.tolist(), best.values.tolist(), strict=True
+            )
+        ]
+
+    def on_predict_epoch_start(self) -> None:
+        self.failures = []
+
+    def _score(self, split: str, scores: Tensor, labels: Tensor) -> None:
+        for k in (1, 5):
+            metric = self.metrics[f"{split}_top{k}"]
+            assert isinstance(metric, MulticlassAccuracy)
+            metric.update(scores, labels)
+            self.log(f"{split}/top{k}", metric, on_step=False, on_epoch=True, prog_bar=k == 1 and split != "test")
+
+    # Checkpoints
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        running = time.monotonic() - self._started if self._started is not None else 0.0
+        checkpoint[CHECKPOINT_KEY] = {
+            "architecture": dict(self.architecture),
+            "classes": list(self.class_names),
+            "training": {
+                "norm_batch_size": (self.norm_batch_size or self.device_batch_size)
+                if self.norms_share_statistics
+                else None,
+                "device_batch_size": self.device_batch_size,
+                "total_batch_size": self.total_batch_size,
+                "steps": int(self.global_step),
+                "epochs": int(self.current_epoch) + 1,
+                "train_seconds": self._seconds_before + running,
+                "peak_memory_bytes": peak_memory_bytes(),
+                "seed": self._seed,
+            },
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuses a checkpoint of another network or class count, before anything is loaded from it."""
+        own = checkpoint.get(CHECKPOINT_KEY)
+        if own is None:
+            raise CheckpointError("this is no checkpoint of videogn's")
+        # The same parameters work on longer and larger clips: those two may differ.
+        differing = [
+            f"{name} {own['architecture'].get(name)!r} (asked for: {value!r})"
+            for name, value in self.architecture.items()
+            if name not in {"num_frames", "crop_size"} and own["architecture"].get(name) != value
+        ]
+        if differing:
+            raise CheckpointError(f"the checkpoint is of another model: it has {', '.join(differing)}")
+        if own["classes"] and self.class_names and own["classes"] != self.class_names:
+            raise CheckpointError(
+                f"the checkpoint's classes are not the data set's: {own['classes'][:4]} ... "
+                f"and {self.class_names[:4]} ..."
+            )
+        self.training_run = dict(own["training"])
+        self._seconds_before = float(own["training"]["train_seconds"])
+
+
+def _negative_log(probabilities: Tensor, labels: Tensor) -> Tensor:
+    """-log of the probability of each label: [B] of [B, K] and [B]."""
+    return -probabilities.gather(1, labels[:, None]).squeeze(1).clamp_min(torch.finfo(torch.float32).tiny).log()
+
+
+def _decay_groups(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """(parameters of convolutions and linear layers, those of everything else: the norms)."""
+    decayed: list[nn.Parameter] = []
+    norms: list[nn.Parameter] = []
+    for module in model.modules():
+        group = decayed if isinstance(module, nn.Conv3d | nn.Linear) else norms
+        group += module.parameters(recurse=False)
+    return decayed, norms
