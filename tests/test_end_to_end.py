@@ -130,6 +130,11 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(trained, data_root):
     rows = {run: [row["step"] for row in read_metrics(trained / run)] for run in ("whole", "parts")}
     assert rows["whole"] == rows["parts"]
 
+    other["loops"]["fit_loop"]["epoch_progress"]["current"]["ready"] += 1  # as written in the midst of an epoch
+    torch.save(other, trained / "midst.ckpt")
+    out = videogn("fit", "--run_dir", "parts", "--ckpt_path", "midst.ckpt", cwd=trained, status=2)
+    assert "midst.ckpt was written before its epoch ended; a run goes on by --ckpt_path last" in out
+
 
 def test_two_devices_score_every_video_once(trained, data_root):
     """5 videos on 2 processes: an odd one out, and none twice."""

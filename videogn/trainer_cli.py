@@ -172,14 +172,15 @@ class VideoCLI(LightningCLI):
         if given not in names:
             if not Path(given).is_file():
                 raise UsageError(f"--ckpt_path {given}: no such file")
-            return
-        file = names[given]
-        if file is None:
-            return
-        path = self.run_dir / "checkpoints" / file
-        if not path.is_file():
-            raise UsageError(f"{path}: no such checkpoint; train first (videogn fit), or name another by --ckpt_path")
-        settings.ckpt_path = str(path)
+        elif (file := names[given]) is not None:
+            path = self.run_dir / "checkpoints" / file
+            if not path.is_file():
+                raise UsageError(
+                    f"{path}: no such checkpoint; train first (videogn fit), or name another by --ckpt_path"
+                )
+            settings.ckpt_path = str(path)
+        if self.subcommand == "fit" and settings.ckpt_path is not None:
+            _check_resumable(settings.ckpt_path)
 
     def instantiate_classes(self) -> None:
         try:
@@ -305,6 +306,17 @@ class VideoCLI(LightningCLI):
 
 def _show_warning(message: Warning | str, *where: Any, **more: Any) -> None:
     print(f"videogn: warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+
+def _check_resumable(path: str) -> None:
+    """Raises UsageError for a checkpoint from within an epoch: its order of videos can't be taken up where it was."""
+    try:
+        loops = torch.load(path, weights_only=True, map_location="cpu", mmap=True)["loops"]["fit_loop"]
+        counts = loops["epoch_progress"]["current"]
+    except Exception as error:
+        raise UsageError(f"--ckpt_path {path}: no checkpoint of a training run ({type(error).__name__})") from error
+    if counts["processed"] != counts["ready"]:
+        raise UsageError(f"--ckpt_path {path} was written before its epoch ended; a run goes on by --ckpt_path last")
 
 
 @rank_zero_only

@@ -220,15 +220,31 @@ class KineticsDataModule(LightningDataModule):
 
     # The loaders
 
+    @property
+    def batches_per_epoch(self) -> int:
+        """Training batches of each device in an epoch."""
+        return len(self._train_sampler()) // self.batch_size
+
     def train_dataloader(self) -> DataLoader[Batch]:
         """Batches of one random view a video; the epoch's order is the sampler's."""
-        there = [r for r in self.records("train") if r.path is not None and os.path.isfile(r.path)]
         views = TrainViews(self.num_frames, self.frame_interval, self.scale_size, self.crop_size, self.flip_probability)
-        dataset = VideoDataset(there, views=views, seed=self.seed, decoder=self.decoder)
+        dataset = VideoDataset(self._there(), views=views, seed=self.seed, decoder=self.decoder)
+        sampler = self._train_sampler()
+        if self.trainer is not None:
+            # A run that goes on makes its loader here, and begins to read from it before anything calls set_epoch.
+            progress: Any = self.trainer.fit_loop.epoch_progress.current
+            sampler.set_epoch(progress.processed)
+        return self._loader(dataset, sampler=sampler, batch_size=self.batch_size, collate_fn=collate_train)
+
+    def _there(self) -> list[VideoRecord]:
+        return [r for r in self.records("train") if r.path is not None and os.path.isfile(r.path)]
+
+    def _train_sampler(self) -> TrainSampler:
         rank, num_devices = self._place()
         total = self.total_batch_size or self.batch_size * num_devices
-        sampler = TrainSampler(len(there), total_batch_size=total, seed=self.seed, rank=rank, num_devices=num_devices)
-        return self._loader(dataset, sampler=sampler, batch_size=self.batch_size, collate_fn=collate_train)
+        return TrainSampler(
+            len(self._there()), total_batch_size=total, seed=self.seed, rank=rank, num_devices=num_devices
+        )
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Batches of one centre view a video."""

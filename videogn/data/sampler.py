@@ -52,11 +52,12 @@ class TrainSampler(Sampler[Key]):
         return self.num_videos // self.total_batch_size * (self.total_batch_size // self.num_devices)
 
     def __iter__(self) -> Iterator[Key]:
-        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.num_videos)
+        epoch = self.epoch  # as it is when the epoch begins
+        order = np.random.default_rng((self.seed, epoch)).permutation(self.num_videos)
         whole = self.num_videos // self.total_batch_size * self.total_batch_size
         mine = order[:whole].reshape(-1, self.num_devices, self.total_batch_size // self.num_devices)[:, self.rank]
         for place in mine.ravel().tolist():
-            yield self.epoch, place
+            yield epoch, place
 
 
 class TestSampler(Sampler[Key]):

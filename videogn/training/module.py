@@ -200,9 +200,9 @@ class VideoClassifier(LightningModule):
             norm.defer_update = True
         self._started = time.monotonic()
 
-    def on_train_epoch_start(self) -> None:
-        # Dropout too derives from (seed, epoch): a run that goes on after an epoch is the run that never stopped.
-        entropy = (self._seed or 0, self.current_epoch, self.global_rank)
+    def on_train_batch_start(self, batch: ClipBatch, batch_idx: int) -> None:
+        # Dropout too derives from the seed and the place in the run: one that goes on is the one that never stopped.
+        entropy = (self._seed or 0, self.global_step, batch_idx, self.global_rank)
         torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
 
     def training_step(self, batch: ClipBatch, batch_idx: int) -> Tensor:
@@ -231,12 +231,7 @@ class VideoClassifier(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """SGD with Nesterov momentum (Wang et al. 2018, released code), the schedule stepped every optimiser step."""
-        self.trainer.fit_loop.setup_data()  # else the length of an epoch is not known yet in a run of max_steps
-        total_steps = self.trainer.estimated_stepping_batches
-        if total_steps == float("inf"):
-            raise ValueError("the run has no end: give --trainer.max_steps or --trainer.max_epochs")
-        accumulated = self.trainer.accumulate_grad_batches
-        steps_per_epoch = max(1, -(-int(self.trainer.num_training_batches) // accumulated))
+        steps_per_epoch, total_steps = self._num_steps()
         decayed, norms = _decay_groups(self.model)
         optimizer = torch.optim.SGD(
             [
@@ -249,9 +244,29 @@ class VideoClassifier(LightningModule):
         )
         scheduler = torch.optim.lr_scheduler.LambdaLR(
             optimizer,
-            lambda step: lr_factor(step, self.schedule, steps_per_epoch=steps_per_epoch, total_steps=int(total_steps)),
+            lambda step: lr_factor(step, self.schedule, steps_per_epoch=steps_per_epoch, total_steps=total_steps),
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _num_steps(self) -> tuple[int, int]:
+        """Optimiser steps of (an epoch, the run)."""
+        trainer = self.trainer
+        batches = getattr(self._datamodule, "batches_per_epoch", None)
+        if batches is None:
+            trainer.fit_loop.setup_data()
+            batches = trainer.num_training_batches
+        elif isinstance(trainer.limit_train_batches, float):
+            # Not setup_data: a run that goes on must make its loader after it knows its epoch.
+            batches = int(batches * trainer.limit_train_batches)
+        elif trainer.limit_train_batches is not None:
+            batches = min(batches, trainer.limit_train_batches)
+        per_epoch = max(1, -(-int(batches) // trainer.accumulate_grad_batches))
+        ends = [trainer.max_steps] if trainer.max_steps >= 0 else []
+        if trainer.max_epochs is not None and trainer.max_epochs >= 0:
+            ends.append(trainer.max_epochs * per_epoch)
+        if not ends:
+            raise ValueError("the run has no end: give --trainer.max_steps or --trainer.max_epochs")
+        return per_epoch, min(ends)
 
     # Validation, testing, prediction
 
