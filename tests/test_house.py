@@ -15,7 +15,9 @@ ALLOWED = {
     "training": {"models"},
     "ablation": {"training.result"},
     "cli": {"data", "ablation", "trainer_cli"},
-    "trainer_cli": {"cli", "data", "training"},
+    "trainer_cli": {"cli", "data", "predictions", "run_folder", "training"},
+    "run_folder": {"cli"},
+    "predictions": set(),
     "__init__": {"data", "models", "training"},
     "__main__": {"cli"},
 }

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
 import warnings
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,15 +17,16 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
-from rich.console import Console
-from rich.table import Table
 
 from videogn.cli import RunError, UsageError, resolve_configs
 from videogn.data.datamodule import KineticsDataModule
 from videogn.data.lists import Split
+from videogn.predictions import print_predictions, write_predictions
+from videogn.run_folder import check_resumable, find_checkpoint, with_run_config
 from videogn.training.callbacks import ProgressLines, ResultWriter, Throughput
+from videogn.training.errors import NonFiniteLoss
 from videogn.training.loggers import MetricsCSV
-from videogn.training.module import NonFiniteLoss, VideoClassifier
+from videogn.training.module import VideoClassifier
 from videogn.training.schedule import REFERENCE_BATCH_SIZE, accumulation
 
 DESCRIPTIONS = {
@@ -64,7 +63,7 @@ def run(words: Sequence[str]) -> int:
     for message in QUIET:
         warnings.filterwarnings("ignore", message=message)
     warnings.showwarning = _show_warning
-    VideoCLI(_with_run_config(resolve_configs(words)))
+    VideoCLI(with_run_config(resolve_configs(words)))
     return 0
 
 
@@ -152,7 +151,11 @@ class VideoCLI(LightningCLI):
             raise UsageError("give --total_batch_size or --trainer.accumulate_grad_batches, not both")
         if self.subcommand == "fit":
             self._check_run_dir(settings)
-        self._set_checkpoint(settings)
+        settings.ckpt_path = find_checkpoint(
+            settings.ckpt_path, run_dir=self.run_dir, default=None if self.subcommand == "fit" else "best"
+        )
+        if self.subcommand == "fit" and settings.ckpt_path is not None:
+            check_resumable(settings.ckpt_path)
         if self.subcommand == "predict":
             settings.data.predict_paths = settings.videos
             classes = Path(settings.ckpt_path).parent.parent / "classes.txt"
@@ -165,22 +168,6 @@ class VideoCLI(LightningCLI):
             raise UsageError(
                 f"{self.run_dir} already holds a run: go on with it by --ckpt_path last, or give another --run_dir"
             )
-
-    def _set_checkpoint(self, settings: Namespace) -> None:
-        names = {"best": "best.ckpt", "last": "last.ckpt", None: None if self.subcommand == "fit" else "best.ckpt"}
-        given = settings.ckpt_path
-        if given not in names:
-            if not Path(given).is_file():
-                raise UsageError(f"--ckpt_path {given}: no such file")
-        elif (file := names[given]) is not None:
-            path = self.run_dir / "checkpoints" / file
-            if not path.is_file():
-                raise UsageError(
-                    f"{path}: no such checkpoint; train first (videogn fit), or name another by --ckpt_path"
-                )
-            settings.ckpt_path = str(path)
-        if self.subcommand == "fit" and settings.ckpt_path is not None:
-            _check_resumable(settings.ckpt_path)
 
     def instantiate_classes(self) -> None:
         try:
@@ -232,7 +219,7 @@ class VideoCLI(LightningCLI):
                 data.predict_records()
             else:
                 for split in SPLITS[str(self.subcommand)]:
-                    data.records(split)
+                    data.catalog.records(split)
         except ValueError as error:
             raise UsageError(str(error)) from error
 
@@ -261,7 +248,7 @@ class VideoCLI(LightningCLI):
         model, data, trainer = self.model, self.datamodule, self.trainer
         shared = f"{model.norm_batch_size or data.batch_size} clips" if model.norms_share_statistics else "none"
         print(
-            f"{self.run_dir}: {model.architecture['norm']}, {len(data.records('train'))} videos, "
+            f"{self.run_dir}: {model.architecture['norm']}, {len(data.catalog.records('train'))} videos, "
             f"{data.num_classes} classes; normalisation batch: {shared}, device batch: {data.batch_size}, total batch: "
             f"{data.total_batch_size} ({trainer.world_size} device{'s' if trainer.world_size > 1 else ''} x "
             f"{trainer.accumulate_grad_batches} accumulated); peak learning rate {model.learning_rate:g}",
@@ -289,16 +276,12 @@ class VideoCLI(LightningCLI):
             for prediction in batch
         ]
         failed = [{"video": records[index].path, "error": reason} for index, reason in self.model.failures]
-        _print_predictions(videos)
+        print_predictions(videos)
         for failure in failed:
             print(f"not decoded: {failure['error']}", file=sys.stderr)
         target = self.config[self.subcommand].json
         if target is not None:
-            partial = Path(f"{target}.partial")
-            partial.write_text(
-                json.dumps({"videos": videos, "failed": failed}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-            )
-            os.replace(partial, target)
+            write_predictions(videos, failed, target)
             print(f"written: {target}")
         if not videos:
             raise RunError(f"none of the {len(records)} videos could be decoded")
@@ -308,17 +291,6 @@ def _show_warning(message: Warning | str, *where: Any, **more: Any) -> None:
     print(f"videogn: warning: {' '.join(str(message).split())}", file=sys.stderr)
 
 
-def _check_resumable(path: str) -> None:
-    """Raises UsageError for a checkpoint from within an epoch: its order of videos can't be taken up where it was."""
-    try:
-        loops = torch.load(path, weights_only=True, map_location="cpu", mmap=True)["loops"]["fit_loop"]
-        counts = loops["epoch_progress"]["current"]
-    except Exception as error:
-        raise UsageError(f"--ckpt_path {path}: no checkpoint of a training run ({type(error).__name__})") from error
-    if counts["processed"] != counts["ready"]:
-        raise UsageError(f"--ckpt_path {path} was written before its epoch ended; a run goes on by --ckpt_path last")
-
-
 @rank_zero_only
 def _is_rank_zero() -> bool:
     return True
@@ -326,35 +298,3 @@ def _is_rank_zero() -> bool:
 
 def _or_reference(total_batch_size: int | None) -> int:
     return total_batch_size or REFERENCE_BATCH_SIZE
-
-
-def _print_predictions(videos: Sequence[dict[str, Any]]) -> None:
-    table = Table("video", "class", "probability")
-    for video in videos:
-        for place, guess in enumerate(video["predictions"]):
-            table.add_row("" if place else video["video"], guess["class"], f"{guess['probability']:.3f}")
-        table.add_section()
-    if videos:
-        Console().print(table)
-
-
-def _with_run_config(words: list[str]) -> list[str]:
-    """Names the run's folder, and puts its own config.yaml in where none is given."""
-    if {"-h", "--help"} & set(words) or any(word.startswith("--help") for word in words):
-        return words
-    configs = _values(words, "--config") + _values(words, "-c")
-    run_dirs = _values(words, "--run_dir")
-    if not run_dirs and not configs:
-        raise UsageError("give --config FILE (e.g. motions.yaml) or --run_dir of a run")
-    run_dir = run_dirs[-1] if run_dirs else str(Path("runs") / Path(configs[-1]).stem)
-    own = Path(run_dir) / "config.yaml"
-    if not configs and not own.is_file():
-        raise UsageError(f"{run_dir} holds no run (no config.yaml): give --config FILE, or --run_dir of a run")
-    start = words[:1] + ([] if configs else ["--config", str(own)])
-    return [*start, *words[1:], "--run_dir", run_dir]
-
-
-def _values(words: Sequence[str], flag: str) -> list[str]:
-    """What is given behind a flag, in order: `--flag VALUE` and `--flag=VALUE`."""
-    behind = [after for word, after in pairwise(words) if word == flag]
-    return behind + [word.partition("=")[2] for word in words if word.startswith(f"{flag}=")]

@@ -182,38 +182,38 @@ def test_module_reads_a_folder_with_lists(data_root):
     module = small_module(data_root)
     assert module.classes == ["jump", "run"]
     assert module.num_classes == 2
-    assert len(module.records("train")) == 12
-    assert module.records("test") == module.records("val")
+    assert len(module.catalog.records("train")) == 12
+    assert module.catalog.records("test") == module.catalog.records("val")
     batch = next(iter(module.val_dataloader()))
     assert batch["views"].shape == (4, 1, 8, 32, 32, 3)
     assert next(iter(module.test_dataloader()))["views"].shape == (1, 30, 8, 32, 32, 3)
 
 
 def test_fingerprint_is_of_names_labels_and_sizes(data_root, tmp_path):
-    fingerprint = small_module(data_root).fingerprint("val")
-    assert fingerprint == small_module(data_root, test_list="val.csv").fingerprint("test")
-    assert fingerprint != small_module(data_root).fingerprint("train")
+    fingerprint = small_module(data_root).catalog.fingerprint("val")
+    assert fingerprint == small_module(data_root, test_list="val.csv").catalog.fingerprint("test")
+    assert fingerprint != small_module(data_root).catalog.fingerprint("train")
     other = tmp_path / "val.csv"
     other.write_text(
         (data_root / "val.csv").read_text().replace("jump", "swap").replace("run", "jump").replace("swap", "run")
     )
-    assert fingerprint != small_module(data_root, val_list=str(other)).fingerprint("val")
+    assert fingerprint != small_module(data_root, val_list=str(other)).catalog.fingerprint("val")
 
 
 def test_missing_videos_are_counted_and_a_wrong_root_refused(data_root, tmp_path, capsys):
     listing = tmp_path / "some.csv"
     listing.write_text((data_root / "train.csv").read_text() + "gone.mp4 run\n")
     module = small_module(data_root, train_list=str(listing))
-    assert len(module.records("train")) == 13
+    assert len(module.catalog.records("train")) == 13
     assert "1 of 13 videos are missing on disk (the first is 'gone.mp4')" in capsys.readouterr().err
     assert module.train_dataloader().sampler.num_videos == 12
     (tmp_path / "train.csv").write_text("gone.mp4 0\n")
     with pytest.raises(ListError, match="none of its 1 videos lies below"):
-        small_module(tmp_path).records("train")
+        small_module(tmp_path).catalog.records("train")
     with pytest.raises(ListError, match="no list of val videos"):
-        small_module(tmp_path).records("val")
+        small_module(tmp_path).catalog.records("val")
     with pytest.raises(ListError, match="is no folder"):
-        small_module(tmp_path / "nowhere").records("train")
+        small_module(tmp_path / "nowhere").catalog.records("train")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from videogn.models.batch_norm import BatchNorm
-from videogn.training.module import CheckpointError, NonFiniteLoss, VideoClassifier
+from videogn.training.errors import CheckpointError, NonFiniteLoss
+from videogn.training.module import VideoClassifier
 from videogn.training.schedule import Schedule
 
 SMALL = {"depth": 14, "width": 8, "num_frames": 8, "crop_size": 64, "num_classes": 7, "dropout": 0.0}

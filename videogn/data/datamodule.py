@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import sys
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +10,13 @@ import torch
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
+from videogn.data.catalog import Catalog
 from videogn.data.dataset import Batch, Sample, VideoDataset, collate_test, collate_train
 from videogn.data.decoding import DecodeError, DecoderName
-from videogn.data.lists import (
-    VIDEO_SUFFIXES,
-    ListError,
-    Split,
-    VideoRecord,
-    classes_of,
-    default_list,
-    read_classes,
-    read_list,
-    resolve,
-)
-from videogn.data.motions import synthesize
+from videogn.data.lists import VIDEO_SUFFIXES, ListError, VideoRecord
 from videogn.data.sampler import TestSampler, TrainSampler
 from videogn.data.sampling import PROTOCOLS, ClipPolicy, ProtocolName
 from videogn.data.transforms import TestViews, TrainViews
-
-MOTIONS_ROOT = Path("data") / "motions"
 
 
 class KineticsDataModule(LightningDataModule):
@@ -119,9 +104,7 @@ class KineticsDataModule(LightningDataModule):
             raise ValueError(f"unknown protocol {protocol!r}; expected one of {', '.join(PROTOCOLS)}")
         if num_workers is not None and num_workers < 0:
             raise ValueError(f"num_workers is {num_workers}; expected 0 (decode in the main process) or more")
-        self.root = root
-        self.lists: dict[Split, str | None] = {"train": train_list, "val": val_list, "test": test_list}
-        self.classes_file = classes
+        self.catalog = Catalog(root, lists={"train": train_list, "val": val_list, "test": test_list}, classes=classes)
         self.num_frames = num_frames
         self.frame_interval = frame_interval
         self.crop_size = crop_size
@@ -138,87 +121,16 @@ class KineticsDataModule(LightningDataModule):
         self.skip_undecodable = skip_undecodable
         self.predict_paths = predict_paths or []
         self.seed = seed
-        self._records: dict[Split, list[VideoRecord]] = {}
 
-    # The data set
-
-    @cached_property
-    def root_path(self) -> Path:
-        """The data root, there; "motions" is made if that is what it is and it is missing."""
-        if self.root is None:
-            if not (MOTIONS_ROOT / "motions.json").is_file():
-                print(f"making the data set 'motions' in {MOTIONS_ROOT} (deterministic; once) ...", file=sys.stderr)
-            synthesize(MOTIONS_ROOT)
-            return MOTIONS_ROOT
-        path = Path(self.root)
-        if not path.is_dir():
-            raise ListError(f"data.root {self.root!r} is no folder; expected the folder that holds the videos")
-        return path
-
-    @cached_property
+    @property
     def classes(self) -> list[str]:
         """Class names in the order of their indices."""
-        if self.classes_file is not None:
-            return read_classes(Path(self.classes_file))
-        if (self.root_path / "classes.txt").is_file():
-            return read_classes(self.root_path / "classes.txt")
-        return classes_of(read_list(self._list("train"), root=self.root_path, split="train"))
+        return self.catalog.classes
 
     @property
     def num_classes(self) -> int:
         """K: what the model's last layer has to have."""
         return len(self.classes)
-
-    def records(self, split: Split) -> list[VideoRecord]:
-        """All videos that a split's list names, missing ones too.
-
-        Raises:
-            ListError: The list does not exist, a line of it can't be parsed, a label is out of range, or no file of it
-                is on disk.
-        """
-        if split not in self._records:
-            source = self._list(split)
-            records = resolve(read_list(source, root=self.root_path, split=split), self.classes)
-            missing = [record for record in records if record.path is None or not os.path.isfile(record.path)]
-            if len(missing) == len(records):
-                raise ListError(
-                    f"{source}: none of its {len(records)} videos lies below {self.root_path} "
-                    f"(the first is {missing[0].name!r}): is data.root right?"
-                )
-            if missing:
-                print(
-                    f"{source}: {len(missing)} of {len(records)} videos are missing on disk "
-                    f"(the first is {missing[0].name!r})",
-                    file=sys.stderr,
-                )
-            self._records[split] = records
-        return self._records[split]
-
-    def fingerprint(self, split: Split) -> str:
-        """A hash of names, labels and file sizes of a split: equal for equal data sets, wherever they lie."""
-        digest = hashlib.sha256()
-        for record in self.records(split):
-            there = record.path is not None and os.path.isfile(record.path)
-            size = os.path.getsize(record.path) if record.path and there else -1
-            digest.update(f"{record.name}\t{record.label}\t{size}\n".encode())
-        return digest.hexdigest()[:16]
-
-    def _list(self, split: Split) -> str | Path:
-        given = self.lists[split]
-        if given is not None:
-            below = self.root_path / given
-            return below if below.exists() or "*" in given else given
-        if split == "test" and (self.lists["val"] is not None or default_list(self.root_path, "test") is None):
-            return self._list("val")
-        found = default_list(self.root_path, split)
-        if found is None:
-            raise ListError(
-                f"{self.root_path}: no list of {split} videos (looked for {split}.csv, {split}.txt and a folder "
-                f"{split}): give --data.{split}_list"
-            )
-        return found
-
-    # The loaders
 
     @property
     def batches_per_epoch(self) -> int:
@@ -228,7 +140,7 @@ class KineticsDataModule(LightningDataModule):
     def train_dataloader(self) -> DataLoader[Batch]:
         """Batches of one random view a video; the epoch's order is the sampler's."""
         views = TrainViews(self.num_frames, self.frame_interval, self.scale_size, self.crop_size, self.flip_probability)
-        dataset = VideoDataset(self._there(), views=views, seed=self.seed, decoder=self.decoder)
+        dataset = VideoDataset(self.catalog.present("train"), views=views, seed=self.seed, decoder=self.decoder)
         sampler = self._train_sampler()
         if self.trainer is not None:
             # A run that goes on makes its loader here, and begins to read from it before anything calls set_epoch.
@@ -236,23 +148,24 @@ class KineticsDataModule(LightningDataModule):
             sampler.set_epoch(progress.processed)
         return self._loader(dataset, sampler=sampler, batch_size=self.batch_size, collate_fn=collate_train)
 
-    def _there(self) -> list[VideoRecord]:
-        return [r for r in self.records("train") if r.path is not None and os.path.isfile(r.path)]
-
     def _train_sampler(self) -> TrainSampler:
         rank, num_devices = self._place()
         total = self.total_batch_size or self.batch_size * num_devices
         return TrainSampler(
-            len(self._there()), total_batch_size=total, seed=self.seed, rank=rank, num_devices=num_devices
+            len(self.catalog.present("train")),
+            total_batch_size=total,
+            seed=self.seed,
+            rank=rank,
+            num_devices=num_devices,
         )
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Batches of one centre view a video."""
-        return self._test_loader(self.records("val"), "1x1")
+        return self._test_loader(self.catalog.records("val"), "1x1")
 
     def test_dataloader(self) -> DataLoader[Batch]:
         """Batches of all views of a video under the protocol."""
-        return self._test_loader(self.records("test"), self.protocol)
+        return self._test_loader(self.catalog.records("test"), self.protocol)
 
     def predict_dataloader(self) -> DataLoader[Batch]:
         """As in testing, of the videos in `predict_paths`, whose labels are 0."""

@@ -115,7 +115,7 @@ class ResultWriter(Callback):
             return
         data: Any = getattr(trainer, "datamodule", None)
         run = pl_module.training_run
-        names = {record.index: record.name for record in data.records("test")}
+        names = {record.index: record.name for record in data.catalog.records("test")}
         scored = pl_module.scored
         if not scored:
             print("no video could be scored; no result was written", file=sys.stderr)
@@ -143,7 +143,7 @@ class ResultWriter(Callback):
             num_videos_expected=len(names),
             num_videos_scored=len(scored),
             failed_videos=[{"video": names[index], "reason": reason} for index, reason in pl_module.failures],
-            dataset_fingerprint=data.fingerprint("test"),
+            dataset_fingerprint=data.catalog.fingerprint("test"),
             checkpoint=str(trainer.ckpt_path),
             weights=None,
             steps=run.get("steps"),

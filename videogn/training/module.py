@@ -6,7 +6,7 @@ Shapes: B videos, V views, C channels, T frames, H, W, K classes.
 from __future__ import annotations
 
 import time
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,46 +20,15 @@ from videogn.models.batch_norm import batch_norms
 from videogn.models.i3d import Depth, LayoutName, i3d_r50
 from videogn.models.input import normalize
 from videogn.models.norm import NormName
+from videogn.training.batch import ClipBatch, Prediction
+from videogn.training.errors import CheckpointError, NonFiniteLoss
 from videogn.training.memory import peak_memory_bytes
+from videogn.training.optimizer import decay_groups, num_steps
 from videogn.training.result import ScoredVideo
 from videogn.training.schedule import REFERENCE_BATCH_SIZE, Schedule, lr_factor, scaled_lr
 
 # Key of a checkpoint's own part: plain types alone, so that it loads with weights_only.
 CHECKPOINT_KEY = "videogn"
-
-
-class CheckpointError(ValueError):
-    """A checkpoint that does not belong to this model."""
-
-
-class NonFiniteLoss(RuntimeError):
-    """The loss became NaN or infinite."""
-
-
-class ClipBatch(TypedDict):
-    """What a step takes; the data package's Batch.
-
-    Attributes:
-        views: uint8 [B, V, T, H, W, C], RGB.
-        labels: int64 [B].
-        indices: int64 [B], places in the list.
-        weights: float32 [B] in the loss.
-        failures: (place in the list, reason) of videos that could not be decoded.
-    """
-
-    views: Tensor
-    labels: Tensor
-    indices: Tensor
-    weights: Tensor
-    failures: list[tuple[int, str]]
-
-
-class Prediction(TypedDict):
-    """The most probable classes of a video, best first, with their probabilities."""
-
-    index: int
-    classes: list[int]
-    probabilities: list[float]
 
 
 class VideoClassifier(LightningModule):
@@ -231,8 +200,8 @@ class VideoClassifier(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """SGD with Nesterov momentum (Wang et al. 2018, released code), the schedule stepped every optimiser step."""
-        steps_per_epoch, total_steps = self._num_steps()
-        decayed, norms = _decay_groups(self.model)
+        steps_per_epoch, total_steps = num_steps(self.trainer)
+        decayed, norms = decay_groups(self.model)
         optimizer = torch.optim.SGD(
             [
                 {"params": decayed, "weight_decay": self.weight_decay},
@@ -247,26 +216,6 @@ class VideoClassifier(LightningModule):
             lambda step: lr_factor(step, self.schedule, steps_per_epoch=steps_per_epoch, total_steps=total_steps),
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
-
-    def _num_steps(self) -> tuple[int, int]:
-        """Optimiser steps of (an epoch, the run)."""
-        trainer = self.trainer
-        batches = getattr(self._datamodule, "batches_per_epoch", None)
-        if batches is None:
-            trainer.fit_loop.setup_data()
-            batches = trainer.num_training_batches
-        elif isinstance(trainer.limit_train_batches, float):
-            # Not setup_data: a run that goes on must make its loader after it knows its epoch.
-            batches = int(batches * trainer.limit_train_batches)
-        elif trainer.limit_train_batches is not None:
-            batches = min(batches, trainer.limit_train_batches)
-        per_epoch = max(1, -(-int(batches) // trainer.accumulate_grad_batches))
-        ends = [trainer.max_steps] if trainer.max_steps >= 0 else []
-        if trainer.max_epochs is not None and trainer.max_epochs >= 0:
-            ends.append(trainer.max_epochs * per_epoch)
-        if not ends:
-            raise ValueError("the run has no end: give --trainer.max_steps or --trainer.max_epochs")
-        return per_epoch, min(ends)
 
     # Validation, testing, prediction
 
@@ -375,13 +324,3 @@ class VideoClassifier(LightningModule):
 def _negative_log(probabilities: Tensor, labels: Tensor) -> Tensor:
     """-log of the probability of each label: [B] of [B, K] and [B]."""
     return -probabilities.gather(1, labels[:, None]).squeeze(1).clamp_min(torch.finfo(torch.float32).tiny).log()
-
-
-def _decay_groups(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """(parameters of convolutions and linear layers, those of everything else: the norms)."""
-    decayed: list[nn.Parameter] = []
-    norms: list[nn.Parameter] = []
-    for module in model.modules():
-        group = decayed if isinstance(module, nn.Conv3d | nn.Linear) else norms
-        group += module.parameters(recurse=False)
-    return decayed, norms

@@ -1,0 +1,118 @@
+"""Which videos a data set has: its folder, its lists, its classes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+
+from videogn.data.lists import (
+    ListError,
+    Split,
+    VideoRecord,
+    classes_of,
+    default_list,
+    read_classes,
+    read_list,
+    resolve,
+)
+from videogn.data.motions import synthesize
+
+MOTIONS_ROOT = Path("data") / "motions"
+
+
+class Catalog:
+    """The videos of a data set, read when they are first asked for.
+
+    Args:
+        root: Folder that holds the data set; None: "motions" below ./data, which is made when it is missing.
+        lists: The list of each split, relative to root or to the working folder; None: what root has.
+        classes: File of class names; None: classes.txt in root, else what the training list says.
+    """
+
+    def __init__(self, root: str | None, *, lists: Mapping[Split, str | None], classes: str | None) -> None:
+        self.root = root
+        self.lists = lists
+        self.classes_file = classes
+        self._records: dict[Split, list[VideoRecord]] = {}
+
+    @cached_property
+    def root_path(self) -> Path:
+        """The data root, there; "motions" is made if that is what it is and it is missing."""
+        if self.root is None:
+            if not (MOTIONS_ROOT / "motions.json").is_file():
+                print(f"making the data set 'motions' in {MOTIONS_ROOT} (deterministic; once) ...", file=sys.stderr)
+            synthesize(MOTIONS_ROOT)
+            return MOTIONS_ROOT
+        path = Path(self.root)
+        if not path.is_dir():
+            raise ListError(f"data.root {self.root!r} is no folder; expected the folder that holds the videos")
+        return path
+
+    @cached_property
+    def classes(self) -> list[str]:
+        """Class names in the order of their indices."""
+        if self.classes_file is not None:
+            return read_classes(Path(self.classes_file))
+        if (self.root_path / "classes.txt").is_file():
+            return read_classes(self.root_path / "classes.txt")
+        return classes_of(read_list(self._list("train"), root=self.root_path, split="train"))
+
+    def records(self, split: Split) -> list[VideoRecord]:
+        """All videos that a split's list names, missing ones too.
+
+        Raises:
+            ListError: The list does not exist, a line of it can't be parsed, a label is out of range, or no file of it
+                is on disk.
+        """
+        if split not in self._records:
+            source = self._list(split)
+            records = resolve(read_list(source, root=self.root_path, split=split), self.classes)
+            missing = [record for record in records if not _is_there(record)]
+            if len(missing) == len(records):
+                raise ListError(
+                    f"{source}: none of its {len(records)} videos lies below {self.root_path} "
+                    f"(the first is {missing[0].name!r}): is data.root right?"
+                )
+            if missing:
+                print(
+                    f"{source}: {len(missing)} of {len(records)} videos are missing on disk "
+                    f"(the first is {missing[0].name!r})",
+                    file=sys.stderr,
+                )
+            self._records[split] = records
+        return self._records[split]
+
+    def present(self, split: Split) -> list[VideoRecord]:
+        """The videos of a split that are on disk."""
+        return [record for record in self.records(split) if _is_there(record)]
+
+    def fingerprint(self, split: Split) -> str:
+        """A hash of names, labels and file sizes of a split: equal for equal data sets, wherever they lie."""
+        digest = hashlib.sha256()
+        for record in self.records(split):
+            size = os.path.getsize(record.path) if record.path and _is_there(record) else -1
+            digest.update(f"{record.name}\t{record.label}\t{size}\n".encode())
+        return digest.hexdigest()[:16]
+
+    def _list(self, split: Split) -> str | Path:
+        given = self.lists[split]
+        if given is not None:
+            below = self.root_path / given
+            return below if below.exists() or "*" in given else given
+        if split == "test" and (self.lists["val"] is not None or default_list(self.root_path, "test") is None):
+            return self._list("val")
+        found = default_list(self.root_path, split)
+        if found is None:
+            raise ListError(
+                f"{self.root_path}: no list of {split} videos (looked for {split}.csv, {split}.txt and a folder "
+                f"{split}): give --data.{split}_list"
+            )
+        return found
+
+
+def _is_there(record: VideoRecord) -> bool:
+    return record.path is not None and os.path.isfile(record.path)

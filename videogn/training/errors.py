@@ -1,0 +1,11 @@
+"""What can go wrong in a run, by name."""
+
+from __future__ import annotations
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that does not belong to this model."""
+
+
+class NonFiniteLoss(RuntimeError):
+    """The loss became NaN or infinite."""
