@@ -20,7 +20,7 @@ from videogn.data.decoding import DecodeError, TooFewFrames, open_video
 def full_decode(path: Path, most: int | None = None) -> list[np.ndarray]:
     """Every frame of the best stream, straight from the library; damaged packets passed over."""
     frames: list[np.ndarray] = []
-    with av.open(f"file:{path}", metadata_errors="ignore") as container:
+    with av.open(f"file:{path}") as container:
         stream = container.streams.best("video")
         stream.thread_type, stream.thread_count = "NONE", 1  # how damage is concealed depends on the threads
         for packet in container.demux(stream):
@@ -153,6 +153,14 @@ def test_odd_names(tmp_path, monkeypatch, name):
     assert decode_frames(tmp_path / name, [4]).shape == (1, 48, 64, 3)
     monkeypatch.chdir(tmp_path)
     assert decode_frames(name, [4]).shape == (1, 48, 64, 3)
+
+
+def test_a_title_that_is_not_utf8_does_not_stop_the_opening(tmp_path):
+    path = write_video(tmp_path / "title.mp4", num_frames=5, title="cafexxxx")
+    data = path.read_bytes()
+    assert data.count(b"cafexxxx") == 1
+    path.write_bytes(data.replace(b"cafexxxx", b"caf\xe9\xff\xfe\x80\x81"))
+    assert decode_frames(path, [4]).shape == (1, 48, 64, 3)
 
 
 @pytest.mark.parametrize("backend", ["pyav", "decord"])

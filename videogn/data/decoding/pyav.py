@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -20,6 +21,9 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from videogn.data.decoding.video import DecodeError, Frames, TooFewFrames, rotate
+
+# A title that is not UTF-8 must not stop the opening; PyAV 19 lets it pass by itself.
+_OPEN_SETTINGS: dict[str, Any] = {"metadata_errors": "ignore"} if int(av.__version__.partition(".")[0]) < 19 else {}
 
 
 class PyAVVideo:
@@ -46,7 +50,7 @@ class PyAVVideo:
             raise DecodeError(self.path, "no such file")
         try:
             # The protocol keeps odd names (a leading dash, a colon) from being read as anything but a path.
-            return av.open(f"file:{self.path}", metadata_errors="ignore")
+            return av.open(f"file:{self.path}", **_OPEN_SETTINGS)
         except (FFmpegError, ValueError, OSError) as error:
             raise DecodeError(self.path, _reason(error)) from error
 
