@@ -44,6 +44,7 @@ SPLITS: dict[str, tuple[Split, ...]] = {"fit": ("train", "val"), "validate": ("v
 QUIET = (
     ".*does not have many workers.*",
     "Checkpoint directory .* exists and is not empty.*",
+    "The dirpath has changed from .*",
     "Be aware that when using `ckpt_path`, callbacks used to create the checkpoint.*",
     r"`isinstance\(treespec, LeafSpec\)` is deprecated.*",
     ".*GPU available but not used.*",

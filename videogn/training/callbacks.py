@@ -80,7 +80,7 @@ class ProgressLines(Callback):
         parts = [f"epoch {trainer.current_epoch + 1}", f"step {trainer.global_step}"]
         for title, name in {
             "loss": "train/loss_epoch",
-            "top-1": "train/top1",
+            "top-1": "train/top1_epoch",
             "val loss": "val/loss",
             "val top-1": "val/top1",
         }.items():

@@ -275,8 +275,9 @@ class VideoClassifier(LightningModule):
         for k in (1, 5):
             metric = self.metrics[f"{split}_top{k}"]
             assert isinstance(metric, MulticlassAccuracy)
-            metric.update(scores, labels)
-            self.log(f"{split}/top{k}", metric, on_step=False, on_epoch=True, prog_bar=k == 1 and split != "test")
+            metric(scores, labels)
+            shown = k == 1 and split != "test"
+            self.log(f"{split}/top{k}", metric, on_step=split == "train", on_epoch=True, prog_bar=shown)
 
     # Checkpoints
 
