@@ -136,6 +136,14 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(trained, data_root):
     assert "midst.ckpt was written before its epoch ended; a run goes on by --ckpt_path last" in out
 
 
+def test_a_run_that_ends_within_an_epoch_has_its_best_checkpoint_too(trained, data_root):
+    words = ["--config", "tiny.yaml", "--data.root", str(data_root), "--trainer.max_epochs", "-1"]
+    out = videogn("fit", *words, "--trainer.max_steps", "2", "--run_dir", "steps", cwd=trained)
+    assert "validated after the last step" in out
+    videogn("test", "--run_dir", "steps", "--data.protocol", "1x1", cwd=trained)
+    assert json.loads((trained / "steps/result.json").read_text())["steps"] == 2
+
+
 def test_two_devices_score_every_video_once(trained, data_root):
     """5 videos on 2 processes: an odd one out, and none twice."""
     videogn("test", "--run_dir", "runs/tiny", "--data.protocol", "1x1", cwd=trained)

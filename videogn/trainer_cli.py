@@ -45,6 +45,7 @@ QUIET = (
     ".*does not have many workers.*",
     "Checkpoint directory .* exists and is not empty.*",
     "The dirpath has changed from .*",
+    r"`ModelCheckpoint\(monitor='val/top1'\)` could not find.*",  # an epoch without validation
     "Be aware that when using `ckpt_path`, callbacks used to create the checkpoint.*",
     r"`isinstance\(treespec, LeafSpec\)` is deprecated.*",
     ".*GPU available but not used.*",
@@ -186,8 +187,11 @@ class VideoCLI(LightningCLI):
             callbacks.append(Throughput())
             folder = self.run_dir / "checkpoints"
             # Two: save_last of the first would keep the last *best* one.
+            self.best_checkpoint = ModelCheckpoint(
+                folder, "best", monitor="val/top1", mode="max", enable_version_counter=False
+            )
             callbacks += [
-                ModelCheckpoint(folder, "best", monitor="val/top1", mode="max", enable_version_counter=False),
+                self.best_checkpoint,
                 ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False),
             ]
         settings = self._get(self.config_init, "trainer")
@@ -255,6 +259,18 @@ class VideoCLI(LightningCLI):
             f"{trainer.accumulate_grad_batches} accumulated); peak learning rate {model.learning_rate:g}",
             flush=True,
         )
+
+    def after_fit(self) -> None:
+        """Validates where the last steps filled no epoch, so that a run always has its best checkpoint."""
+        trainer = self.trainer
+        if trainer.limit_val_batches == 0 or self.model.validated_at_step == trainer.global_step:
+            return
+        trainer.validate(self.model, datamodule=self.datamodule, verbose=False)
+        top1 = trainer.callback_metrics["val/top1"]
+        best = self.best_checkpoint.best_model_score
+        if best is None or top1 > best:
+            trainer.save_checkpoint(self.run_dir / "checkpoints" / "best.ckpt")
+        print(f"validated after the last step: top-1 {100 * float(top1):.1f} %", flush=True)
 
     def before_test(self) -> None:
         (self.run_dir / "result.json").unlink(missing_ok=True)

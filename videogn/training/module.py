@@ -124,6 +124,7 @@ class VideoClassifier(LightningModule):
         }
         self.metrics = nn.ModuleDict(metrics)
         self.training_run: dict[str, Any] = {}  # of the loaded checkpoint: steps, seconds, batch sizes, seed
+        self.validated_at_step: int | None = None
         self.scored: list[ScoredVideo] = []
         self.failures: list[tuple[int, str]] = []
         self._seconds_before = 0.0
@@ -229,6 +230,10 @@ class VideoClassifier(LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         self.failures = []
+
+    def on_validation_epoch_end(self) -> None:
+        if not self.trainer.sanity_checking:
+            self.validated_at_step = self.global_step
 
     def on_test_epoch_start(self) -> None:
         self.scored, self.failures = [], []
