@@ -89,7 +89,10 @@ class VideoCLI(LightningCLI):
             KineticsDataModule,
             args=list(words),
             parser_class=Parser,
-            parser_kwargs={name: {"description": text} for name, text in DESCRIPTIONS.items()},
+            parser_kwargs={
+                name: {"description": text, "usage": f"videogn {name} --config FILE [--SETTING VALUE ...]"}
+                for name, text in DESCRIPTIONS.items()
+            },
             save_config_callback=None,
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
