@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-import videogn.data.dataset as dataset_module
 from tests.videos import write_video
 from videogn.data.datamodule import KineticsDataModule
 from videogn.data.dataset import NO_VIDEO, VideoDataset, collate_test, collate_train
 from videogn.data.decoding import decode_frames
+from videogn.data.decoding.pyav import PyAVVideo
 from videogn.data.lists import ListError, VideoRecord
 from videogn.data.sampler import TestSampler, TrainSampler
 from videogn.data.sampling import PROTOCOLS, protocol_clips
@@ -31,7 +31,7 @@ def test_test_views_are_clips_times_crops_of_the_right_frames(video):
     views = VideoDataset(records(video), views=TEST, exact_count=True)[(0, 0)].views
     assert views.shape == (30, 8, 32, 32, 3)
     assert views.dtype == torch.uint8
-    frames = scale_short_side(decode_frames(video, range(50)), 32)
+    frames = torch.stack([torch.from_numpy(scale_short_side(f.numpy(), 32)) for f in decode_frames(video, range(50))])
     clips = protocol_clips(50, num_clips=10, num_frames=8, frame_interval=2)
     for j in (0, 4, 9):
         for c, (top, left) in enumerate(long_side_offsets(32, 42, 32, 3)):
@@ -40,28 +40,22 @@ def test_test_views_are_clips_times_crops_of_the_right_frames(video):
 
 
 def test_all_views_come_from_one_decode(video, monkeypatch):
-    asked = []
-    original = dataset_module.open_video
-
-    def counting(path, **settings):
-        context = original(path, **settings)
-
-        class Watched:
-            def __enter__(self):
-                self.video = context.__enter__()
-                frames = self.video.frames
-                self.video.frames = lambda indices: asked.append(len(indices)) or frames(indices)
-                return self.video
-
-            def __exit__(self, *error):
-                return context.__exit__(*error)
-
-        return Watched()
-
-    monkeypatch.setattr(dataset_module, "open_video", counting)
+    decodes, converted = [], []
+    decode, to_rgb = PyAVVideo._decode, PyAVVideo._to_rgb
+    monkeypatch.setattr(PyAVVideo, "_decode", lambda self: decodes.append(self) or decode(self))
+    monkeypatch.setattr(PyAVVideo, "_to_rgb", lambda self, *args: converted.append(self) or to_rgb(self, *args))
     VideoDataset(records(video), views=TEST, exact_count=True)[(0, 0)]
-    distinct = len(np.unique(protocol_clips(50, num_clips=10, num_frames=8, frame_interval=2)))
-    assert asked == [distinct]
+    assert len(decodes) == 1
+    assert len(converted) == len(np.unique(protocol_clips(50, num_clips=10, num_frames=8, frame_interval=2)))
+
+
+def test_test_clips_go_by_the_exact_number_of_frames(shared_data):
+    path = shared_data / "odd" / "torchvision_RATRACE_wave_f_nm_np1_fr_goo_37.avi"  # 73 packets, 72 frames
+    views = VideoDataset(records(path), views=TEST, exact_count=True)[(0, 0)].views
+    clips = protocol_clips(72, num_clips=10, num_frames=8, frame_interval=2)
+    assert clips[5, 0] != protocol_clips(73, num_clips=10, num_frames=8, frame_interval=2)[5, 0] or clips[9, -1] < 72
+    frame = scale_short_side(decode_frames(path, [int(clips[9, -1])])[0].numpy(), 32)
+    assert torch.equal(views[27, -1], torch.from_numpy(frame[:, :32]))
 
 
 def test_a_sample_depends_on_seed_epoch_and_video_alone(video):
@@ -113,12 +107,14 @@ def test_a_training_batch_keeps_its_shape_and_gives_the_skipped_no_weight(video,
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"nothing")
     dataset = VideoDataset(records(broken, video, video), views=TRAIN)
-    batch = collate_train([dataset[(0, place)] for place in range(3)])
+    batch = collate_train([dataset[(0, place)] for place in range(3)], shape=(8, 32, 32))
     assert batch["views"].shape == (3, 1, 8, 32, 32, 3)
     assert batch["weights"].tolist() == [0.0, 1.0, 1.0]
     assert batch["labels"].tolist() == [0, 1, 0]
     assert [index for index, _ in batch["failures"]] == [0]
-    assert collate_train([dataset[(0, 0)]])["views"].numel() == 0
+    alone = collate_train([dataset[(0, 0)]], shape=(8, 32, 32))
+    assert alone["views"].shape == (1, 1, 8, 32, 32, 3)
+    assert alone["weights"].tolist() == [0.0]
 
 
 def test_the_same_clips_come_at_any_batch_size_and_number_of_workers(data_root):

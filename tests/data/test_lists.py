@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from videogn.data.kinetics import find_videos
 from videogn.data.lists import ListError, classes_of, default_list, read_classes, read_list, resolve
 
 
@@ -29,6 +30,11 @@ def write(path: Path, text: str) -> Path:
         ("a b.mp4 3", "a b.mp4", "3"),
         ("ü & co.mp4, 3", "ü & co.mp4", "3"),
         ("/else/where.mp4 3", "/else/where.mp4", "3"),
+        ("a/b.mp4 arm wrestling", "a/b.mp4", "arm wrestling"),
+        ("a.mp4,St. Bernard walk", "a.mp4", "St. Bernard walk"),
+        ("a.mp4,lift up, then drop", "a.mp4", "lift up, then drop"),
+        ('"a, b.mp4",3', "a, b.mp4", "3"),
+        ("clips/no_suffix 3", "clips/no_suffix", "3"),
     ],
 )
 def test_lines_of_path_and_label(tmp_path, line, name, label):
@@ -52,6 +58,25 @@ def test_a_binary_or_missing_or_empty_list_is_refused(tmp_path):
         read_list(tmp_path / "none.txt", root=tmp_path, split="train")
     with pytest.raises(ListError, match="names no video"):
         read_list(write(tmp_path / "e.txt", "\n\n"), root=tmp_path, split="train")
+
+
+def test_a_header_is_no_video(tmp_path):
+    entries = read_list(write(tmp_path / "l.csv", "path,label\na.mp4,0\n"), root=tmp_path, split="train")
+    assert [e.name for e in entries] == ["a.mp4"]
+
+
+def test_class_folders_named_by_numbers_are_names(tmp_path):
+    for name in ("1", "2", "10"):
+        touch(tmp_path / "train" / name / "a.mp4")
+    entries = read_list(tmp_path / "train", root=tmp_path, split="train")
+    assert classes_of(entries) == ["1", "10", "2"]
+    assert [record.label for record in resolve(entries, classes_of(entries))] == [0, 1, 2]
+
+
+def test_links_that_lead_back_end(tmp_path):
+    touch(tmp_path / "a" / "x.mp4")
+    (tmp_path / "a" / "back").symlink_to(tmp_path)
+    assert find_videos(tmp_path, {".mp4"}) == {"x": str(tmp_path / "a" / "x.mp4")}
 
 
 def test_class_folders(tmp_path):
@@ -95,12 +120,20 @@ def test_kinetics_as_people_have_it(tmp_path):
     assert entries[4].name == "eeeeeeeeeee_000001_000011"
 
 
-def test_kinetics_rows_of_other_splits_are_left_out_of_training(tmp_path):
+def test_kinetics_rows_of_other_splits_are_left_out(tmp_path):
     csv = write(
         tmp_path / "all.csv",
         "label,youtube_id,time_start,time_end,split\nx,aaaaaaaaaaa,0,10,train\nx,bbbbbbbbbbb,0,10,validate\n",
     )
     assert [e.name[:3] for e in read_list(csv, root=tmp_path, split="train")] == ["aaa"]
+    assert [e.name[:3] for e in read_list(csv, root=tmp_path, split="val")] == ["bbb"]
+    assert [e.name[:3] for e in read_list(csv, root=tmp_path, split="test")] == ["bbb"]
+
+
+def test_a_quoted_kinetics_header_is_one(tmp_path):
+    text = '"label", "youtube_id", "time_start", "time_end", "split"\n"x", "aaaaaaaaaaa", 0, 10, "train"\n'
+    (entry,) = read_list(write(tmp_path / "k.csv", text), root=tmp_path, split="val")
+    assert (entry.label, entry.name) == ("x", "aaaaaaaaaaa_000000_000010")
 
 
 @pytest.mark.parametrize("row", ["x,aaaaaaaaaaa,soon,10,train", ",aaaaaaaaaaa,0,10,train", "x,,0,10,train"])
@@ -134,6 +167,8 @@ def test_hmdb51_split_files(tmp_path):
         "brush_hair/brush_hair_b.avi",
         "wave/wave_b.avi",
     ]
+    alone = read_list(tmp_path / "wave_test_split1.txt", root=tmp_path, split="train")
+    assert [(e.name, e.label) for e in alone] == [("wave/wave_a.avi", "wave")]
     write(tmp_path / "x_test_split1.txt", "a.avi 7\n")
     with pytest.raises(ListError, match=r"x_test_split1\.txt:1"):
         read_list(pattern, root=tmp_path, split="val")
@@ -153,6 +188,7 @@ def test_classes_from_labels_and_from_a_file(tmp_path):
     assert read_classes(write(tmp_path / "c.txt", "run\n\njump far\n")) == ["run", "jump far"]
     with pytest.raises(ListError, match="'run' is named twice"):
         read_classes(write(tmp_path / "c.txt", "run\nrun\n"))
+    assert read_classes(write(tmp_path / "b.txt", "\ufeffrun\njump\n")) == ["run", "jump"]
     with pytest.raises(ListError, match="no such file"):
         read_classes(tmp_path / "none.txt")
 

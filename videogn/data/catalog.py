@@ -86,6 +86,14 @@ class Catalog:
             self._records[split] = records
         return self._records[split]
 
+    def settings(self) -> dict[str, str | None]:
+        """root, lists and classes such that they name the same files from any working folder."""
+        lists = {
+            f"{split}_list": given and str(Path(self._list(split)).absolute()) for split, given in self.lists.items()
+        }
+        classes = self.classes_file and str(Path(self.classes_file).absolute())
+        return {"root": str(self.root_path.absolute()), **lists, "classes": classes}
+
     def present(self, split: Split) -> list[VideoRecord]:
         """The videos of a split that are on disk."""
         return [record for record in self.records(split) if _is_there(record)]
@@ -103,7 +111,7 @@ class Catalog:
         if given is not None:
             below = self.root_path / given
             return below if below.exists() or "*" in given else given
-        if split == "test" and (self.lists["val"] is not None or default_list(self.root_path, "test") is None):
+        if split == "test":
             return self._list("val")
         found = default_list(self.root_path, split)
         if found is None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,7 @@ class KineticsDataModule(LightningDataModule):
             HMDB51's split files. Relative to root or to the working folder. Default: train.csv, train.txt or train in
             root.
         val_list: Validation videos, likewise; default: val.csv, val.txt or val in root.
-        test_list: Test videos, likewise; default: as val_list.
+        test_list: Test videos, likewise; default: the validation videos.
         classes: File of class names, one a line, in the order of the class indices. Default: classes.txt in root, else
             what the training list says.
         num_frames: Frames of a clip.
@@ -102,6 +104,10 @@ class KineticsDataModule(LightningDataModule):
             raise ValueError(f"flip_probability is {flip_probability}; expected a number from 0 to 1")
         if protocol not in PROTOCOLS:
             raise ValueError(f"unknown protocol {protocol!r}; expected one of {', '.join(PROTOCOLS)}")
+        if decoder == "decord" and find_spec("decord") is None:
+            raise ValueError("decoder is decord, which is not installed here; use pyav")
+        if seed < 0:
+            raise ValueError(f"seed is {seed}; expected 0 or more")
         if num_workers is not None and num_workers < 0:
             raise ValueError(f"num_workers is {num_workers}; expected 0 (decode in the main process) or more")
         self.catalog = Catalog(root, lists={"train": train_list, "val": val_list, "test": test_list}, classes=classes)
@@ -114,7 +120,7 @@ class KineticsDataModule(LightningDataModule):
         self.test_crop_size = test_crop_size
         self.batch_size = batch_size
         self.total_batch_size = total_batch_size
-        self.num_workers = min(len(os.sched_getaffinity(0)), 8) if num_workers is None else num_workers
+        self.num_workers = min(available_cores(), 8) if num_workers is None else num_workers
         self.decoder: DecoderName = decoder
         self.protocol: ProtocolName = protocol
         self.clip_policy: ClipPolicy = clip_policy
@@ -146,7 +152,8 @@ class KineticsDataModule(LightningDataModule):
             # A run that goes on makes its loader here, and begins to read from it before anything calls set_epoch.
             progress: Any = self.trainer.fit_loop.epoch_progress.current
             sampler.set_epoch(progress.processed)
-        return self._loader(dataset, sampler=sampler, batch_size=self.batch_size, collate_fn=collate_train)
+        collate = partial(collate_train, shape=(self.num_frames, self.crop_size, self.crop_size))
+        return self._loader(dataset, sampler=sampler, batch_size=self.batch_size, collate_fn=collate)
 
     def _train_sampler(self) -> TrainSampler:
         rank, num_devices = self._place()
@@ -192,11 +199,9 @@ class KineticsDataModule(LightningDataModule):
     def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Stops a training run at a video that can't be decoded, unless those are to be skipped."""
         if self.trainer is not None and self.trainer.training and batch["failures"]:
-            reasons = [reason for _, reason in batch["failures"]]
+            reason = batch["failures"][0][1]
             if not self.skip_undecodable:
-                raise DecodeError(reasons[0], "can't train on it; --data.skip_undecodable true goes on without such")
-            if not batch["views"].numel():
-                raise DecodeError(reasons[0], f"and none of the {len(reasons)} videos of this batch can be decoded")
+                raise DecodeError(reason, "can't train on it; --data.skip_undecodable true goes on without such")
         return batch
 
     def _test_loader(self, records: list[VideoRecord], protocol: ProtocolName) -> DataLoader[Batch]:
@@ -227,3 +232,8 @@ class KineticsDataModule(LightningDataModule):
             generator=torch.Generator().manual_seed(self.seed),
             **settings,
         )
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 
 from videogn.data.decoding import DecodeError, DecoderName, TooFewFrames, Video, open_video
 from videogn.data.lists import VideoRecord
+from videogn.data.transforms import scale_short_side
 
 # What a sampler asks for: (epoch, place in the records). The epoch travels with the key, so that workers that outlive
 # an epoch need not be told.
@@ -32,8 +33,11 @@ class Views(Protocol):
     def indices(self, total: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """[clips, T] frame indices in a video of `total` frames."""
 
-    def crops(self, frames: Tensor, rng: np.random.Generator) -> Tensor:
-        """[crops, F, H, W, C] of decoded frames [F, H, W, C]."""
+    def short_side(self, rng: np.random.Generator) -> int:
+        """The short side in px that frames are scaled to."""
+
+    def crops(self, scaled: Tensor, rng: np.random.Generator) -> Tensor:
+        """[crops, F, H, W, C] of scaled frames [F, H, W, C]."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +86,9 @@ class VideoDataset(Dataset[Sample | None]):
         views: How views are made of each.
         seed: Of the run.
         decoder: Which decoder reads the files.
-        exact_count: Whether a clip's place is computed from the exact number of frames (a full decode; tests do) or
-            from the number of packets, which is larger for some files and then corrected only where a clip hits it.
+        exact_count: Whether a clip's place is computed from the exact number of frames (tests: each video is decoded to
+            its end) or from the number of packets, which is larger for a few files and then corrected only where a
+            clip hits it (training: decoding ends with the clip).
     """
 
     def __init__(
@@ -120,31 +125,44 @@ class VideoDataset(Dataset[Sample | None]):
         return Sample(views, record.label, record.index)
 
     def _views(self, video: Video, entropy: tuple[int, int, int]) -> Tensor:
-        total = video.count_frames() if self.exact_count else video.num_frames
+        total = video.num_frames
         try:
-            return self._views_of(video, total, np.random.default_rng(entropy))
+            views = self._views_of(video, total, np.random.default_rng(entropy))
         except TooFewFrames as error:
             if not 0 < error.num_frames < total:
                 raise
-            return self._views_of(video, error.num_frames, np.random.default_rng(entropy))
+        else:
+            if not self.exact_count or video.num_frames == total:
+                return views
+        # The packets had promised another number of frames: once more, by the exact one.
+        return self._views_of(video, video.num_frames, np.random.default_rng(entropy))
 
     def _views_of(self, video: Video, total: int, rng: np.random.Generator) -> Tensor:
         clips = self.views.indices(total, rng)
         wanted, place = np.unique(clips, return_inverse=True)
-        crops = self.views.crops(torch.from_numpy(video.frames(wanted.tolist())), rng)
+        size_px = self.views.short_side(rng)
+        frames = video.frames(
+            wanted.tolist(), convert=lambda frame: scale_short_side(frame, size_px), to_end=self.exact_count
+        )
+        crops = self.views.crops(torch.from_numpy(frames), rng)
         # [crops, F, ...] -> [crops, clips, T, ...] -> clip by clip, its crops side by side
         gathered = crops[:, torch.from_numpy(place.reshape(clips.shape))]
         return gathered.transpose(0, 1).flatten(0, 1).contiguous()
 
 
-def collate_train(samples: Sequence[Sample | None]) -> Batch:
+def collate_train(samples: Sequence[Sample | None], *, shape: tuple[int, int, int]) -> Batch:
     """A training batch of constant size: a video that could not be decoded keeps its place with weight 0.
 
     The shape is what batch statistics, accumulation and several devices rely on. Its place is filled with the first
-    clip of the batch, which has no weight in the loss there. Where none could be decoded, the views are empty.
+    clip of the batch, which has no weight in the loss there; where none could be decoded, the views are grey.
+
+    Args:
+        samples: Of the batch.
+        shape: (T, H, W) of a clip.
     """
     present = [sample for sample in samples if sample is not None]
-    good = next((sample.views for sample in present if sample.views is not None), NO_VIEWS)
+    grey = torch.full((1, *shape, 3), 115, dtype=torch.uint8)
+    good = next((sample.views for sample in present if sample.views is not None), grey)
     failures = [(sample.index, sample.error) for sample in present if sample.error is not None]
     views = torch.stack([good if sample.views is None else sample.views for sample in present])
     weights = torch.tensor([float(sample.views is not None) for sample in present])

@@ -14,7 +14,13 @@ def find_videos(root: Path, suffixes: Collection[str]) -> dict[str, str]:
     out mended copies of files that arrived corrupt. Between others the first path in sorted order stands.
     """
     found: dict[str, str] = {}
+    seen: set[str] = set()
     for folder, folders, files in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:  # links that lead back
+            folders.clear()
+            continue
+        seen.add(real)
         folders.sort()
         replaces = any(part.startswith("replacement") for part in Path(folder).relative_to(root).parts)
         for file in sorted(files):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 import glob
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,9 @@ Split = Literal["train", "val", "test"]
 VIDEO_SUFFIXES = frozenset(
     [".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".3gp", ".gif", ".ogv"]
 )
+# A path that ends like a video's, and what stands between it and its label.
+_BEHIND_VIDEO = re.compile(f"(?:{'|'.join(map(re.escape, sorted(VIDEO_SUFFIXES)))})(?P<gap>[ ,]+)", flags=re.IGNORECASE)
+HMDB51_SUFFIXES = tuple(f"_test_split{number}.txt" for number in (1, 2, 3))
 HMDB51_FLAGS: dict[str, str] = {"train": "1", "val": "2", "test": "2"}
 
 
@@ -37,6 +41,7 @@ class Entry:
     label: str
     where: str
     name: str
+    is_class_name: bool = False  # a label that is a name even where it looks like an index
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,7 @@ def read_classes(path: Path) -> list[str]:
     """
     if not path.is_file():
         raise ListError(f"{path}: no such file of class names")
-    names = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    names = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     if not names:
         raise ListError(f"{path}: no class names in it (expected one a line)")
     if len(set(names)) < len(names):
@@ -108,7 +113,7 @@ def read_classes(path: Path) -> list[str]:
 def classes_of(entries: Sequence[Entry]) -> list[str]:
     """Class names that a training list implies: its names, sorted; or 0 ... the largest index."""
     labels = {entry.label for entry in entries}
-    if all(_is_index(label) for label in labels):
+    if all(_is_index(entry.label) and not entry.is_class_name for entry in entries):
         return [str(index) for index in range(max(int(label) for label in labels) + 1)]
     return sorted(labels)
 
@@ -122,7 +127,8 @@ def resolve(entries: Iterable[Entry], classes: Sequence[str]) -> list[VideoRecor
     index_of = {name: index for index, name in enumerate(classes)}
     records = []
     for place, entry in enumerate(entries):
-        label = index_of.get(entry.label, int(entry.label) if _is_index(entry.label) else -1)
+        index = int(entry.label) if _is_index(entry.label) and not entry.is_class_name else -1
+        label = index_of.get(entry.label, index)
         if not 0 <= label < len(classes):
             raise ListError(
                 f"{entry.where}: label {entry.label!r} is out of range: "
@@ -146,7 +152,7 @@ def _class_folders(folder: Path) -> list[Entry]:
         raise ListError(f"{folder}: no class folders in it")
     files = ((child, file) for child in folders for file in sorted(child.rglob("*")))
     return [
-        Entry(str(file.absolute()), child.name, str(file), str(file.relative_to(folder)))
+        Entry(str(file.absolute()), child.name, str(file), str(file.relative_to(folder)), is_class_name=True)
         for child, file in files
         if file.suffix.lower() in VIDEO_SUFFIXES
     ]
@@ -157,40 +163,50 @@ def _file(path: Path, root: Path, split: Split) -> list[Entry]:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ListError(f"{path}: not a text file in UTF-8 ({error.reason} at byte {error.start})") from None
+    if path.name.endswith(HMDB51_SUFFIXES):
+        return _hmdb51([path], root, split)
     lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-    if lines and "youtube_id" in lines[0][1].split(","):
+    if lines and "youtube_id" in [field.strip() for field in next(csv.reader([lines[0][1]], skipinitialspace=True))]:
         return _kinetics(path, text, root, split)
-    if (path.parent / "classInd.txt").is_file():
+    if path.name.startswith(("trainlist", "testlist")) and (path.parent / "classInd.txt").is_file():
         return _ucf101(path, lines, root)
-    return [_entry(root, *_split_line(path, number, line), f"{path}:{number}") for number, line in lines]
+    return [
+        _entry(root, *_split_line(path, number, line), f"{path}:{number}")
+        for number, line in lines
+        if not (number == lines[0][0] and re.fullmatch(r"path[ ,\t]+label", line, flags=re.IGNORECASE))
+    ]
 
 
-def _entry(root: Path, name: str, label: str, where: str) -> Entry:
-    return Entry(str(root.absolute() / name), label, where, name)
+def _entry(root: Path, name: str, label: str, where: str, *, is_class_name: bool = False) -> Entry:
+    return Entry(str(root.absolute() / name), label, where, name, is_class_name)
 
 
 def _split_line(path: Path, number: int, line: str) -> tuple[str, str]:
-    after_comma = line.rpartition(",")[2]
+    """Path and label of a line: cut at a tab, else behind the last video suffix, else at the last comma or space."""
     if "\t" in line:
         name, _, label = line.rpartition("\t")
-    elif "," in line and not any(mark in after_comma for mark in "./"):
-        name, _, label = line.rpartition(",")
+    elif line.startswith('"'):
+        name, label = (*next(csv.reader([line], skipinitialspace=True)), "", "")[:2]
+    elif found := list(_BEHIND_VIDEO.finditer(line)):
+        name, label = line[: found[-1].start("gap")], line[found[-1].end("gap") :]
     else:
-        name, _, label = line.rpartition(" ")
+        name, _, label = line.rpartition("," if "," in line else " ")
     if not name.strip() or not label.strip():
         raise ListError(f"{path}:{number}: expected 'path label' (space, comma or tab between), got {line!r}")
-    return name.strip(), label.strip()
+    return name.strip(), label.strip().strip('"')
 
 
 def _kinetics(path: Path, text: str, root: Path, split: Split) -> list[Entry]:
     files = find_videos(root, VIDEO_SUFFIXES)
-    names = {"train": {"train"}, "val": {"val", "validate", "validation"}, "test": {"test"}}
-    others = set().union(*(names[other] for other in names if other != split))
+    names = {"train": {"train"}, "val": {"val", "validate", "validation"}}
+    names["test"] = names["val"] | {"test"}
+    rows = csv.DictReader(text.splitlines(), skipinitialspace=True)
+    parsed = [(f"{path}:{rows.line_num}", row) for row in rows]
+    # A file of one split is taken whole, whatever it calls itself; of a file of several, the rows that are asked for.
+    several = len({(row.get("split") or "").strip() for _, row in parsed}) > 1
     entries = []
-    rows = csv.DictReader(text.splitlines())
-    for row in rows:
-        where = f"{path}:{rows.line_num}"
-        if (row.get("split") or "").strip() in others and split == "train":
+    for where, row in parsed:
+        if several and (row.get("split") or "").strip() not in names[split]:
             continue
         label, video_id = (row.get("label") or "").strip(), (row.get("youtube_id") or "").strip()
         if not label or not video_id:
@@ -200,7 +216,7 @@ def _kinetics(path: Path, text: str, root: Path, split: Split) -> list[Entry]:
         except ValueError:
             raise ListError(f"{where}: time_start and time_end must be seconds, got {dict(row)}") from None
         found = locate(files, video_id, start, end)
-        entries.append(Entry(found, label, where, f"{video_id}_{start:06d}_{end:06d}"))
+        entries.append(Entry(found, label, where, f"{video_id}_{start:06d}_{end:06d}", is_class_name=True))
     return entries
 
 
@@ -212,7 +228,7 @@ def _ucf101(path: Path, lines: list[tuple[int, str]], root: Path) -> list[Entry]
         label = Path(name).parent.name
         if not label:
             raise ListError(f"{path}:{number}: expected 'Class/video.avi' or 'Class/video.avi 1', got {line!r}")
-        entries.append(_entry(root, name, label, f"{path}:{number}"))
+        entries.append(_entry(root, name, label, f"{path}:{number}", is_class_name=True))
     return entries
 
 
@@ -229,5 +245,5 @@ def _hmdb51(paths: list[Path], root: Path, split: Split) -> list[Entry]:
             if flag not in {"0", "1", "2"} or not name:
                 raise ListError(f"{path}:{number}: expected 'video.avi 0|1|2', got {line!r}")
             if flag == HMDB51_FLAGS[split]:
-                entries.append(_entry(root, f"{label}/{name.strip()}", label, f"{path}:{number}"))
+                entries.append(_entry(root, f"{label}/{name.strip()}", label, f"{path}:{number}", is_class_name=True))
     return entries

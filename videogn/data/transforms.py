@@ -1,6 +1,6 @@
 """From decoded frames to views: scale, crop, flip; one choice for all frames of a clip.
 
-Shapes: F distinct decoded frames, V views, T frames of a clip, H, W, C = 3; all uint8. Scaling is torchvision's
+Shapes: F distinct frames of a video, V views, T frames of a clip, H, W, C = 3; all uint8. Scaling is torchvision's
 bilinear with antialiasing.
 """
 
@@ -17,9 +17,10 @@ from torchvision.transforms.v2 import functional as F
 from videogn.data.sampling import ClipPolicy, Protocol, protocol_clips, random_clip
 
 
-def scale_short_side(frames: Tensor, size_px: int) -> Tensor:
-    """Scales [F, H, W, C] so that the short side has `size_px` pixels; the long side is rounded down."""
-    return F.resize(frames.permute(0, 3, 1, 2), [size_px], antialias=True).permute(0, 2, 3, 1)
+def scale_short_side(frame: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
+    """Scales [H, W, C] so that the short side has `size_px` pixels; the long side is rounded down."""
+    planes = torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1)
+    return np.ascontiguousarray(F.resize(planes, [size_px], antialias=True).permute(1, 2, 0).numpy())
 
 
 def long_side_offsets(height: int, width: int, crop_px: int, num_crops: int) -> list[tuple[int, int]]:
@@ -60,10 +61,13 @@ class TrainViews:
         """[1, T] frame indices in a video of `total` frames."""
         return random_clip(total, num_frames=self.num_frames, frame_interval=self.frame_interval, rng=rng)[None]
 
-    def crops(self, frames: Tensor, rng: np.random.Generator) -> Tensor:
-        """[1, F, crop, crop, C] of decoded frames [F, H, W, C]."""
+    def short_side(self, rng: np.random.Generator) -> int:
+        """The short side in px that frames are scaled to."""
         low, high = self.scale_size
-        scaled = scale_short_side(frames, int(rng.integers(low, high + 1)))
+        return int(rng.integers(low, high + 1))
+
+    def crops(self, scaled: Tensor, rng: np.random.Generator) -> Tensor:
+        """[1, F, crop, crop, C] of scaled frames [F, H, W, C]."""
         top = int(rng.integers(scaled.shape[1] - self.crop_size + 1))
         left = int(rng.integers(scaled.shape[2] - self.crop_size + 1))
         crop = scaled[:, top : top + self.crop_size, left : left + self.crop_size]
@@ -104,9 +108,12 @@ class TestViews:
             policy=self.policy,
         )
 
-    def crops(self, frames: Tensor, rng: np.random.Generator) -> Tensor:
-        """[num_crops, F, crop, crop, C] of decoded frames [F, H, W, C]."""
-        scaled = scale_short_side(frames, self.scale_size)
+    def short_side(self, rng: np.random.Generator) -> int:
+        """The short side in px that frames are scaled to."""
+        return self.scale_size
+
+    def crops(self, scaled: Tensor, rng: np.random.Generator) -> Tensor:
+        """[num_crops, F, crop, crop, C] of scaled frames [F, H, W, C]."""
         height, width = scaled.shape[1:3]
         size = self.crop_size
         offsets = long_side_offsets(height, width, size, self.protocol.num_crops)

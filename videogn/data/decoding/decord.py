@@ -6,12 +6,14 @@ default. On H.264 both give the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from videogn.data.decoding.pyav import PyAVVideo
 from videogn.data.decoding.video import DecodeError, Frames, TooFewFrames
 
 
@@ -34,6 +36,7 @@ class DecordVideo:
         except ImportError as error:
             raise DecodeError(self.path, "decord is not installed here; use the decoder pyav") from error
         decord.logging.set_level(decord.logging.FATAL)
+        _check_is_read_rightly(self.path)
         self._error: Any = decord.DECORDError
         try:
             self._reader: Any = decord.VideoReader(self.path, num_threads=1)
@@ -49,7 +52,9 @@ class DecordVideo:
         """The same: decord has no other count."""
         return self.num_frames
 
-    def frames(self, indices: Sequence[int]) -> Frames:
+    def frames(
+        self, indices: Sequence[int], *, convert: Callable[[Frames], Frames] | None = None, to_end: bool = False
+    ) -> Frames:
         """The frames at `indices` as uint8 [T, H, W, 3]; see `Video.frames`."""
         order = np.asarray(indices, dtype=np.int64)
         if not order.size or order.min() < 0:
@@ -58,13 +63,26 @@ class DecordVideo:
             raise TooFewFrames(self.path, int(order.max()), self.num_frames)
         unique, inverse = np.unique(order, return_inverse=True)
         try:
-            return np.ascontiguousarray(self._reader.get_batch(unique).asnumpy()[inverse])
+            frames = [self._reader[int(index)].asnumpy() for index in unique]
         except (self._error, RuntimeError) as error:
             raise DecodeError(self.path, f"decord: {_first_line(error)}") from error
+        if convert is not None:
+            frames = [convert(frame) for frame in frames]
+        return np.stack([frames[place] for place in inverse])
 
     def close(self) -> None:
         """Lets the file go."""
         self._reader = None
+
+
+def _check_is_read_rightly(path: str) -> None:
+    """Raises DecodeError for a file that decord is known to misread or not to survive: anything but sound H.264."""
+    with contextlib.closing(PyAVVideo(path)) as video:
+        codec, container = video.format
+        if codec != "h264" or "avi" in container:
+            raise DecodeError(path, f"decord does not read {codec} in {container} reliably; use the decoder pyav")
+        if video.count_frames() != video.num_packets:
+            raise DecodeError(path, "decord does not survive damaged files; use the decoder pyav")
 
 
 def _first_line(error: Exception) -> str:

@@ -8,7 +8,8 @@ frame that was asked for.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import struct
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from videogn.data.decoding.video import DecodeError, Frames, TooFewFrames, rotate
+from videogn.data.decoding.video import DecodeError, Frames, TooFewFrames, orient
 
 # A title that is not UTF-8 must not stop the opening; PyAV 19 lets it pass by itself.
 _OPEN_SETTINGS: dict[str, Any] = {"metadata_errors": "ignore"} if int(av.__version__.partition(".")[0]) < 19 else {}
@@ -79,14 +80,26 @@ class PyAVVideo:
         The two differ for damaged files and for AVIs whose frames are packed several to a packet (all of HMDB51).
         """
         if self._num_frames is None:
-            stream = self._rewind()
-            count = sum(1 for packet in self._packets(stream) if packet.size and not packet.is_discard)
-            self._num_frames = count
-            if not count:
+            self._num_frames = self.num_packets
+            if not self._num_frames:
                 raise DecodeError(self.path, "the video stream has no packets")
         return self._num_frames
 
-    def frames(self, indices: Sequence[int]) -> Frames:
+    @property
+    def num_packets(self) -> int:
+        """Packets of the stream that are to be shown, from one pass without decoding."""
+        stream = self._rewind()
+        return sum(1 for packet in self._packets(stream) if packet.size and not packet.is_discard)
+
+    @property
+    def format(self) -> tuple[str, str]:
+        """(codec, container) by FFmpeg's names."""
+        stream = self._rewind()
+        return stream.codec_context.name, self._container.format.name
+
+    def frames(
+        self, indices: Sequence[int], *, convert: Callable[[Frames], Frames] | None = None, to_end: bool = False
+    ) -> Frames:
         """The frames at `indices` as uint8 [T, H, W, 3]; see `Video.frames`."""
         wanted = sorted({int(index) for index in indices})
         if not wanted:
@@ -94,20 +107,25 @@ class PyAVVideo:
         if wanted[0] < 0:
             raise ValueError(f"frame {wanted[0]} was asked for; indices count from 0")
         found: dict[int, Frames] = {}
-        shape: tuple[int, int] | None = None
+        shape = (0, 0)
         count = 0
+        complete = False
         for frame in self._decode():
-            if len(found) == len(wanted):
-                break
-            if count == wanted[len(found)]:
+            if count == 0:
                 # A stream may change its size on the way: the first frame's stands, as in a player's window.
-                shape = shape or (frame.width, frame.height)
-                found[count] = self._to_rgb(frame, *shape)
+                shape = (frame.width, frame.height)
+            if not complete and count == wanted[len(found)]:
+                rgb = self._to_rgb(frame, *shape)
+                found[count] = convert(rgb) if convert is not None else rgb
+                complete = len(found) == len(wanted)
             count += 1
-        if len(found) < len(wanted):
+            if complete and not to_end:
+                break
+        else:
             self._num_frames, self._exact = count, True
-            if not count:
-                raise DecodeError(self.path, "no frame can be decoded")
+        if not count:
+            raise DecodeError(self.path, "no frame can be decoded")
+        if not complete:
             raise TooFewFrames(self.path, wanted[len(found)], count)
         return np.stack([found[int(index)] for index in indices])
 
@@ -139,13 +157,22 @@ class PyAVVideo:
         try:
             # One thread: the default starts a pool that costs many times the conversion itself.
             rgb = self._reformatter.reformat(frame, width=width, height=height, format="rgb24", threads=1)
-            return rotate(rgb.to_ndarray().astype(np.uint8, copy=False), int(frame.rotation))
+            return orient(rgb.to_ndarray().astype(np.uint8, copy=False), _display_matrix(frame))
         except (FFmpegError, ValueError, MemoryError) as error:
             raise DecodeError(self.path, f"a frame can't be converted to RGB: {_reason(error)}") from error
 
     def close(self) -> None:
         """Lets the file go."""
         self._container.close()
+
+
+def _display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
+    """a, b, c, d of the frame's display matrix; the identity where it has none."""
+    data: Any = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return 1, 0, 0, 1
+    a, b, _, c, d = struct.unpack_from("=5i", bytes(data))
+    return a, b, c, d
 
 
 def _reason(error: Exception) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -40,7 +40,7 @@ class Video(Protocol):
 
     @property
     def num_frames(self) -> int:
-        """Frames of the video; what the packets promise until a decode found that there are fewer."""
+        """Frames of the video; what the packets promise until a decode found the exact number."""
 
     def count_frames(self) -> int:
         """Frames of the video, exactly, whatever that costs.
@@ -49,8 +49,16 @@ class Video(Protocol):
             DecodeError: No frame can be decoded.
         """
 
-    def frames(self, indices: Sequence[int]) -> Frames:
+    def frames(
+        self, indices: Sequence[int], *, convert: Callable[[Frames], Frames] | None = None, to_end: bool = False
+    ) -> Frames:
         """The frames at `indices` (any order, repeats allowed) from one decode.
+
+        Args:
+            indices: Which, from 0.
+            convert: Applied to each distinct frame [H, W, C] as it is decoded: what is scaled down at once never lies
+                in memory at its full size.
+            to_end: Decode on to the end: `num_frames` is exact afterwards.
 
         Raises:
             TooFewFrames: An index is past the last frame that can be decoded; `num_frames` is exact from then on.
@@ -61,7 +69,17 @@ class Video(Protocol):
         """Lets the file go."""
 
 
-def rotate(frame: Frames, degrees: int) -> Frames:
-    """Turns [H, W, C] counter-clockwise by a multiple of 90 degrees: what a display matrix asks of a player."""
-    turns = round(degrees / 90) % 4
-    return np.rot90(frame, turns) if turns else frame
+def orient(frame: Frames, matrix: Sequence[int]) -> Frames:
+    """Turns and mirrors [H, W, C] as a display matrix asks of a player.
+
+    Args:
+        frame: As it is stored.
+        matrix: a, b, c, d of FFmpeg's display matrix: (x, y) is shown at (a x + c y, b x + d y). Angles other than
+            multiples of 90 degrees count as the nearest of those.
+    """
+    a, b, c, d = matrix
+    if abs(a) + abs(d) < abs(b) + abs(c):  # rows become columns
+        frame, a, d = frame.transpose(1, 0, 2), c, b
+    if a < 0:
+        frame = frame[:, ::-1]
+    return frame[::-1] if d < 0 else frame
