@@ -6,6 +6,7 @@ import pytest
 
 from tests.videos import write_video
 from videogn.cli import UsageError, find_config, main, resolve_configs
+from videogn.run_folder import default_run_dir, values, with_run_config
 
 SETTINGS = """
 model: {norm: gn, channels_per_group: 4, depth: 14, width: 8}
@@ -56,6 +57,14 @@ def fails(capsys: pytest.CaptureFixture[str], words: list[str], status: int) -> 
             "norm_batch_size 4 does not divide the device batch of 2",
         ),
         (["--model.schedule.milestones", "[3, 2]"], "milestones must be positive and rise"),
+        (["--model.norm_batch_size", "0"], "norm_batch_size is 0"),
+        (["--model.label_smoothing", "2"], "label_smoothing is 2"),
+        (["--model.momentum", "-1"], "momentum is -1"),
+        (["--trainer.accelerator", "gpu"], "gpu"),
+        (["--trainer.max_epochs", "-1"], "the run has no end"),
+        (["--seed_everything", "-1"], "seed_everything"),
+        (["--total_batch_size", "16"], "12 training videos do not fill one total batch of 16 clips"),
+        (["--run_d", "elsewhere"], "run_d"),
     ],
 )
 def test_what_cannot_be_asked_for_is_refused_before_work(base, capsys, more, expected):
@@ -80,6 +89,43 @@ def test_unknown_commands_and_configs(capsys, base):
     assert "runs/x holds no run" in fails(capsys, ["test", "--run_dir", "runs/x"], 2)
     assert "no such checkpoint; train first" in fails(capsys, ["test", *base[1:]], 2)
     assert "no such checkpoint" in fails(capsys, ["predict", *base[1:], "--videos", "a.mp4"], 2)
+
+
+def test_a_checkpoint_that_is_none_is_refused(base, capsys):
+    Path("junk.ckpt").write_text("junk")
+    for command in ("fit", "test"):
+        line = fails(capsys, [command, *base[1:], "--ckpt_path", "junk.ckpt"], 2)
+        assert "junk.ckpt: not a checkpoint" in line
+
+
+def test_words_are_read_in_their_order():
+    words = ["fit", "--config=a/x.yaml", "--run_dir=A", "-c", "b/y.yaml", "--run_dir", "B"]
+    assert values(words, "--run_dir") == ["A", "B"]
+    assert default_run_dir(words) == Path("runs/y")
+    assert with_run_config(words) == words
+
+
+@pytest.mark.slow
+def test_a_run_that_failed_leaves_its_folder_free(base, capsys, tmp_path, data_root):
+    listing = tmp_path / "broken.csv"
+    (tmp_path / "broken.mp4").write_text("no video")
+    listing.write_text(f"{tmp_path}/broken.mp4 jump\n{tmp_path}/broken.mp4 run\n")
+    fails(capsys, [*base, "--data.train_list", str(listing), "--data.batch_size", "1"], 1)
+    assert main(base) == 0
+    # None of the test videos can be decoded: no result, and no green exit status.
+    capsys.readouterr()
+    line = fails(capsys, ["test", "--run_dir", "runs/tiny", "--data.test_list", str(listing)], 1)
+    assert "none of the 2 videos could be scored" in line
+
+
+@pytest.mark.slow
+def test_broken_videos_are_skipped_at_any_device_batch(base, capsys, tmp_path, data_root):
+    (tmp_path / "broken.mp4").write_text("no video")
+    listing = tmp_path / "some.csv"
+    listing.write_text((data_root / "train.csv").read_text() + f"{tmp_path}/broken.mp4 jump\n")
+    words = ["--data.train_list", str(listing), "--data.skip_undecodable", "true", "--data.batch_size", "1"]
+    assert main([*base, *words, "--total_batch_size", "13"]) == 0
+    assert "1 videos skipped" in capsys.readouterr().out
 
 
 def test_ablate_refuses_before_the_first_cell(base, capsys):

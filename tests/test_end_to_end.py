@@ -133,7 +133,13 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(trained, data_root):
     other["loops"]["fit_loop"]["epoch_progress"]["current"]["ready"] += 1  # as written in the midst of an epoch
     torch.save(other, trained / "midst.ckpt")
     out = videogn("fit", "--run_dir", "parts", "--ckpt_path", "midst.ckpt", cwd=trained, status=2)
-    assert "midst.ckpt was written before its epoch ended; a run goes on by --ckpt_path last" in out
+    assert "midst.ckpt is of another run" in out
+    (trained / "midst.ckpt").rename(trained / "parts/midst.ckpt")
+    out = videogn("fit", "--run_dir", "parts", "--ckpt_path", "parts/midst.ckpt", cwd=trained, status=2)
+    assert "midst.ckpt was written within an epoch" in out
+    # Nothing left to do: nothing is lost either.
+    videogn("fit", "--run_dir", "parts", "--ckpt_path", "last", "--trainer.max_epochs", "3", cwd=trained)
+    assert [row["step"] for row in read_metrics(trained / "parts")] == rows["whole"]
 
 
 def test_a_run_that_ends_within_an_epoch_has_its_best_checkpoint_too(trained, data_root):
@@ -142,6 +148,8 @@ def test_a_run_that_ends_within_an_epoch_has_its_best_checkpoint_too(trained, da
     assert "validated after the last step" in out
     videogn("test", "--run_dir", "steps", "--data.protocol", "1x1", cwd=trained)
     assert json.loads((trained / "steps/result.json").read_text())["steps"] == 2
+    out = videogn("fit", "--run_dir", "steps", "--ckpt_path", "last", "--trainer.max_steps", "5", cwd=trained, status=2)
+    assert "was written within an epoch" in out
 
 
 def test_two_devices_score_every_video_once(trained, data_root):
@@ -156,14 +164,26 @@ def test_two_devices_score_every_video_once(trained, data_root):
     assert two["loss"] == pytest.approx(one["loss"], rel=1e-4)
 
 
-def test_two_devices_train_as_one(trained, data_root):
+def test_a_device_without_a_video_to_score_takes_part(trained, data_root, tmp_path):
+    (tmp_path / "one.csv").write_text("val/00.mp4 jump\n")
+    both = ["--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.strategy", "ddp"]
+    more = ["--data.val_list", str(tmp_path / "one.csv"), "--data.batch_size", "2", "--total_batch_size", "4"]
+    words = ["--config", "tiny.yaml", "--data.root", str(data_root), "--run_dir", "lonely", *both, *more]
+    assert "val top-1" in videogn("fit", *words, "--trainer.max_epochs", "1", cwd=trained)
+
+
+@pytest.mark.parametrize("norm", ["gn", "bn"])
+def test_two_devices_train_as_one(trained, data_root, norm):
+    names = (f"one_{norm}", f"two_{norm}")
     words = ["--config", "tiny.yaml", "--data.root", str(data_root), "--total_batch_size", "4", "--model.dropout", "0"]
+    words += ["--model.norm", norm, "--trainer.max_epochs", "1", "--model.base_lr", "0.05"]
     cpu = ["--trainer.accelerator", "cpu"]
-    videogn("fit", *words, *cpu, "--run_dir", "one", cwd=trained)
+    split = ["--model.norm_batch_size", "2"] if norm == "bn" else []
+    videogn("fit", *words, *cpu, *split, "--run_dir", names[0], cwd=trained)
     both = ["--data.batch_size", "2", "--trainer.devices", "2", "--trainer.strategy", "ddp"]
-    videogn("fit", *words, *cpu, *both, "--run_dir", "two", cwd=trained)
-    one, two = (torch.load(trained / run / "checkpoints" / "last.ckpt", weights_only=True) for run in ("one", "two"))
-    assert one["global_step"] == two["global_step"] == 6
+    videogn("fit", *words, *cpu, *both, "--run_dir", names[1], cwd=trained)
+    one, two = (torch.load(trained / run / "checkpoints" / "last.ckpt", weights_only=True) for run in names)
+    assert one["global_step"] == two["global_step"] == 3
     for name, value in one["state_dict"].items():
         if name.startswith("model"):
             torch.testing.assert_close(value, two["state_dict"][name], rtol=1e-2, atol=1e-3, msg=name)

@@ -16,7 +16,7 @@ ALLOWED = {
     "ablation": {"training.result"},
     "cli": {"data", "ablation", "trainer_cli"},
     "trainer_cli": {"cli", "data", "predictions", "run_folder", "training"},
-    "run_folder": {"cli"},
+    "run_folder": {"cli", "training"},
     "predictions": set(),
     "__init__": {"data", "models", "training"},
     "__main__": {"cli"},

@@ -141,6 +141,8 @@ def _ablate(words: list[str]) -> int:
         return 1 if run_study(study, out) else 0
     except ValueError as error:
         raise UsageError(str(error)) from error
+    except OSError as error:
+        raise RunError(str(error)) from error
     except KeyboardInterrupt:
         return 130
 

@@ -5,26 +5,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from videogn.cli import UsageError
+from videogn.training.module import CHECKPOINT_KEY
 
 
 def with_run_config(words: list[str]) -> list[str]:
-    """Names the run's folder, and puts its own config.yaml in where none is given."""
-    if {"-h", "--help"} & set(words) or any(word.startswith("--help") for word in words):
+    """The words, with the run's own config.yaml put in where --run_dir names a run and no config is given.
+
+    Raises:
+        UsageError: Neither is given, or the folder holds no run.
+    """
+    if any(word in {"-h", "--help"} or word.startswith("--help=") for word in words):
         return words
-    configs = values(words, "--config") + values(words, "-c")
+    if values(words, "--config", "-c"):
+        return words
     run_dirs = values(words, "--run_dir")
-    if not run_dirs and not configs:
+    if not run_dirs:
         raise UsageError("give --config FILE (e.g. motions.yaml) or --run_dir of a run")
-    run_dir = run_dirs[-1] if run_dirs else str(Path("runs") / Path(configs[-1]).stem)
-    own = Path(run_dir) / "config.yaml"
-    if not configs and not own.is_file():
-        raise UsageError(f"{run_dir} holds no run (no config.yaml): give --config FILE, or --run_dir of a run")
-    start = words[:1] + ([] if configs else ["--config", str(own)])
-    return [*start, *words[1:], "--run_dir", run_dir]
+    own = Path(run_dirs[-1]) / "config.yaml"
+    if not own.is_file():
+        raise UsageError(f"{run_dirs[-1]} holds no run (no config.yaml): give --config FILE, or --run_dir of a run")
+    return [*words[:1], "--config", str(own), *words[1:]]
+
+
+def default_run_dir(words: Sequence[str]) -> Path:
+    """runs/NAME, by the last config of the command line."""
+    return Path("runs") / Path(values(words, "--config", "-c")[-1]).stem
 
 
 def find_checkpoint(given: str | None, *, run_dir: Path, default: str | None) -> str | None:
@@ -51,18 +61,44 @@ def find_checkpoint(given: str | None, *, run_dir: Path, default: str | None) ->
     return str(path)
 
 
-def check_resumable(path: str) -> None:
-    """Raises UsageError for a checkpoint from within an epoch: its order of videos can't be taken up where it was."""
+def check_resumable(path: str, *, run_dir: Path) -> None:
+    """Refuses to go on from a checkpoint of another folder's run, or from one that was written within an epoch.
+
+    Raises:
+        UsageError: So it is: the order of videos can't be taken up in the midst of an epoch.
+    """
+    if any((run_dir / "checkpoints").glob("*.ckpt")) and run_dir.resolve() not in Path(path).resolve().parents:
+        raise UsageError(f"--ckpt_path {path} is of another run, and {run_dir} holds one: give another --run_dir")
+    loops = read_checkpoint(path).get("loops", {}).get("fit_loop", {})
+    epochs = loops.get("epoch_progress", {}).get("current", {"processed": -1, "ready": 0})
+    batches = loops.get("epoch_loop.batch_progress", {"is_last_batch": False})
+    if epochs["processed"] != epochs["ready"] or not batches["is_last_batch"]:
+        raise UsageError(
+            f"{path} was written within an epoch, where a run can't go on exactly (a run that ended by "
+            f"--trainer.max_steps ends there, too): only the end of an epoch can be gone on from"
+        )
+
+
+def read_checkpoint(path: str) -> dict[str, Any]:
+    """A checkpoint's content, on the CPU; plain types alone are accepted.
+
+    Raises:
+        UsageError: It is no checkpoint of videogn's.
+    """
     try:
-        loops = torch.load(path, weights_only=True, map_location="cpu", mmap=True)["loops"]["fit_loop"]
-        counts = loops["epoch_progress"]["current"]
+        checkpoint = torch.load(path, weights_only=True, map_location="cpu", mmap=True)
     except Exception as error:
-        raise UsageError(f"--ckpt_path {path}: no checkpoint of a training run ({type(error).__name__})") from error
-    if counts["processed"] != counts["ready"]:
-        raise UsageError(f"--ckpt_path {path} was written before its epoch ended; a run goes on by --ckpt_path last")
+        raise UsageError(f"--ckpt_path {path}: not a checkpoint ({type(error).__name__})") from error
+    if not isinstance(checkpoint, dict) or CHECKPOINT_KEY not in checkpoint:
+        raise UsageError(f"--ckpt_path {path}: this is no checkpoint of videogn's")
+    return checkpoint
 
 
-def values(words: Sequence[str], flag: str) -> list[str]:
-    """What is given behind a flag, in order: `--flag VALUE` and `--flag=VALUE`."""
-    behind = [after for word, after in pairwise(words) if word == flag]
-    return behind + [word.partition("=")[2] for word in words if word.startswith(f"{flag}=")]
+def values(words: Sequence[str], *flags: str) -> list[str]:
+    """What is given behind any of the flags, in order: `--flag VALUE` and `--flag=VALUE`."""
+    found = []
+    for word, after in pairwise([*words, ""]):
+        flag, equals, value = word.partition("=")
+        if flag in flags:
+            found.append(value if equals else after)
+    return found

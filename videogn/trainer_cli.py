@@ -17,12 +17,19 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from videogn.cli import RunError, UsageError, resolve_configs
-from videogn.data.datamodule import KineticsDataModule
+from videogn.data.datamodule import KineticsDataModule, available_cores
 from videogn.data.lists import Split
 from videogn.predictions import print_predictions, write_predictions
-from videogn.run_folder import check_resumable, find_checkpoint, with_run_config
+from videogn.run_folder import (
+    check_resumable,
+    default_run_dir,
+    find_checkpoint,
+    read_checkpoint,
+    with_run_config,
+)
 from videogn.training.callbacks import ProgressLines, ResultWriter, Throughput
 from videogn.training.errors import NonFiniteLoss
 from videogn.training.loggers import MetricsCSV
@@ -38,6 +45,7 @@ DESCRIPTIONS = {
     "predict": "Names the five most probable classes of video files and folders, by a run's best checkpoint.",
 }
 
+USAGE = "videogn {} --config FILE [--SETTING VALUE ...]"
 SPLITS: dict[str, tuple[Split, ...]] = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
 
 # Warnings of libraries about what is meant to be so.
@@ -84,14 +92,18 @@ class VideoCLI(LightningCLI):
     """
 
     def __init__(self, words: Sequence[str]) -> None:
+        self.words = words
         super().__init__(
             VideoClassifier,
             KineticsDataModule,
             args=list(words),
             parser_class=Parser,
             parser_kwargs={
-                name: {"description": text, "usage": f"videogn {name} --config FILE [--SETTING VALUE ...]"}
-                for name, text in DESCRIPTIONS.items()
+                "allow_abbrev": False,
+                **{
+                    name: {"description": text, "allow_abbrev": False, "usage": USAGE.format(name)}
+                    for name, text in DESCRIPTIONS.items()
+                },
             },
             save_config_callback=None,
             auto_configure_optimizers=False,
@@ -147,11 +159,17 @@ class VideoCLI(LightningCLI):
     def _parse_ckpt_path(self) -> None:
         """Nothing: a checkpoint's settings never override the command line; a mix-up is refused when it is loaded."""
 
+    def _set_seed(self) -> None:
+        seed = self._get(self.config, "seed_everything")
+        if not 0 <= seed < 2**32:
+            raise UsageError(f"seed_everything is {seed}; expected 0 to {2**32 - 1}")
+        super()._set_seed()
+
     # From settings to objects
 
     def before_instantiate_classes(self) -> None:
         settings = self.config[self.subcommand]
-        self.run_dir = Path(settings.run_dir)
+        self.run_dir = Path(settings.run_dir) if settings.run_dir else default_run_dir(self.words)
         if settings.total_batch_size is not None and settings.trainer.accumulate_grad_batches != 1:
             raise UsageError("give --total_batch_size or --trainer.accumulate_grad_batches, not both")
         if self.subcommand == "fit":
@@ -159,8 +177,10 @@ class VideoCLI(LightningCLI):
         settings.ckpt_path = find_checkpoint(
             settings.ckpt_path, run_dir=self.run_dir, default=None if self.subcommand == "fit" else "best"
         )
-        if self.subcommand == "fit" and settings.ckpt_path is not None:
-            check_resumable(settings.ckpt_path)
+        if settings.ckpt_path is not None:
+            read_checkpoint(settings.ckpt_path)
+            if self.subcommand == "fit":
+                check_resumable(settings.ckpt_path, run_dir=self.run_dir)
         if self.subcommand == "predict":
             settings.data.predict_paths = settings.videos
             classes = Path(settings.ckpt_path).parent.parent / "classes.txt"
@@ -168,8 +188,8 @@ class VideoCLI(LightningCLI):
                 settings.data.classes = str(classes)
 
     def _check_run_dir(self, settings: Namespace) -> None:
-        there = self.run_dir / "config.yaml"
-        if _is_rank_zero() and there.is_file() and settings.ckpt_path is None:
+        there = any((self.run_dir / "checkpoints").glob("*.ckpt"))
+        if _is_rank_zero() and there and settings.ckpt_path is None:
             raise UsageError(
                 f"{self.run_dir} already holds a run: go on with it by --ckpt_path last, or give another --run_dir"
             )
@@ -177,7 +197,7 @@ class VideoCLI(LightningCLI):
     def instantiate_classes(self) -> None:
         try:
             super().instantiate_classes()
-        except ValueError as error:
+        except (ValueError, MisconfigurationException) as error:
             raise UsageError(str(error)) from error
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
@@ -206,6 +226,8 @@ class VideoCLI(LightningCLI):
         if settings.get("logger") is None:
             loggers = [MetricsCSV(self.run_dir), TensorBoardLogger(self.run_dir, name="", version="")]
             settings["logger"] = loggers if fitting else False
+        if self.subcommand == "predict":
+            settings["devices"] = 1  # one table, one file
         settings["default_root_dir"] = str(self.run_dir)
         settings["use_distributed_sampler"] = False  # ours deals the videos, and none twice
         return super().instantiate_trainer(**kwargs)
@@ -214,7 +236,7 @@ class VideoCLI(LightningCLI):
         trainer, data, model = self.trainer, self.datamodule, self.model
         if trainer.strategy.root_device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
             # Threads that wait for cores which the decoding workers hold make small steps tens of times slower.
-            torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) - data.num_workers))
+            torch.set_num_threads(max(1, available_cores() - data.num_workers))
         try:
             if data.total_batch_size is None:
                 data.total_batch_size = data.batch_size * trainer.world_size * trainer.accumulate_grad_batches
@@ -228,6 +250,10 @@ class VideoCLI(LightningCLI):
             else:
                 for split in SPLITS[str(self.subcommand)]:
                     data.catalog.records(split)
+                if self.subcommand == "fit":
+                    _ = data.batches_per_epoch  # refuses a list that fills no total batch
+                    if trainer.max_steps < 0 and trainer.max_epochs in {None, -1}:
+                        raise ValueError("the run has no end: give --trainer.max_steps or --trainer.max_epochs")
         except ValueError as error:
             raise UsageError(str(error)) from error
 
@@ -236,7 +262,7 @@ class VideoCLI(LightningCLI):
     def _run_subcommand(self, subcommand: str) -> None:
         try:
             super()._run_subcommand(subcommand)
-        except (ValueError, NonFiniteLoss, torch.OutOfMemoryError) as error:
+        except (ValueError, OSError, NonFiniteLoss, MisconfigurationException, torch.OutOfMemoryError) as error:
             raise RunError(str(error)) from error
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
@@ -250,6 +276,8 @@ class VideoCLI(LightningCLI):
         settings = self.config[self.subcommand].clone()
         settings.ckpt_path = None
         settings.run_dir = str(self.run_dir)
+        for name, value in self.datamodule.catalog.settings().items():
+            settings.data[name] = value  # the same files from any working folder
         parser = self._parser(self.subcommand)
         parser.save(settings, self.run_dir / "config.yaml", skip_unset=False, overwrite=True)
         (self.run_dir / "classes.txt").write_text("\n".join(self.datamodule.classes) + "\n", encoding="utf-8")
@@ -276,8 +304,8 @@ class VideoCLI(LightningCLI):
         print(f"validated after the last step: top-1 {100 * float(top1):.1f} %", flush=True)
 
     def before_test(self) -> None:
-        (self.run_dir / "result.json").unlink(missing_ok=True)
         self.run_dir.mkdir(parents=True, exist_ok=True)
+        (self.run_dir / "result.json").unlink(missing_ok=True)
 
     def predict(self, **kwargs: Any) -> None:
         """Trainer.predict, then the table and the file."""

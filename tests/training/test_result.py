@@ -51,6 +51,11 @@ def test_metrics_of_a_resumed_run_are_kept_up_to_where_it_goes_on(tmp_path):
     for step in (0, 10, 20):
         first.log_metrics({"loss": 1.0 - step / 100}, step)
         first.save()
+    before = (tmp_path / "metrics.csv").read_text()
+    idle = MetricsCSV(tmp_path)  # a run that has nothing left to do
+    assert idle.experiment is not None
+    idle.save()
+    assert (tmp_path / "metrics.csv").read_text() == before
     second = MetricsCSV(tmp_path)
     assert second.experiment is second.experiment
     second.log_metrics({"loss": 0.5, "val": 3.0}, 20)

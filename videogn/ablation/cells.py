@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from videogn.ablation.study import BATCH_STATISTICS_NORMS, SPLITTABLE_NORMS, Study
+from videogn.ablation.study import BATCH_STATISTICS_NORMS, Study
 
 COMMAND = (sys.executable, "-m", "videogn")
 
@@ -89,7 +89,7 @@ def cells_of(study: Study) -> list[Cell]:
                         device_batch_size=study.forward_batch_size if study.vary == "split" else size,
                         total_batch_size=study.total_batch_size,
                         is_shared=is_shared,
-                        splits_forward=study.vary == "split" and norm in SPLITTABLE_NORMS,
+                        splits_forward=study.vary == "split" and norm in BATCH_STATISTICS_NORMS,
                     )
                 )
     return cells

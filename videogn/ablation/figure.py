@@ -15,12 +15,6 @@ if TYPE_CHECKING:
 _STYLES = {
     "gn": ("#0072B2", "o"),
     "bn": ("#D55E00", "s"),
-    "sync_bn": ("#E69F00", "D"),
-    "frozen_bn": ("#56B4E9", "v"),
-    "ln": ("#009E73", "^"),
-    "in": ("#CC79A7", "P"),
-    "brn": ("#7F6A00", "X"),
-    "none": ("#000000", "*"),
 }
 # Below this span of the error axis, in percentage points, noise would look like a finding.
 _MIN_SPAN = 4.0

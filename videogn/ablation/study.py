@@ -5,10 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-NORMS = ("gn", "bn", "sync_bn", "frozen_bn", "ln", "in", "brn", "none")
-# Those whose result depends on which clips share a batch, and the one that can split a forward into smaller batches.
-BATCH_STATISTICS_NORMS = ("bn", "sync_bn", "brn")
-SPLITTABLE_NORMS = ("bn",)
+NORMS = ("gn", "bn")
+BATCH_STATISTICS_NORMS = ("bn",)  # those whose result depends on which clips share a batch
 
 # What the study sets on every run itself, or what follows from it: a setting of the same name would fight with it.
 _OWN_SETTINGS = {
@@ -31,7 +29,7 @@ class Study:
 
     Args:
         base: Config file of the runs, a path or the bare name of a packaged one: what `videogn fit --config` takes.
-        norms: Norms to compare, of gn, bn, sync_bn, frozen_bn, ln, in, brn, none.
+        norms: Norms to compare, of gn and bn.
         norm_batch_sizes: Normalisation batches: the numbers of clips that share one set of batch statistics. Each must
             divide total_batch_size.
         total_batch_size: Clips per optimiser step, the same in all runs: learning rate and number of updates stay.
@@ -109,12 +107,6 @@ def _check_axes(study: Study) -> None:
     for seed in study.seeds:
         if not _is_int(seed) or not 0 <= seed <= _MAX_SEED:
             raise ValueError(f"seeds: got {seed!r}; expected whole numbers from 0 to {_MAX_SEED}.")
-    unsplittable = [n for n in study.norms if n in BATCH_STATISTICS_NORMS and n not in SPLITTABLE_NORMS]
-    if study.vary == "split" and unsplittable:
-        raise ValueError(
-            f"norms: {unsplittable[0]} cannot split a forward into normalisation batches, only "
-            f"{', '.join(SPLITTABLE_NORMS)} can; use vary: accumulation, or leave {unsplittable[0]} out."
-        )
 
 
 def _check_batch_sizes(study: Study) -> None:

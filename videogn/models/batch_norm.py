@@ -6,6 +6,7 @@ Shapes: N clips, C channels, T frames, H, W.
 from __future__ import annotations
 
 import torch
+import torch.distributed
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -20,8 +21,8 @@ class BatchNorm(nn.BatchNorm3d):
     Running statistics are defined once for both ways of getting small normalisation batches, splitting one forward and
     accumulating several: one momentum update from the mean, over all groups since the last update, of their means and
     (unbiased) variances. By default that happens at the end of each forward, as in PyTorch; with `defer_update` it
-    happens when `update_running_statistics` is called, once per optimiser step. In evaluation this is nn.BatchNorm3d,
-    and so are its parameters' and buffers' names.
+    happens when `update_running_statistics` is called, once per optimiser step, over the groups of all devices. In
+    evaluation this is nn.BatchNorm3d, and so are its parameters' and buffers' names.
 
     Args:
         num_features: C.
@@ -85,8 +86,13 @@ class BatchNorm(nn.BatchNorm3d):
         assert self.momentum is not None
         assert self._mean_sum is not None
         assert self._var_sum is not None
-        self.running_mean.lerp_(self._mean_sum / self._num_groups, self.momentum)
-        self.running_var.lerp_(self._var_sum / self._num_groups, self.momentum)
+        # One vector, so that several devices need one exchange: their groups all belong to the step.
+        sums = torch.cat([self._mean_sum, self._var_sum, self._mean_sum.new_tensor([float(self._num_groups)])])
+        if self.defer_update and torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.all_reduce(sums)
+        means, variances, count = sums.split([self.num_features, self.num_features, 1])
+        self.running_mean.lerp_(means / count, self.momentum)
+        self.running_var.lerp_(variances / count, self.momentum)
         self.num_batches_tracked += 1
         self._mean_sum = self._var_sum = None
         self._num_groups = 0

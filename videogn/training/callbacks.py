@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import sys
 import time
 from collections import deque
 from importlib.metadata import PackageNotFoundError, version
@@ -118,8 +117,7 @@ class ResultWriter(Callback):
         names = {record.index: record.name for record in data.catalog.records("test")}
         scored = pl_module.scored
         if not scored:
-            print("no video could be scored; no result was written", file=sys.stderr)
-            return
+            raise ValueError(f"none of the {len(names)} videos could be scored; the first: {pl_module.failures[0][1]}")
         architecture = pl_module.architecture
         result = Result(
             norm=architecture["norm"],

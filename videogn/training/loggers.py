@@ -30,28 +30,40 @@ class MetricsCSV(CSVLogger):
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:
-        """Lightning's writer, made after the rows of an earlier part of the run were read."""
+        """Lightning's writer; making it deletes the file, so the rows of an earlier part of the run are put back."""
         if self._experiment is None:
-            if self._path.is_file():
-                with self._path.open(newline="") as file:
-                    self._earlier = list(csv.DictReader(file))
+            self._earlier = self._read()
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message="Experiment logs directory")
-                return super().experiment
+                writer = super().experiment
+            self._write(self._earlier)
+            writer.metrics_keys = list(self._earlier[0]) if self._earlier else []
         return super().experiment
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         writer = self.experiment
-        rows = [row for row in self._earlier if step is None or int(row["step"]) < step]
+        if self._earlier and step is not None:
+            # What the earlier part did after the checkpoint is done again now.
+            self._write([row for row in self._earlier if int(row["step"]) < step])
+            if not self._path.is_file():
+                writer.metrics_keys = []
         self._earlier = []
+        super().log_metrics(dict(metrics), step)
+
+    def _read(self) -> list[dict[str, str]]:
+        if not self._path.is_file():
+            return []
+        with self._path.open(newline="") as file:
+            return list(csv.DictReader(file))
+
+    def _write(self, rows: list[dict[str, str]]) -> None:
+        self._path.unlink(missing_ok=True)
         if rows:
-            writer.metrics_keys = list(rows[0])
             with self._path.open("w", newline="") as file:
-                out = csv.DictWriter(file, fieldnames=writer.metrics_keys)
+                out = csv.DictWriter(file, fieldnames=list(rows[0]))
                 out.writeheader()
                 out.writerows(rows)
-        super().log_metrics(dict(metrics), step)
 
     @rank_zero_only
     def log_hyperparams(self, params: Any = None) -> None:

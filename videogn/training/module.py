@@ -14,12 +14,13 @@ import torch.distributed
 import torch.nn.functional as F
 from lightning import LightningModule
 from torch import Tensor, nn
+from torchmetrics.aggregation import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
 from videogn.models.batch_norm import batch_norms
 from videogn.models.i3d import Depth, LayoutName, i3d_r50
 from videogn.models.input import normalize
-from videogn.models.norm import NormName
+from videogn.models.norm import DEFAULT_NUM_GROUPS, NormName
 from videogn.training.batch import ClipBatch, Prediction
 from videogn.training.errors import CheckpointError, NonFiniteLoss
 from videogn.training.memory import peak_memory_bytes
@@ -84,6 +85,13 @@ class VideoClassifier(LightningModule):
         total_batch_size: int = REFERENCE_BATCH_SIZE,
     ) -> None:
         super().__init__()
+        if norm_batch_size is not None and norm_batch_size < 1:
+            raise ValueError(f"norm_batch_size is {norm_batch_size}; it must be at least 1 clip")
+        for name, value in {"label_smoothing": label_smoothing, "momentum": momentum}.items():
+            if not 0 <= value < 1:
+                raise ValueError(f"{name} is {value}; expected a number in [0, 1)")
+        if min(weight_decay, norm_weight_decay) < 0:
+            raise ValueError(f"weight decay is {weight_decay}, of norms {norm_weight_decay}; expected 0 or more")
         if norm_batch_size is not None and norm == "bn" and device_batch_size % norm_batch_size:
             raise ValueError(
                 f"model.norm_batch_size {norm_batch_size} does not divide the device batch of {device_batch_size} clips"
@@ -92,7 +100,9 @@ class VideoClassifier(LightningModule):
             raise ValueError(f"base_lr is {base_lr}; it must be positive")
         self.architecture: dict[str, Any] = {
             "norm": norm,
-            "num_groups": num_groups,
+            "num_groups": DEFAULT_NUM_GROUPS
+            if norm == "gn" and (num_groups, channels_per_group) == (None, None)
+            else num_groups,
             "channels_per_group": channels_per_group,
             "layout": layout,
             "depth": depth,
@@ -123,6 +133,7 @@ class VideoClassifier(LightningModule):
             for k in (1, 5)
         }
         self.metrics = nn.ModuleDict(metrics)
+        self.val_loss = MeanMetric(nan_strategy="disable")
         self.training_run: dict[str, Any] = {}  # of the loaded checkpoint: steps, seconds, batch sizes, seed
         self.validated_at_step: int | None = None
         self.scored: list[ScoredVideo] = []
@@ -158,7 +169,10 @@ class VideoClassifier(LightningModule):
             self.model.positions(normalize(part)).float().softmax(dim=1).mean(dim=-1)
             for part in views.flatten(0, 1).split(self.device_batch_size)
         ]
-        return torch.cat(parts).unflatten(0, (num_videos, num_views)).mean(dim=1)
+        probabilities = torch.cat(parts).unflatten(0, (num_videos, num_views)).mean(dim=1)
+        if not probabilities.isfinite().all():
+            raise NonFiniteLoss("the network's output is not finite: its weights or its running statistics are broken")
+        return probabilities
 
     def setup(self, stage: str) -> None:
         self.class_names = list(getattr(self._datamodule, "classes", []))
@@ -179,7 +193,7 @@ class VideoClassifier(LightningModule):
         labels, weights = batch["labels"], batch["weights"]
         logits = self(batch["views"]).float()
         losses = F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing, reduction="none")
-        loss = (losses * weights).sum() / weights.sum()
+        loss = (losses * weights).sum() / weights.sum().clamp_min(1)
         if not torch.isfinite(loss):
             raise NonFiniteLoss(
                 f"the training loss is {loss.item()} in epoch {self.current_epoch}, batch {batch_idx}, optimiser step "
@@ -190,9 +204,12 @@ class VideoClassifier(LightningModule):
         self.log(
             "train/loss", loss, on_step=True, on_epoch=True, prog_bar=True, batch_size=len(labels), sync_dist=False
         )
-        self._score("train", logits[counted], labels[counted])
-        skipped = float(len(batch["failures"]))
-        self.log("train/skipped_videos", skipped, on_step=False, on_epoch=True, reduce_fx="sum", batch_size=len(labels))
+        for k in (1, 5):
+            metric = self._metric("train", k)
+            metric(logits[counted], labels[counted]) if counted.any() else None
+            self.log(f"train/top{k}", metric, on_step=True, on_epoch=True, prog_bar=k == 1)
+        skipped = torch.tensor(float(len(batch["failures"])), device=loss.device)
+        self.log("train/skipped_videos", skipped, on_step=False, on_epoch=True, reduce_fx="sum", sync_dist=True)
         return loss
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
@@ -223,15 +240,25 @@ class VideoClassifier(LightningModule):
     def validation_step(self, batch: ClipBatch, batch_idx: int) -> None:
         if len(batch["labels"]):
             probabilities = self.probabilities(batch["views"])
-            losses = _negative_log(probabilities, batch["labels"])
-            self.log("val/loss", losses.mean(), batch_size=len(losses), sync_dist=True)
-            self._score("val", probabilities, batch["labels"])
+            self.val_loss.update(_negative_log(probabilities, batch["labels"]))
+            for k in (1, 5):
+                self._metric("val", k).update(probabilities, batch["labels"])
         self.failures += batch["failures"]
 
     def on_validation_epoch_start(self) -> None:
         self.failures = []
 
     def on_validation_epoch_end(self) -> None:
+        # Here, and not in the steps: a device may have had no video to score, and must take part all the same.
+        if not self.trainer.sanity_checking and not int(self.val_loss.weight) and self.trainer.world_size == 1:
+            raise ValueError(f"none of the validation videos could be decoded; the first: {self.failures[0][1]}")
+        self.log("val/loss", self.val_loss.compute())
+        for k in (1, 5):
+            self.log(f"val/top{k}", self._metric("val", k).compute(), prog_bar=k == 1)
+            self._metric("val", k).reset()
+        self.val_loss.reset()
+        if self.failures and not self.trainer.sanity_checking:
+            print(f"{len(self.failures)} validation videos could not be decoded; the first: {self.failures[0][1]}")
         if not self.trainer.sanity_checking:
             self.validated_at_step = self.global_step
 
@@ -250,7 +277,8 @@ class VideoClassifier(LightningModule):
             ScoredVideo(*values)
             for values in zip(batch["indices"].tolist(), labels.tolist(), ranks.tolist(), losses.tolist(), strict=True)
         ]
-        self._score("test", probabilities, labels)
+        for k in (1, 5):
+            self._metric("test", k).update(probabilities, labels)
 
     def on_test_epoch_end(self) -> None:
         if self.trainer.world_size > 1:
@@ -258,6 +286,9 @@ class VideoClassifier(LightningModule):
             torch.distributed.all_gather_object(parts, (self.scored, self.failures))
             self.scored = [video for scored, _ in parts for video in scored]
             self.failures = [failure for _, failures in parts for failure in failures]
+        for k in (1, 5) if self.scored else ():
+            self.log(f"test/top{k}", self._metric("test", k).compute())
+            self._metric("test", k).reset()
         self.scored.sort(key=lambda video: video.index)
         self.failures.sort()
 
@@ -276,13 +307,10 @@ class VideoClassifier(LightningModule):
     def on_predict_epoch_start(self) -> None:
         self.failures = []
 
-    def _score(self, split: str, scores: Tensor, labels: Tensor) -> None:
-        for k in (1, 5):
-            metric = self.metrics[f"{split}_top{k}"]
-            assert isinstance(metric, MulticlassAccuracy)
-            metric(scores, labels)
-            shown = k == 1 and split != "test"
-            self.log(f"{split}/top{k}", metric, on_step=split == "train", on_epoch=True, prog_bar=shown)
+    def _metric(self, split: str, k: int) -> MulticlassAccuracy:
+        metric = self.metrics[f"{split}_top{k}"]
+        assert isinstance(metric, MulticlassAccuracy)
+        return metric
 
     # Checkpoints
 
@@ -302,6 +330,7 @@ class VideoClassifier(LightningModule):
                 "train_seconds": self._seconds_before + running,
                 "peak_memory_bytes": peak_memory_bytes(),
                 "seed": self._seed,
+                "validated_at_step": self.validated_at_step,
             },
         }
 
@@ -324,6 +353,7 @@ class VideoClassifier(LightningModule):
                 f"and {self.class_names[:4]} ..."
             )
         self.training_run = dict(own["training"])
+        self.validated_at_step = own["training"]["validated_at_step"]
         self._seconds_before = float(own["training"]["train_seconds"])
 
 

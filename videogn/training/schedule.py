@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,6 +29,8 @@ class Schedule:
     warmup: float = 0
 
     def __post_init__(self) -> None:
+        if self.shape == "cosine" and (tuple(self.milestones), self.factor) != ((150_000, 300_000), 0.1):
+            warnings.warn("schedule.milestones and schedule.factor have no effect: the shape is cosine", stacklevel=2)
         if list(self.milestones) != sorted(self.milestones) or any(m <= 0 for m in self.milestones):
             raise ValueError(f"schedule.milestones must be positive and rise, got {list(self.milestones)}")
         if self.warmup < 0:
