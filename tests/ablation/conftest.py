@@ -1,6 +1,7 @@
 """A small real command in videogn's place: it takes the words that a study gives it, and leaves what a run leaves."""
 
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -87,3 +88,12 @@ def command(tmp_path: Path) -> Command:
     home = tmp_path / "command"
     home.mkdir()
     return Command(home)
+
+
+@pytest.fixture(autouse=True)
+def heed_interrupts():
+    """SIGINT as in a terminal: what a shell starts in the background inherits that it is ignored."""
+    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
