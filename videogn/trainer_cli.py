@@ -245,6 +245,9 @@ class VideoCLI(LightningCLI):
             )
             model.total_batch_size = data.total_batch_size
             model.model.check_size(data.num_frames, data.test_crop_size, data.test_crop_size)
+            if (path := self.config[self.subcommand].ckpt_path) is not None:
+                model.class_names = data.classes
+                model.on_load_checkpoint(read_checkpoint(path))  # refuses another norm or class count before any work
             if self.subcommand == "predict":
                 data.predict_records()
             else:
