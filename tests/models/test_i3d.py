@@ -7,37 +7,16 @@ import pytest
 import torch
 from torch import nn
 
+from tests.models.networks import NORM_SETTINGS, build, clips, randomize_norms
 from videogn.models.i3d import i3d_r50
 
-SMALL = {"depth": 14, "width": 8, "num_frames": 8, "crop_size": 48, "num_classes": 5, "dropout": 0.0}
-SMALL_NORMS = {"gn": {"norm": "gn", "channels_per_group": 4}, "bn": {"norm": "bn"}}
 
-
-def build(norm: str, seed: int = 0, **settings) -> nn.Module:
-    torch.manual_seed(seed)
-    return i3d_r50(**{**SMALL, **SMALL_NORMS[norm], **settings})
-
-
-def randomize_norms(model: nn.Module, seed: int = 1) -> nn.Module:
-    """Gammas and betas at random: with zero gammas every residual branch is silent, and a test sees nothing."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for module in model.modules():
-            if not isinstance(module, nn.Conv3d | nn.Linear):
-                for parameter in module.parameters(recurse=False):
-                    parameter.copy_(torch.rand(parameter.shape, generator=generator) + 0.5)
-    return model
-
-
-def clips(n: int, *, frames: int = 8, size: int = 48, seed: int = 2) -> torch.Tensor:
-    return torch.randn(n, 3, frames, size, size, generator=torch.Generator().manual_seed(seed))
-
-
-@pytest.mark.parametrize("norm", ["gn", "bn"])
+@pytest.mark.parametrize("norm", NORM_SETTINGS)
 @pytest.mark.parametrize("layout", ["nonlocal", "slowfast"])
 def test_parameters_at_400_classes(norm, layout):
-    model = i3d_r50(norm, layout=layout)
-    norms = [m for m in model.modules() if isinstance(m, nn.GroupNorm | nn.BatchNorm3d)]
+    with torch.device("meta"):
+        model = i3d_r50(norm, layout=layout)
+    norms = [m for name, m in model.named_modules() if "norm" in name.rpartition(".")[2]]
     assert sum(p.numel() for p in model.parameters()) == 28_043_472
     assert len(norms) == 53
     assert sum(p.numel() for m in norms for p in m.parameters()) == 53_120
@@ -94,7 +73,7 @@ def test_layout_slowfast_is_pytorchvideos_i3d_r50_under_copied_weights():
     torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
 
 
-@pytest.mark.parametrize("norm", ["gn", "bn"])
+@pytest.mark.parametrize("norm", NORM_SETTINGS)
 def test_last_norm_of_every_branch_starts_at_zero_whatever_it_is(norm):
     model = build(norm, depth=26)
     last = {f"{name}.branch2.norm_c.weight" for name, m in model.named_modules() if hasattr(m, "branch2")}
@@ -105,10 +84,12 @@ def test_last_norm_of_every_branch_starts_at_zero_whatever_it_is(norm):
             assert torch.equal(parameter, torch.full_like(parameter, expected)), name
 
 
-def test_gn_and_bn_of_one_seed_start_from_the_same_weights():
-    gn, bn = dict(build("gn").named_parameters()), dict(build("bn").named_parameters())
-    assert list(gn) == list(bn)
-    assert all(torch.equal(gn[name], bn[name]) for name in gn)
+def test_all_norms_of_one_seed_start_from_the_same_weights():
+    gn = dict(build("gn").named_parameters())
+    for norm in NORM_SETTINGS:
+        other = dict(build(norm).named_parameters())
+        assert list(gn) == list(other)
+        assert all(torch.equal(gn[name], other[name]) for name in gn)
     other = dict(build("gn", seed=3).named_parameters())
     assert not torch.equal(gn["blocks.0.conv.weight"], other["blocks.0.conv.weight"])
 
@@ -118,15 +99,17 @@ def test_initial_spread_is_he_fan_out():
     assert float(conv.weight.detach().std()) == pytest.approx((2 / (512 * 3)) ** 0.5, rel=0.01)
 
 
-def test_gn_logits_do_not_depend_on_the_clips_beside():
-    model = randomize_norms(build("gn")).train()
+@pytest.mark.parametrize("norm", ["gn", "ln", "in", "frozen_bn", "none"])
+def test_logits_do_not_depend_on_the_clips_beside(norm):
+    model = randomize_norms(build(norm)).train()
     x = clips(6)
     together, alone = model(x), torch.cat([model(clip[None]) for clip in x])
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
 
 
-def test_bn_logits_do_depend_on_the_clips_beside():
-    model = randomize_norms(build("bn")).train()
+@pytest.mark.parametrize("norm", ["bn", "sync_bn", "brn"])
+def test_logits_do_depend_on_the_clips_beside_where_batch_statistics_are(norm):
+    model = randomize_norms(build(norm)).train()
     x = clips(6)
     together, alone = model(x), torch.cat([model(clip[None]) for clip in x])
     assert (together - alone).abs().max() > 0.01 * together.abs().max()
@@ -186,14 +169,16 @@ def test_groups_that_do_not_divide_name_the_layer_and_what_would():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"layout": "2d"}, "unknown layout '2d'; expected one of nonlocal, slowfast"),
+        ({"layout": "2d"}, "unknown layout '2d'; expected one of nonlocal, slowfast, image"),
         ({"depth": 18}, "depth is 18; expected one of 14, 26, 50, 101"),
         ({"width": 0}, "width is 0"),
         ({"dropout": 1.0}, "dropout is 1.0"),
         ({"num_frames": 2}, "2 frames of 224 px leave nothing"),
         ({"crop_size": 2}, "32 frames of 2 px leave nothing"),
+        ({"norm": "in", "num_frames": 8, "crop_size": 32}, "leave one value of it in res5"),
+        ({"norm": "none", "weight_standardization": True}, "needs a norm behind the convolutions"),
     ],
 )
 def test_impossible_settings_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
-        i3d_r50("bn", **settings)
+        i3d_r50(**{"norm": "bn", **settings})

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 
 class BatchNorm(nn.BatchNorm3d):
-    """Batch normalization over (N, T, H, W) in groups of `norm_batch_size` clips.
+    """Batch normalization over (N, T, H, W) in groups of `norm_batch_size` clips (Ioffe & Szegedy, 2015).
 
     A forward of N clips in training is normalised in N / norm_batch_size groups, exactly as that many separate
     forwards would be: the *normalisation batch* (what the paper calls the batch size per GPU) no longer depends on
@@ -39,6 +39,8 @@ class BatchNorm(nn.BatchNorm3d):
             raise ValueError(f"norm_batch_size is {norm_batch_size}; it must be at least 1 clip")
         self.norm_batch_size = norm_batch_size
         self.defer_update = False
+        # Where precise statistics gather while they are re-estimated; running statistics then rest.
+        self.population: PopulationStatistics | None = None
         # Sums over the groups seen since the last update. Not buffers: no checkpoint and no broadcast may carry them.
         self._mean_sum: Tensor | None = None
         self._var_sum: Tensor | None = None
@@ -65,15 +67,28 @@ class BatchNorm(nn.BatchNorm3d):
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
 
     def _normalize_group(self, group: Tensor) -> Tensor:
+        """Normalises clips that share statistics, and hands their statistics to `_record`."""
+        output, mean, var = self._native(group, self.weight, self.bias)
+        self._record(mean, var, count=group.numel() // self.num_features)
+        return output
+
+    def _native(self, group: Tensor, weight: Tensor | None, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """(normalised group, its mean [C], its unbiased variance [C]) by the library's kernel."""
         assert self.running_mean is not None
         assert self.running_var is not None
-        # With momentum 1 the native kernel leaves the group's own statistics in these two.
+        # With momentum 1 the kernel leaves the group's own statistics in these two.
         mean, var = torch.zeros_like(self.running_mean), torch.zeros_like(self.running_var)
-        output = F.batch_norm(group, mean, var, self.weight, self.bias, training=True, momentum=1.0, eps=self.eps)
+        output = F.batch_norm(group, mean, var, weight, bias, training=True, momentum=1.0, eps=self.eps)
+        return output, mean, var
+
+    def _record(self, mean: Tensor, var: Tensor, *, count: int | Tensor) -> None:
+        """Takes note of a group: its mean and unbiased variance [C] over `count` values a channel."""
+        if self.population is not None:
+            self.population.add(mean, var * ((count - 1) / count))
+            return
         self._mean_sum = mean if self._mean_sum is None else self._mean_sum + mean
         self._var_sum = var if self._var_sum is None else self._var_sum + var
         self._num_groups += 1
-        return output
 
     @torch.no_grad()
     def update_running_statistics(self) -> None:
@@ -88,7 +103,7 @@ class BatchNorm(nn.BatchNorm3d):
         assert self._var_sum is not None
         # One vector, so that several devices need one exchange: their groups all belong to the step.
         sums = torch.cat([self._mean_sum, self._var_sum, self._mean_sum.new_tensor([float(self._num_groups)])])
-        if self.defer_update and torch.distributed.is_available() and torch.distributed.is_initialized():
+        if self.defer_update and devices_share():
             torch.distributed.all_reduce(sums)
         means, variances, count = sums.split([self.num_features, self.num_features, 1])
         self.running_mean.lerp_(means / count, self.momentum)
@@ -101,6 +116,44 @@ class BatchNorm(nn.BatchNorm3d):
         return f"{super().extra_repr()}, norm_batch_size={self.norm_batch_size}"
 
 
+class PopulationStatistics:
+    """Mean and variance of a population seen in groups of equal size: E[x] and E[x^2] - E[x]^2.
+
+    Source: the Non-local release's lib/utils/bn_helper.py; Wu & Johnson, "Rethinking 'Batch' in BatchNorm", 2021,
+    section 3. Sums are float64: the difference of two close numbers.
+    """
+
+    def __init__(self, num_features: int, device: torch.device) -> None:
+        self._sums = torch.zeros(2, num_features, dtype=torch.float64, device=device)
+        self._num_groups = 0
+
+    @torch.no_grad()
+    def add(self, mean: Tensor, var: Tensor) -> None:
+        """Adds a group: its mean [C] and its (biased) variance [C]."""
+        mean, var = mean.double(), var.double()
+        self._sums += torch.stack([mean, var + mean.square()])
+        self._num_groups += 1
+
+    def result(self) -> tuple[Tensor, Tensor]:
+        """(mean [C], biased variance [C]), float64, over the groups of all devices.
+
+        Raises:
+            ValueError: No group was added.
+        """
+        sums = torch.cat([self._sums.flatten(), self._sums.new_tensor([float(self._num_groups)])])
+        if devices_share():
+            torch.distributed.all_reduce(sums)
+        if not sums[-1]:
+            raise ValueError("no batch was seen: there is nothing to estimate statistics from")
+        mean, square = (sums[:-1] / sums[-1]).view(2, -1)
+        return mean, (square - mean.square()).clamp_min(0)
+
+
 def batch_norms(model: nn.Module) -> list[BatchNorm]:
     """The batch normalizations of a model, in order; empty for a model that has other norms."""
     return [module for module in model.modules() if isinstance(module, BatchNorm)]
+
+
+def devices_share() -> bool:
+    """Whether several processes train together."""
+    return torch.distributed.is_available() and torch.distributed.is_initialized()

@@ -1,60 +1,40 @@
 """I3D ResNets: a 2-D ResNet inflated over time, with any of the norms, from pytorchvideo's building blocks.
 
-Shapes: N clips, C channels, T frames, H, W, K classes.
-Sources: Wang et al., "Non-local Neural Networks", CVPR 2018, and its released code (lib/models/resnet_video_org.py) for
-layout "nonlocal", which is what "Group Normalization" (Wu & He, 2018, section 4.4) uses; PyTorchVideo's model zoo
-(`i3d_r50`) for layout "slowfast". Both have the same parameters, under the zoo's names.
+Shapes: N clips, C channels, T frames, H, W, K classes. The plans are in layout.py.
 """
 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
-from itertools import cycle, islice
-from typing import Literal, get_args
+from functools import partial
+from typing import get_args
 
 from torch import Tensor, nn
 
+from videogn.models.batch_renorm import RenormBounds
+from videogn.models.layout import (
+    LAYOUTS,
+    NUM_BLOCKS,
+    Depth,
+    Layout,
+    LayoutName,
+    Size3,
+    block_kernels,
+    half,
+    has_nonlocal_block,
+    size_at_head,
+    stem_kernel,
+)
 from videogn.models.norm import NormFactory, NormName, norm_factory
+from videogn.models.weight_standardization import StandardizedConv3d
 
 with warnings.catch_warnings():
     # Importing pytorchvideo touches torch.jit, which newer versions of torch deprecate.
     warnings.filterwarnings("ignore", message=r"`torch\.jit.*")
+    from pytorchvideo.layers.nonlocal_net import NonLocal, create_nonlocal
     from pytorchvideo.models.head import create_res_basic_head
-    from pytorchvideo.models.resnet import ResBlock, create_bottleneck_block, create_res_stage
+    from pytorchvideo.models.resnet import ResBlock, create_bottleneck_block, create_res_block
     from pytorchvideo.models.stem import ResNetBasicStem
-
-Size3 = tuple[int, int, int]
-LayoutName = Literal["nonlocal", "slowfast"]
-Depth = Literal[14, 26, 50, 101]
-
-# Blocks in res2 ... res5. 14 and 26 are small ones for laptops and tests.
-NUM_BLOCKS: dict[int, tuple[int, int, int, int]] = {
-    14: (1, 1, 1, 1),
-    26: (2, 2, 2, 2),
-    50: (3, 4, 6, 3),
-    101: (3, 4, 23, 3),
-}
-# Temporal kernel of the first convolution in each block of res2 ... res5, repeated as often as there are blocks.
-TEMPORAL_KERNELS: tuple[tuple[int, ...], ...] = ((3,), (3, 1), (3, 1), (1, 3))
-STEM_KERNEL: Size3 = (5, 7, 7)
-POOL2: Size3 = (2, 1, 1)
-
-
-@dataclass(frozen=True)
-class Layout:
-    """What differs between the layouts: strides and pools before res2, all (T, H, W)."""
-
-    stem_stride: Size3
-    pool1_kernel: Size3
-    pool1_stride: Size3
-    pool1_padding: Size3
-
-
-LAYOUTS: dict[str, Layout] = {
-    "nonlocal": Layout((2, 2, 2), (2, 3, 3), (2, 2, 2), (0, 0, 0)),
-    "slowfast": Layout((1, 2, 2), (1, 3, 3), (1, 2, 2), (0, 1, 1)),
-}
 
 
 class I3D(nn.Module):
@@ -63,13 +43,15 @@ class I3D(nn.Module):
     Args:
         blocks: The seven parts; the last maps features to one vector of K logits at each position.
         layout: Strides and pools of the first ones.
+        temporal: Whether kernels extend over time.
         head_pool: (T, H, W) that the last part averages into one position.
     """
 
-    def __init__(self, blocks: list[nn.Module], *, layout: Layout, head_pool: Size3) -> None:
+    def __init__(self, blocks: list[nn.Module], *, layout: Layout, temporal: bool, head_pool: Size3) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
         self.layout = layout
+        self.temporal = temporal
         self.head_pool = head_pool
 
     def positions(self, clips: Tensor) -> Tensor:
@@ -93,7 +75,7 @@ class I3D(nn.Module):
 
     def check_size(self, frames: int, height: int, width: int) -> None:
         """Raises ValueError for a clip that is too small for the head's pool."""
-        left = _size_at_head((frames, height, width), self.layout)
+        left = size_at_head((frames, height, width), self.layout, temporal=self.temporal)
         if any(got < least for got, least in zip(left, self.head_pool, strict=True)):
             raise ValueError(
                 f"a clip of {frames} frames of {height}x{width} px is too small: {left} (T, H, W) of it reach a last "
@@ -108,6 +90,28 @@ class I3D(nn.Module):
         return self.positions(clips).mean(dim=-1)
 
 
+class Stage(nn.Module):
+    """res2 ... res5: residual blocks, some followed by a non-local block.
+
+    Args:
+        res_blocks: The residual blocks.
+        nonlocal_blocks: Index of a residual block -> the non-local block behind it.
+    """
+
+    def __init__(self, res_blocks: list[nn.Module], nonlocal_blocks: dict[int, nn.Module]) -> None:
+        super().__init__()
+        self.res_blocks = nn.ModuleList(res_blocks)
+        self.nonlocal_blocks = nn.ModuleDict({str(index): block for index, block in nonlocal_blocks.items()})
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, T, H, W] -> [N, C', T, H', W']."""
+        for index, block in enumerate(self.res_blocks):
+            x = block(x)
+            if str(index) in self.nonlocal_blocks:
+                x = self.nonlocal_blocks[str(index)](x)
+        return x
+
+
 def i3d_r50(
     norm: NormName = "gn",
     *,
@@ -117,27 +121,36 @@ def i3d_r50(
     layout: LayoutName = "nonlocal",
     depth: Depth = 50,
     width: int = 64,
+    temporal_convs: bool = True,
+    nonlocal_blocks: bool = False,
     num_groups: int | None = None,
     channels_per_group: int | None = None,
+    weight_standardization: bool = False,
     norm_batch_size: int | None = None,
+    renorm: RenormBounds | None = None,
     dropout: float = 0.5,
 ) -> I3D:
-    """Builds an I3D ResNet-50, or a smaller or larger sibling, freshly initialised.
+    """Builds an I3D ResNet-50, or a smaller, larger or flatter sibling, freshly initialised.
 
     With the defaults: 28,043,472 parameters, 53 norms with 53,120 of them. Networks that differ in the norm alone start
     from the same convolution weights when built under the same torch seed.
 
     Args:
-        norm: "gn" or "bn".
+        norm: gn, bn, sync_bn, frozen_bn, ln, in, brn or none: see norm_factory.
         num_classes: K.
-        num_frames: T of a training clip: the head's pool spans what is left of it.
+        num_frames: T of a training clip: the head's pool spans what is left of it. 1 for images.
         crop_size: H = W in px of a training clip: likewise.
-        layout: "nonlocal" (the paper's) or "slowfast" (PyTorchVideo's zoo).
+        layout: "nonlocal" (the paper's), "slowfast" (PyTorchVideo's zoo) or "image" (a 2-D ResNet).
         depth: 50 or 101; 26 and 14 have 2 and 1 blocks a stage.
         width: Channels of the stem; res2 ... res5 have 4, 8, 16, 32 times as many.
+        temporal_convs: False for C2D (Wang et al., 2018, table 1): kernels see one frame, only pools see time.
+        nonlocal_blocks: Behind every second block of res3 and res4 a non-local block (embedded Gaussian, half the
+            channels, pooled by 2 in space; Wang et al., sections 3.3 and 5.1): 5 at depths 50 and 101.
         num_groups: gn: groups per layer (32).
         channels_per_group: gn: channels in a group, instead of num_groups; what small widths need.
-        norm_batch_size: bn: clips that share statistics (all of a forward).
+        weight_standardization: Standardise the kernels of stem and residual blocks (Qiao et al., 2019); meant for gn.
+        norm_batch_size: bn, brn: clips that share statistics (all of a forward).
+        renorm: brn: how far it corrects when.
         dropout: Rate before the last layer.
 
     Raises:
@@ -151,25 +164,43 @@ def i3d_r50(
         raise ValueError(f"width is {width} and num_classes {num_classes}; both must be at least 1")
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout is {dropout}; expected a rate in [0, 1)")
+    if weight_standardization and norm == "none":
+        raise ValueError("weight_standardization needs a norm behind the convolutions: norm is none")
     plan = LAYOUTS[layout]
+    temporal = temporal_convs and plan.has_time
     factory = norm_factory(
-        norm, num_groups=num_groups, channels_per_group=channels_per_group, norm_batch_size=norm_batch_size
+        norm,
+        num_groups=num_groups,
+        channels_per_group=channels_per_group,
+        norm_batch_size=norm_batch_size,
+        renorm=renorm,
     )
     _check_channels(factory, width)
-
-    stem = ResNetBasicStem(
-        conv=nn.Conv3d(3, width, STEM_KERNEL, stride=plan.stem_stride, padding=_half(STEM_KERNEL), bias=False),
-        norm=factory(num_features=width),
-        activation=nn.ReLU(inplace=True),
-        pool=nn.MaxPool3d(plan.pool1_kernel, stride=plan.pool1_stride, padding=plan.pool1_padding),
-    )
-    stages = [_stage(index, num_blocks, width, factory) for index, num_blocks in enumerate(NUM_BLOCKS[depth])]
-    left = _size_at_head((num_frames, crop_size, crop_size), plan)
+    left = size_at_head((num_frames, crop_size, crop_size), plan, temporal=temporal)
     if min(left) < 1:
         raise ValueError(
             f"{num_frames} frames of {crop_size} px leave nothing for the last pool in layout {layout!r}: "
             f"give more frames or a larger crop"
         )
+    if norm == "in" and left == (1, 1, 1):
+        raise ValueError(
+            f"norm in normalises each channel by itself, and {num_frames} frames of {crop_size} px leave one value of "
+            f"it in res5, which would always become 0: give more frames or a larger crop"
+        )
+
+    conv = StandardizedConv3d if weight_standardization else nn.Conv3d
+    kernel = stem_kernel(temporal=temporal)
+    stem = ResNetBasicStem(
+        conv=conv(3, width, kernel, stride=plan.stem_stride, padding=half(kernel), bias=False),
+        norm=factory(num_features=width),
+        activation=nn.ReLU(inplace=True),
+        pool=nn.MaxPool3d(plan.pool1_kernel, stride=plan.pool1_stride, padding=plan.pool1_padding),
+    )
+    stages = [
+        _stage(index, depth, width, temporal=temporal, nonlocal_blocks=nonlocal_blocks, norm=factory, conv=conv)
+        for index in range(4)
+    ]
+    pool2 = nn.MaxPool3d(plan.pool2, stride=plan.pool2) if plan.pool2 else nn.Identity()
     head = create_res_basic_head(
         in_features=32 * width,
         out_features=num_classes,
@@ -177,8 +208,7 @@ def i3d_r50(
         dropout_rate=dropout,
         output_with_global_average=False,
     )
-    pool2 = nn.MaxPool3d(POOL2, stride=POOL2)
-    model = I3D([stem, stages[0], pool2, *stages[1:], head], layout=plan, head_pool=left)
+    model = I3D([stem, stages[0], pool2, *stages[1:], head], layout=plan, temporal=temporal, head_pool=left)
     initialize(model)
     return model
 
@@ -187,7 +217,8 @@ def initialize(model: nn.Module) -> None:
     """He-normal (fan-out) convolutions, normal(0, 0.01) last layer, zero gamma in the last norm of every branch.
 
     Sources: He et al. 2015; Goyal et al. 2017, section 5.1, for the zero gamma, which goes by the norm's place in its
-    block and not by its type, so that it holds for every norm.
+    block and not by its type, so that it holds for every norm; Wang et al. 2018, section 4.1, for the normal(0, 0.01)
+    convolutions and the zero gamma of non-local blocks.
     """
     for module in model.modules():
         if isinstance(module, nn.Conv3d):
@@ -198,41 +229,51 @@ def initialize(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, ResBlock):
             nn.init.zeros_(module.branch2.norm_c.weight)
+        elif isinstance(module, NonLocal):
+            for conv in (module.conv_theta, module.conv_phi, module.conv_g, module.conv_out):
+                nn.init.normal_(conv.weight, std=0.01)
+                nn.init.zeros_(conv.bias)
+            nn.init.zeros_(module.norm.weight)
 
 
-def _stage(index: int, num_blocks: int, width: int, norm: NormFactory) -> nn.Module:
-    kernels: list[Size3] = [(t, 1, 1) for t in islice(cycle(TEMPORAL_KERNELS[index]), num_blocks)]
-    return create_res_stage(
-        depth=num_blocks,
-        dim_in=width if index == 0 else 2 * width * 2**index,
-        dim_inner=width * 2**index,
-        dim_out=4 * width * 2**index,
+def _stage(
+    index: int,
+    depth: int,
+    width: int,
+    *,
+    temporal: bool,
+    nonlocal_blocks: bool,
+    norm: NormFactory,
+    conv: type[nn.Conv3d],
+) -> Stage:
+    dim_inner = width * 2**index
+    build = partial(
+        create_res_block,
+        dim_inner=dim_inner,
+        dim_out=4 * dim_inner,
         bottleneck=create_bottleneck_block,
-        conv_a_kernel_size=kernels,
-        conv_a_stride=(1, 1, 1),  # the library's default, 2, would halve T at every stage
-        conv_a_padding=[_half(kernel) for kernel in kernels],
-        conv_b_stride=(1, 1, 1) if index == 0 else (1, 2, 2),
+        conv_a_stride=(1, 1, 1),  # the library's default, 2, would halve T
+        conv_a=conv,
+        conv_b=conv,
+        conv_c=conv,
+        conv_skip=conv,
         norm=norm,
-        activation=nn.ReLU,
     )
-
-
-def _half(kernel: Size3) -> Size3:
-    return (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
-
-
-def _size_at_head(size: Size3, plan: Layout) -> Size3:
-    """(T, H, W) that reaches the head's pool from a clip of (T, H, W)."""
-    steps: list[tuple[Size3, Size3, Size3]] = [
-        (STEM_KERNEL, plan.stem_stride, _half(STEM_KERNEL)),
-        (plan.pool1_kernel, plan.pool1_stride, plan.pool1_padding),
-        (POOL2, POOL2, (0, 0, 0)),
-        *[((1, 3, 3), (1, 2, 2), (0, 1, 1))] * 3,
+    res_blocks = [
+        build(
+            dim_in=4 * dim_inner if block else (2 * dim_inner if index else width),
+            conv_a_kernel_size=kernel,
+            conv_a_padding=half(kernel),
+            conv_b_stride=(1, 1, 1) if block or not index else (1, 2, 2),
+        )
+        for block, kernel in enumerate(block_kernels(index, NUM_BLOCKS[depth][index], temporal=temporal))
     ]
-    t, h, w = size
-    for kernel, stride, padding in steps:
-        t, h, w = ((n + 2 * p - k) // s + 1 for n, k, s, p in zip((t, h, w), kernel, stride, padding, strict=True))
-    return t, h, w
+    behind = {
+        block: create_nonlocal(dim_in=4 * dim_inner, dim_inner=2 * dim_inner, pool_size=(1, 2, 2), norm=norm)
+        for block in range(len(res_blocks))
+        if nonlocal_blocks and has_nonlocal_block(index, block, depth)
+    }
+    return Stage(res_blocks, behind)
 
 
 def _check_channels(factory: NormFactory, width: int) -> None:
