@@ -59,7 +59,7 @@ def test_command_line_settings_win_over_those_of_the_config_file(tmp_path):
     [
         ({"base": " "}, "base: got ' '"),
         ({"norms": []}, "norms: got []"),
-        ({"norms": ["gn", "batchnorm"]}, "norms: got 'batchnorm'; expected some of gn, bn"),
+        ({"norms": ["gn", "batchnorm"]}, "norms: got 'batchnorm'; expected some of gn, bn, frozen_bn"),
         ({"norms": ["gn", "gn"]}, "norms: 'gn' stands there more than once"),
         ({"norm_batch_sizes": [2, 2]}, "norm_batch_sizes: 2 stands there more than once"),
         ({"norm_batch_sizes": [3]}, "3 does not divide total_batch_size 8; these do: 1, 2, 4, 8."),
@@ -71,7 +71,7 @@ def test_command_line_settings_win_over_those_of_the_config_file(tmp_path):
         ({"seeds": [-1]}, "seeds: got -1"),
         ({"seeds": [False]}, "seeds: got False"),
         ({"vary": "both"}, "vary: got 'both'"),
-        ({"norms": ["gn", "brn"]}, "norms: got 'brn'"),
+        ({"norms": ["gn", "sync_bn"]}, "norms: got 'sync_bn'"),
         ({"vary": "split", "device_batch_size": 3}, "device_batch_size: 3 does not divide total_batch_size 8"),
         ({"vary": "split", "device_batch_size": 2}, "4 does not divide device_batch_size 2; these do: 1, 2."),
         ({"device_batch_size": 4}, "device_batch_size: got 4 with vary: accumulation"),
@@ -95,3 +95,11 @@ def test_what_makes_no_study_is_refused_in_one_line(changes, message):
 def test_names_that_only_begin_like_our_own_are_allowed():
     settings = {"data.batch_size_of_test": 4, "model.norm_eps": 1e-5, "total_batch_size_warning": True}
     assert study(settings=settings).settings == settings
+
+
+def test_the_norms_are_those_of_the_networks_and_all_have_a_style():
+    from videogn.ablation import figure, study
+    from videogn.models.norm import NORMS, SETTINGS
+
+    assert set(study.NORMS) == set(NORMS) - {"sync_bn"} == set(figure._STYLES)
+    assert set(study.BATCH_STATISTICS_NORMS) == {norm for norm in NORMS if "norm_batch_size" in SETTINGS[norm]}

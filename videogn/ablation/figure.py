@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 _STYLES = {
     "gn": ("#0072B2", "o"),
     "bn": ("#D55E00", "s"),
+    "frozen_bn": ("#E69F00", "D"),
+    "ln": ("#009E73", "^"),
+    "in": ("#56B4E9", "v"),
+    "brn": ("#CC79A7", "P"),
+    "none": ("#000000", "x"),
 }
 # Below this span of the error axis, in percentage points, noise would look like a finding.
 _MIN_SPAN = 4.0

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-NORMS = ("gn", "bn")
-BATCH_STATISTICS_NORMS = ("bn",)  # those whose result depends on which clips share a batch
+# All that `videogn fit` has but sync_bn, whose normalisation batch is no setting: it follows from the devices.
+NORMS = ("gn", "bn", "frozen_bn", "ln", "in", "brn", "none")
+BATCH_STATISTICS_NORMS = ("bn", "brn")  # those whose result depends on which clips share a batch
 
 # What the study sets on every run itself, or what follows from it: a setting of the same name would fight with it.
 _OWN_SETTINGS = {
@@ -29,7 +30,7 @@ class Study:
 
     Args:
         base: Config file of the runs, a path or the bare name of a packaged one: what `videogn fit --config` takes.
-        norms: Norms to compare, of gn and bn.
+        norms: Norms to compare, of gn, bn, frozen_bn, ln, in, brn and none.
         norm_batch_sizes: Normalisation batches: the numbers of clips that share one set of batch statistics. Each must
             divide total_batch_size.
         total_batch_size: Clips per optimiser step, the same in all runs: learning rate and number of updates stay.
