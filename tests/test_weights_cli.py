@@ -1,0 +1,113 @@
+"""`videogn weights`: what it prints, writes and refuses."""
+
+import contextlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.models.weights.files import caffe2_names, python2_pickle, randomize, resnet14, save, write
+from videogn.cli import main
+from videogn.models.weights import read_weights
+
+
+@pytest.fixture
+def resnet14_gn(tmp_path: Path) -> Path:
+    return save(tmp_path / "resnet14_gn.pth", randomize(resnet14("gn")).state_dict())
+
+
+def test_show_says_what_a_file_is_and_cuts_nothing(resnet14_gn, tmp_path, capsys):
+    assert main(["weights", "show", str(resnet14_gn), "--json", str(tmp_path / "w.json")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    row = next(line for line in lines if "layer4.0.downsample.1.weight" in line)
+    assert "blocks.5.res_blocks.0.branch1_norm.weight" in row
+    assert "2048" in row
+    assert any("conv1.weight" in line and "64 x 3 x 1 x 7 x 7" in line and "x 0.9825" in line for line in lines)
+    assert "norm:    gn, 32 groups" in lines
+    assert "network: ResNet-14 of width 64, 2-D" in lines
+    assert "head:    7 classes" in lines
+    assert any(line.startswith(f"file:    {resnet14_gn}  (sha256 ") for line in lines)
+    told = json.loads((tmp_path / "w.json").read_text())
+    expected = {
+        "norm": "gn",
+        "num_groups": 32,
+        "depth": 14,
+        "width": 64,
+        "num_classes": 7,
+        "dimensions": 2,
+        "out": None,
+    }
+    assert {name: told[name] for name in expected} == expected
+    assert {row["source"] for row in told["tensors"]} == set(torch.load(resnet14_gn))
+
+
+def test_import_writes_what_fit_takes(resnet14_gn, tmp_path, capsys):
+    out = tmp_path / "folder" / "w.safetensors"
+    assert main(["weights", "import", str(resnet14_gn), "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert f"written: {out}\nuse it:  videogn fit --config i3d_gn.yaml --model.weights {out}\n" in printed
+    assert read_weights(out).num_groups == 32
+    assert main(["weights", "show", str(out)]) == 0
+    assert "(from torchvision / timm ResNet (2-D), torch file)" in capsys.readouterr().out
+
+
+def test_what_is_not_used_is_listed(tmp_path, capsys):
+    blobs = caffe2_names(resnet14().state_dict(), "bn")
+    momenta = {f"{name}_momentum": blob for name, blob in blobs.items()}
+    path = write(tmp_path / "c2.pkl", python2_pickle({**blobs, **momenta, "model_iter": 3}))
+    assert main(["weights", "show", str(path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert f"tensors: {len(blobs)} used, {len(momenta) + 1} not used" in lines
+    assert f"  not used: *_momentum ({len(momenta)} of them)" in lines
+    assert "  not used: model_iter" in lines
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "the following arguments are required: show|import"),
+        (["convert"], "invalid choice: 'convert'"),
+        (["show"], "the following arguments are required: FILE"),
+        (["show", "none.pth"], "none.pth: no such file"),
+        (["show", "{text}"], "none of safetensors, torch file and pickle"),
+        (["import", "{file}"], "the following arguments are required: --out"),
+        (["import", "{file}", "--out", "w.pth"], "--out w.pth: expected a name that ends in .safetensors"),
+        (["import", "{file}", "--out", "{taken}"], "exists: remove it, or name another file"),
+        (["import", "{file}", "--out", "{text}/w.safetensors"], "can't be written"),
+        (["show", "{file}", "--json", "{text}/w.json"], "can't be written"),
+    ],
+)
+def test_what_can_not_be_done_is_one_line_and_status_2(words, message, resnet14_gn, tmp_path, capsys):
+    text, taken = write(tmp_path / "text", b"some text"), write(tmp_path / "taken.safetensors", b"mine")
+    assert main(["weights", *(word.format(file=resnet14_gn, text=text, taken=taken) for word in words)]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("videogn weights: error: ")
+    assert message in lines[0]
+    assert taken.read_bytes() == b"mine"
+    assert {path.name for path in tmp_path.iterdir()} == {"text", "taken.safetensors", "resnet14_gn.pth"}
+
+
+def test_the_manual_page_lists_the_kinds_and_loads_nothing_heavy(capsys):
+    with contextlib.suppress(SystemExit):
+        main(["weights", "--help"])
+    page = capsys.readouterr().out
+    for name in (
+        "torchvision",
+        "resnet50_gn",
+        "GroupNorm-reproduce",
+        "R-50-GN.pkl",
+        "I3D_8x8_R50.pyth",
+        "i3d_baseline",
+    ):
+        assert name in page
+    for words in (["--help"], ["show", "--help"], ["import", "--help"], ["show"]):
+        code = (
+            f"import sys\nfrom videogn.cli import main\ntry:\n    main({['weights', *words]!r})\n"
+            "except SystemExit:\n    pass\nprint(sorted({'torch', 'numpy', 'safetensors', 'rich'} & set(sys.modules)))"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert done.stdout.splitlines()[-1] == "[]", words

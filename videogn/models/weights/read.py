@@ -1,0 +1,145 @@
+"""From a weights file of any known kind to tensors under videogn's names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from videogn.models.weights.adapt import fold_input, shaped
+from videogn.models.weights.anatomy import LEAVES, check_whole, is_kernel, is_statistic
+from videogn.models.weights.errors import WeightsError
+from videogn.models.weights.formats import KINDS, Input, Kind, recognise
+from videogn.models.weights.reading import Contents, read_file
+from videogn.models.weights.weights import FOREIGN_GROUPS, WITH_STATISTICS, Row, Weights
+
+
+def read_weights(path: str | Path) -> Weights:
+    """Reads a weights file of any known kind; nothing in it is executed.
+
+    Raises:
+        WeightsError: No such file; broken, truncated or hostile; of an unknown kind; of another network; incomplete.
+    """
+    contents = read_file(path)
+    try:
+        return _own(contents, path) if contents.own is not None else _foreign(contents, path)
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from error
+
+
+def _foreign(contents: Contents, path: str | Path) -> Weights:
+    kind = recognise(contents.tensors)
+    if kind is None:
+        known = ", ".join([*(kind.name for kind in KINDS), "videogn's own"])
+        raise WeightsError(
+            f"unknown kind of weights: {len(contents.tensors)} tensors, the first {_first(contents.tensors)}; "
+            f"known kinds: {known}"
+        )
+    tensors, rows, unused = {}, [], [*contents.others]
+    for source, tensor in contents.tensors.items():
+        name = kind.rename(source)
+        if name is None:
+            if kind.body.fullmatch(source):
+                raise WeightsError(f"{kind.name}: it holds {source!r}, {kind.stranger}; expected a bottleneck ResNet")
+            unused.append(source)
+        elif not name.endswith(LEAVES):
+            unused.append(source)
+        elif is_kernel(name.replace(".bias", ".weight")) and "nonlocal" not in name and name.endswith(".bias"):
+            # Caffe's converters write biases of zeros before a norm.
+            if tensor.any():
+                raise WeightsError(f"{kind.name}: it holds {source!r}, a bias before a norm; expected none")
+            unused.append(f"{source} (zeros)")
+        elif name in tensors:
+            raise WeightsError(f"{kind.name}: two of its tensors are {name}, one is {source!r}")
+        else:
+            tensors[name], note = shaped(source, name, tensor)
+            rows.append(Row(source, name, tuple(tensors[name].shape), note))
+    norm = _norm(kind, tensors)
+    check_whole(tensors, statistics=norm == "bn")
+    notes = _fold_input(tensors, kind, norm)
+    rows = [replace(row, note=notes.get(row.name, row.note)) for row in rows]
+    return Weights(
+        tensors=tensors,
+        kind=f"{kind.name}, {contents.container}",
+        norm=norm,
+        num_groups=FOREIGN_GROUPS if norm == "gn" else None,
+        channels_per_group=None,
+        weight_standardization=False,
+        layout=None,
+        path=str(path),
+        sha256=contents.sha256,
+        rows=tuple(rows),
+        unused=tuple(unused),
+    )
+
+
+def _fold_input(tensors: dict[str, Tensor], kind: Kind, norm: str) -> dict[str, str]:
+    """Makes a network of videogn's input of one of another input, in place; what was done, by name."""
+    kernel, mean = "blocks.0.conv.weight", "blocks.0.norm.running_mean"
+    tensors[kernel], constant, note = fold_input(tensors[kernel], kind.input)
+    notes = {kernel: note} if note else {}
+    if norm == "bn" and kind.input.mean != Input().mean:
+        tensors[mean] = (tensors[mean].double() - constant).to(tensors[mean].dtype)
+        notes[mean] = "mean of the input folded in"
+    return notes
+
+
+def _own(contents: Contents, path: str | Path) -> Weights:
+    own = contents.own
+    assert own is not None
+    norm = _setting(own, "norm", str)
+    if norm is None:
+        raise WeightsError("it is videogn's, but does not say its norm")
+    tensors, rows, unused = {}, [], [*contents.others]
+    for source, tensor in contents.tensors.items():
+        if source.startswith("blocks.") and source.endswith(LEAVES):
+            tensors[source], note = shaped(source, source, tensor)
+            rows.append(Row(source, source, tuple(tensors[source].shape), note))
+        else:
+            unused.append(source)
+    if any(map(is_statistic, tensors)) != (norm in WITH_STATISTICS):
+        raise WeightsError(f"it says that its norm is {norm}, but its tensors say otherwise")
+    check_whole(tensors, statistics=norm in WITH_STATISTICS)
+    num_groups, channels_per_group = _setting(own, "num_groups", int), _setting(own, "channels_per_group", int)
+    if norm == "gn" and num_groups is None and channels_per_group is None:
+        num_groups = FOREIGN_GROUPS
+    source_kind = _setting(own, "kind", str)
+    return Weights(
+        tensors=tensors,
+        kind=f"videogn, {contents.container}" + (f" (from {source_kind})" if source_kind else ""),
+        norm=norm,
+        num_groups=num_groups if norm == "gn" else None,
+        channels_per_group=channels_per_group if norm == "gn" else None,
+        weight_standardization=bool(_setting(own, "weight_standardization", bool)),
+        layout=_setting(own, "layout", str),
+        path=str(path),
+        sha256=contents.sha256,
+        rows=tuple(rows),
+        unused=tuple(unused),
+    )
+
+
+def _setting(own: dict[str, Any], name: str, kind: type) -> Any:
+    value = own.get(name)
+    if value is not None and not isinstance(value, kind):
+        raise WeightsError(f"it is videogn's, but its {name} is {value!r}")
+    return value
+
+
+def _norm(kind: Kind, tensors: dict[str, Tensor]) -> str:
+    has_statistics = any(map(is_statistic, tensors))
+    if kind.family == "bn" and not has_statistics:
+        raise WeightsError(
+            f"{kind.name}: its batch norms have no running statistics: a file for fine-tuning, whose statistics were "
+            f"folded into the scales or dropped (which, it does not say); take the file that it was made from"
+        )
+    if kind.family == "gn" and has_statistics:
+        raise WeightsError(f"{kind.name}: its group norms have running statistics")
+    return "bn" if has_statistics else "gn"
+
+
+def _first(names: Iterable[str]) -> str:
+    return ", ".join(repr(name[:60]) for name in list(names)[:3]) or "none"

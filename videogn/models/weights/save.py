@@ -1,0 +1,49 @@
+"""Weights as a safetensors file of videogn's: read back by `read_weights`, by any version."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+
+import videogn
+from videogn.models.weights.errors import WeightsError
+from videogn.models.weights.reading import OWN_KEY
+from videogn.models.weights.weights import Weights
+
+
+def write_safetensors(weights: Weights, path: str | Path) -> None:
+    """Writes the tensors under videogn's names, with what they are in the metadata; whole or not at all.
+
+    Raises:
+        WeightsError: The file exists, or its folder can't be written to.
+    """
+    target = Path(path)
+    if target.exists():
+        raise WeightsError(f"{target} exists: remove it, or name another file")
+    about = {
+        "norm": weights.norm,
+        "num_groups": weights.num_groups,
+        "channels_per_group": weights.channels_per_group,
+        "weight_standardization": weights.weight_standardization,
+        "layout": weights.layout,
+        "kind": weights.kind,
+        "source": Path(weights.path).name,
+        "source_sha256": weights.sha256,
+        "version": videogn.__version__,
+    }
+    partial = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        tensors = {name: tensor.contiguous() for name, tensor in weights.tensors.items()}
+        save_file(tensors, partial, metadata={"format": "pt", OWN_KEY: json.dumps(about)})
+        os.replace(partial, target)
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{target} can't be written: {getattr(error, 'strerror', None) or error}") from error
+    finally:
+        with suppress(OSError):
+            partial.unlink()

@@ -1,0 +1,74 @@
+"""What was read from a weights file.
+
+Shapes: O output channels, I input channels, t frames, kh, kw, K classes, F features, C channels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from videogn.models.weights.anatomy import Anatomy, anatomy
+
+# Norms with running statistics: their weights mean the same in each of them.
+WITH_STATISTICS = frozenset({"bn", "sync_bn", "frozen_bn", "brn"})
+FOREIGN_GROUPS = 32  # of all foreign GN files (Wu & He, section 3.2)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One tensor's way: its name in the file, its name here, its shape, and what was done to it."""
+
+    source: str
+    name: str
+    shape: tuple[int, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What a file holds for an I3D ResNet.
+
+    Attributes:
+        tensors: Under videogn's names: kernels float [O, I, t, kh, kw] (t = 1 from 2-D networks, not yet inflated),
+            norms [C], head [K, F] and [K]. float32, or float64 where the file has it.
+        kind: What kind of file it is.
+        norm: The norm that the weights were trained with: "bn" or "gn" of foreign files, any of videogn's of its own.
+        num_groups: gn: groups per layer.
+        channels_per_group: gn: channels in a group, where that was the setting.
+        weight_standardization: Whether the convolutions' weights were standardized.
+        layout: The layout that they were trained in, where known.
+        path: The file.
+        sha256: Of the file.
+        rows: What went where.
+        unused: Names in the file that are not used, with the reason where there is one to give.
+    """
+
+    tensors: dict[str, Tensor]
+    kind: str
+    norm: str
+    num_groups: int | None
+    channels_per_group: int | None
+    weight_standardization: bool
+    layout: str | None
+    path: str
+    sha256: str
+    rows: tuple[Row, ...]
+    unused: tuple[str, ...]
+
+    @property
+    def anatomy(self) -> Anatomy:
+        """Blocks, width, classes, 2-D or 3-D."""
+        return anatomy(self.tensors)
+
+    @property
+    def norm_words(self) -> str:
+        """The norm and its settings, to be read."""
+        if self.norm != "gn":
+            words = self.norm
+        elif self.channels_per_group is not None:
+            words = f"gn, groups of {self.channels_per_group} channels"
+        else:
+            words = f"gn, {self.num_groups} groups"
+        return f"{words}, weight standardization" if self.weight_standardization else words

@@ -1,0 +1,169 @@
+"""`videogn weights`: what is in a weights file, and what of it goes where."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import textwrap
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from videogn.cli import CommandParser, UsageError
+from videogn.models.weights.errors import WeightsError
+from videogn.models.weights.formats import KINDS
+
+if TYPE_CHECKING:
+    from videogn.models.weights import Weights
+
+DESCRIPTION = """\
+Reads the weights of other libraries for videogn's networks.
+
+`show` says what a file is: its kind, norm, depth, classes, and which of its tensors goes where. `import` writes the
+same tensors under videogn's names. A run takes either kind of file directly:
+
+  videogn fit --config i3d_gn.yaml --model.weights FILE
+
+and inflates 2-D kernels over time then (a kernel of t frames is the 2-D kernel, t times, divided by t). Nothing in a
+file is executed: a pickle that wants anything but arrays is refused. What kind of file it is, its tensors' names say;
+whether its norms are batch or group norms, its running statistics do, and one is not loaded into the other. A head of
+another class count is left out, with a notice; any other difference in shape is an error.
+"""
+OWN_KIND = (
+    "videogn",
+    "a run's checkpoints (runs/NAME/checkpoints/best.ckpt) and what `import` writes, of any norm",
+)
+TERMINAL_FREE_WIDTH = 240  # a file or a pipe: nothing is cut
+
+
+def run(words: list[str]) -> int:
+    """`videogn weights show|import ...`; returns the exit status.
+
+    Args:
+        words: The command line from "weights" on.
+
+    Raises:
+        UsageError: Bad arguments, or a file that is refused.
+    """
+    given = _parser().parse_args(words[1:])
+    from videogn.models.weights import read_weights, write_safetensors
+
+    out: str | None = getattr(given, "out", None)
+    if out is not None and Path(out).suffix != ".safetensors":
+        raise UsageError(f"--out {out}: expected a name that ends in .safetensors")
+    if out is not None and Path(out).exists():
+        raise UsageError(f"--out {out} exists: remove it, or name another file")
+    try:
+        weights = read_weights(given.file)
+        if out is not None:
+            write_safetensors(weights, out)
+    except WeightsError as error:
+        raise UsageError(str(error)) from error
+    _print(weights)
+    if given.json:
+        _write_json(weights, Path(given.json), out)
+    if out is not None:
+        # File names go out as they are, at any width: they are there to be copied.
+        print(f"\nwritten: {out}\nuse it:  videogn fit --config {_config(weights)} --model.weights {shlex.quote(out)}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    kinds = [(kind.name, kind.where) for kind in KINDS] + [OWN_KIND]
+    listing = "\n".join(f"  {name}\n{textwrap.fill(where, 112, **_INDENT)}" for name, where in kinds)
+    parser = CommandParser(
+        prog="videogn weights",
+        description=DESCRIPTION,
+        epilog=f"Known kinds, and where people get them:\n\n{listing}\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="show|import")
+    show = commands.add_parser("show", help="what a file is, and which of its tensors goes where")
+    importer = commands.add_parser("import", help="the same, and write it as a safetensors file of videogn's")
+    for each, what in ((show, "Says what a weights file is."), (importer, "Writes weights under videogn's names.")):
+        each.description = f"{what} `videogn weights --help` lists the known kinds."
+        each.add_argument("file", metavar="FILE", help="the weights: .pth, .pyth, .pkl, .ckpt, .safetensors, ...")
+        each.add_argument("--json", metavar="FILE", help="also write the table as JSON")
+    importer.add_argument("--out", required=True, metavar="X.safetensors", help="file to write; must not exist")
+    return parser
+
+
+_INDENT: dict[str, Any] = {"initial_indent": "      ", "subsequent_indent": "      "}
+
+
+def _config(weights: Weights) -> str:
+    return "i3d_gn.yaml" if weights.norm == "gn" else "i3d_bn.yaml"
+
+
+def _print(weights: Weights) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = TERMINAL_FREE_WIDTH
+    table = Table("in the file", "here", "shape", "note")
+    for row in weights.rows:
+        shape = " x ".join(map(str, row.shape))
+        table.add_row(*(Text(cell, overflow="fold") for cell in (row.source, row.name, shape, row.note)))
+    console.print(table)
+    about = _about(weights)
+    classes = "none" if about["num_classes"] is None else f"{about['num_classes']} classes"
+    lines = {
+        "file": f"{weights.path}  (sha256 {weights.sha256})",
+        "kind": weights.kind,
+        "norm": weights.norm_words,
+        "network": f"ResNet-{about['depth']} of width {about['width']}, {about['dimensions']}-D"
+        + (f", layout {weights.layout}" if weights.layout else ""),
+        "head": classes,
+        "tensors": f"{len(weights.rows)} used, {len(weights.unused)} not used",
+    }
+    for name, line in lines.items():
+        console.print(Text(f"{name + ':':<9}{line}", overflow="fold"))
+    for name, count in _grouped(weights.unused):
+        console.print(Text(f"  not used: {name}" + (f" ({count} of them)" if count > 1 else ""), overflow="fold"))
+
+
+def _grouped(names: tuple[str, ...]) -> list[tuple[str, int]]:
+    """Names with how many there are; those of momenta and of counts are put together."""
+    endings = (".num_batches_tracked", "_momentum")
+    found = Counter(next((f"*{ending}" for ending in endings if name.endswith(ending)), name) for name in names)
+    return list(found.items())
+
+
+def _about(weights: Weights) -> dict[str, Any]:
+    anatomy = weights.anatomy
+    return {
+        "file": weights.path,
+        "sha256": weights.sha256,
+        "kind": weights.kind,
+        "norm": weights.norm,
+        "num_groups": weights.num_groups,
+        "channels_per_group": weights.channels_per_group,
+        "weight_standardization": weights.weight_standardization,
+        "layout": weights.layout,
+        "depth": anatomy.depth,
+        "width": anatomy.width,
+        "num_classes": anatomy.num_classes,
+        "dimensions": 2 if anatomy.two_d else 3,
+    }
+
+
+def _write_json(weights: Weights, target: Path, out: str | None) -> None:
+    rows = [
+        {"source": row.source, "name": row.name, "shape": list(row.shape), "note": row.note} for row in weights.rows
+    ]
+    content = {**_about(weights), "out": out, "tensors": rows, "unused": list(weights.unused)}
+    partial = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        os.replace(partial, target)
+    except OSError as error:
+        raise UsageError(f"--json {target} can't be written: {error.strerror}") from error
+    finally:
+        with suppress(OSError):
+            partial.unlink()
