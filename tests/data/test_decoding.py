@@ -4,13 +4,16 @@ import json
 import os
 import pickle
 import random
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from tests.data.images import write_image
 from tests.videos import write_video
 from videogn import decode_frames
 from videogn.data.decoding import DecodeError, TooFewFrames, open_video
@@ -185,6 +188,25 @@ def test_decord_refuses_what_it_misreads(shared_data):
     for name in ("torchvision_RATRACE_wave_f_nm_np1_fr_goo_37.avi", "derived/k_truncated60_faststart.mp4"):
         with pytest.raises(DecodeError, match="use the decoder pyav"):
             decode_frames(odd / name, [0], backend="decord")
+
+
+@pytest.mark.parametrize("suffix", ["avi", "mov", "mkv"])
+def test_motion_jpeg_with_exif_data_is_turned_as_it_says(tmp_path, suffix):
+    exif = Image.Exif()
+    exif[0x112] = 6  # to be turned clockwise
+    jpeg = write_image(tmp_path / "a.jpg", exif=exif, quality=95, subsampling=0)
+    with av.open(str(tmp_path / f"camera.{suffix}"), "w") as container:
+        stream = container.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 90, 60, "yuvj444p"
+        for place in range(3):
+            packet = av.Packet(jpeg.read_bytes())
+            packet.stream, packet.pts, packet.dts, packet.time_base = stream, place, place, Fraction(1, 25)
+            packet.is_keyframe = True
+            container.mux(packet)
+    frames = decode_frames(tmp_path / f"camera.{suffix}", [0, 2])
+    assert frames.shape == (2, 90, 60, 3)
+    stored = np.asarray(Image.open(jpeg)).astype(int)
+    assert np.abs(frames[1].numpy() - np.rot90(stored, -1)).max() < 8
 
 
 @pytest.mark.parametrize("name", ["a b & c.mp4", "-dash.mp4", "col:on.mp4", "üñí.mp4", "per%cent.mp4", "http:x.mp4"])

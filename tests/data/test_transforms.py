@@ -56,8 +56,9 @@ def test_flip_is_all_or_nothing_and_as_often_as_asked():
 
 
 def test_scale_is_drawn_from_the_whole_range():
-    drawn = [train(scale_size=(24, 28)).short_side(np.random.default_rng(seed)) for seed in range(200)]
-    assert set(drawn) == {24, 25, 26, 27, 28}
+    frame = ramp(1)[0].numpy()
+    drawn = [train(scale_size=(24, 28)).scaling(np.random.default_rng(seed))(frame) for seed in range(200)]
+    assert {scaled.shape[0] for scaled in drawn} == {24, 25, 26, 27, 28}
 
 
 @pytest.mark.parametrize(("height", "width"), [(256, 340), (340, 256), (256, 256)])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import sys
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
 from videogn.data.lists import (
+    Entry,
     ListError,
     Split,
     VideoRecord,
@@ -38,6 +40,8 @@ class Catalog:
         self.lists = lists
         self.classes_file = classes
         self._records: dict[Split, list[VideoRecord]] = {}
+        self._present: dict[Split, list[VideoRecord]] = {}
+        self._train_entries: list[Entry] | None = None  # read for the classes, until they become records
 
     @cached_property
     def root_path(self) -> Path:
@@ -59,7 +63,9 @@ class Catalog:
             return read_classes(Path(self.classes_file))
         if (self.root_path / "classes.txt").is_file():
             return read_classes(self.root_path / "classes.txt")
-        return classes_of(read_list(self._list("train"), root=self.root_path, split="train"))
+        if self._train_entries is None:
+            self._train_entries = read_list(self._list("train"), root=self.root_path, split="train")
+        return classes_of(self._train_entries)
 
     def records(self, split: Split) -> list[VideoRecord]:
         """All videos that a split's list names, missing ones too.
@@ -70,9 +76,17 @@ class Catalog:
         """
         if split not in self._records:
             source = self._list(split)
-            records = resolve(read_list(source, root=self.root_path, split=split), self.classes)
-            missing = [record for record in records if not _is_there(record)]
-            if len(missing) == len(records):
+            classes = self.classes
+            kept = self._train_entries if split == "train" else None
+            entries = kept or read_list(source, root=self.root_path, split=split)
+            self._train_entries = None  # of a million files they are heavy
+            records = resolve(entries, classes)
+            there = [entry.was_seen or _is_file(entry.path) for entry in entries]
+            present, missing = (
+                [record for record, is_there in zip(records, there, strict=True) if is_there == wanted]
+                for wanted in (True, False)
+            )
+            if not present:
                 raise ListError(
                     f"{source}: none of its {len(records)} videos lies below {self.root_path} "
                     f"(the first is {missing[0].name!r}): is data.root right?"
@@ -83,7 +97,7 @@ class Catalog:
                     f"(the first is {missing[0].name!r})",
                     file=sys.stderr,
                 )
-            self._records[split] = records
+            self._records[split], self._present[split] = records, present
         return self._records[split]
 
     def settings(self) -> dict[str, str | None]:
@@ -96,14 +110,14 @@ class Catalog:
 
     def present(self, split: Split) -> list[VideoRecord]:
         """The videos of a split that are on disk."""
-        return [record for record in self.records(split) if _is_there(record)]
+        self.records(split)
+        return self._present[split]
 
     def fingerprint(self, split: Split) -> str:
         """A hash of names, labels and file sizes of a split: equal for equal data sets, wherever they lie."""
         digest = hashlib.sha256()
         for record in self.records(split):
-            size = os.path.getsize(record.path) if record.path and _is_there(record) else -1
-            digest.update(f"{record.name}\t{record.label}\t{size}\n".encode())
+            digest.update(f"{record.name}\t{record.label}\t{_size(record.path)}\n".encode())
         return digest.hexdigest()[:16]
 
     def _list(self, split: Split) -> str | Path:
@@ -122,5 +136,14 @@ class Catalog:
         return found
 
 
-def _is_there(record: VideoRecord) -> bool:
-    return record.path is not None and os.path.isfile(record.path)
+def _is_file(path: str | None) -> bool:
+    return path is not None and os.path.isfile(path)
+
+
+def _size(path: str | None) -> int:
+    """Bytes of a file; -1 where there is none."""
+    try:
+        status = os.stat(path) if path is not None else None
+    except (OSError, ValueError):
+        return -1
+    return status.st_size if status is not None and stat.S_ISREG(status.st_mode) else -1

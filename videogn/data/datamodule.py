@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import warnings
+from collections.abc import Iterator
 from functools import partial
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +16,25 @@ from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
 from videogn.data.catalog import Catalog
-from videogn.data.dataset import Batch, Sample, VideoDataset, collate_test, collate_train
+from videogn.data.dataset import Batch, Sample, VideoDataset, Views, collate_test, collate_train
 from videogn.data.decoding import DecodeError, DecoderName
-from videogn.data.lists import VIDEO_SUFFIXES, ListError, VideoRecord
+from videogn.data.lists import ListError, VideoRecord, read_folder
+from videogn.data.media import without_stills
+from videogn.data.random_region import RegionViews
 from videogn.data.sampler import TestSampler, TrainSampler
 from videogn.data.sampling import PROTOCOLS, ClipPolicy, ProtocolName
 from videogn.data.transforms import TestViews, TrainViews
 
+# The epoch whose clips batch statistics are re-estimated from: one that no training reaches.
+STATISTICS_EPOCH = 10**9
+SCALE_SIZE = (256, 320)
+
 
 class KineticsDataModule(LightningDataModule):
-    """Clips of labelled videos for training, validation, testing and prediction.
+    """Clips of labelled videos, or labelled images, for training, validation, testing and prediction.
 
     Validation, during training and by itself, is one centre clip and one centre crop ("1x1"); testing is `protocol`.
-    All views of a video come from one decode. Frames stay uint8 until the device.
+    All views of a video come from one decode. Frames stay uint8 until the device. An image is a video of one frame.
 
     Args:
         root: Folder that holds the data set. Not given: "motions" below ./data, which is made when it is missing.
@@ -40,6 +49,9 @@ class KineticsDataModule(LightningDataModule):
         frame_interval: Source frames from one frame of a clip to the next.
         crop_size: Height and width of a training clip in px.
         scale_size: Short side in px before the training crop: a number, or a range to draw from.
+        crop_area: Share of the frame's area that a training crop covers, drawn uniformly from this range, with an
+            aspect ratio from 3/4 to 4/3 (uniform in its logarithm), then scaled to crop_size: ImageNet's usual
+            augmentation is [0.08, 1]. Default: short side scaled to scale_size, then a crop.
         flip_probability: Of a horizontal flip in training; 0 where left and right matter.
         test_scale_size: Short side in px for validation, testing and prediction.
         test_crop_size: Height and width of a view there.
@@ -69,7 +81,8 @@ class KineticsDataModule(LightningDataModule):
         num_frames: int = 32,
         frame_interval: int = 2,
         crop_size: int = 224,
-        scale_size: int | tuple[int, int] = (256, 320),
+        scale_size: int | tuple[int, int] = SCALE_SIZE,
+        crop_area: tuple[float, float] | None = None,
         flip_probability: float = 0.5,
         test_scale_size: int = 256,
         test_crop_size: int = 256,
@@ -94,7 +107,12 @@ class KineticsDataModule(LightningDataModule):
         }.items():
             if value < 1:
                 raise ValueError(f"{name} is {value}; it must be at least 1")
-        if not crop_size <= low <= high:
+        if crop_area is not None:
+            if len(crop_area) != 2 or not 0 < crop_area[0] <= crop_area[1] <= 1:
+                raise ValueError(f"crop_area is {crop_area}; expected two shares, 0 < low <= high <= 1")
+            if (low, high) != SCALE_SIZE:
+                warnings.warn(f"scale_size {scale_size} has no effect: crop_area is given", stacklevel=2)
+        elif not crop_size <= low <= high:
             raise ValueError(f"scale_size is {low} to {high} px; it must rise and not be below crop_size ({crop_size})")
         if test_crop_size > test_scale_size:
             raise ValueError(
@@ -115,6 +133,7 @@ class KineticsDataModule(LightningDataModule):
         self.frame_interval = frame_interval
         self.crop_size = crop_size
         self.scale_size = (low, high)
+        self.crop_area = crop_area
         self.flip_probability = flip_probability
         self.test_scale_size = test_scale_size
         self.test_crop_size = test_crop_size
@@ -145,15 +164,24 @@ class KineticsDataModule(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Batches of one random view a video; the epoch's order is the sampler's."""
-        views = TrainViews(self.num_frames, self.frame_interval, self.scale_size, self.crop_size, self.flip_probability)
-        dataset = VideoDataset(self.catalog.present("train"), views=views, seed=self.seed, decoder=self.decoder)
+        # A run that goes on makes its loader here, and begins to read from it before anything calls set_epoch.
+        progress: Any = self.trainer.fit_loop.epoch_progress.current if self.trainer is not None else None
+        return self._train_loader(progress.processed if progress else 0)
+
+    def _train_loader(self, epoch: int, **settings: Any) -> DataLoader[Batch]:
+        dataset = VideoDataset(
+            self.catalog.present("train"), views=self._train_views(), seed=self.seed, decoder=self.decoder
+        )
         sampler = self._train_sampler()
-        if self.trainer is not None:
-            # A run that goes on makes its loader here, and begins to read from it before anything calls set_epoch.
-            progress: Any = self.trainer.fit_loop.epoch_progress.current
-            sampler.set_epoch(progress.processed)
+        sampler.set_epoch(epoch)
         collate = partial(collate_train, shape=(self.num_frames, self.crop_size, self.crop_size))
-        return self._loader(dataset, sampler=sampler, batch_size=self.batch_size, collate_fn=collate)
+        return self._loader(dataset, sampler=sampler, batch_size=self.batch_size, collate_fn=collate, **settings)
+
+    def _train_views(self) -> Views:
+        clip, crop = (self.num_frames, self.frame_interval), (self.crop_size, self.flip_probability)
+        if self.crop_area is not None:
+            return RegionViews(*clip, self.crop_area, *crop)
+        return TrainViews(*clip, self.scale_size, *crop)
 
     def _train_sampler(self) -> TrainSampler:
         rank, num_devices = self._place()
@@ -179,7 +207,7 @@ class KineticsDataModule(LightningDataModule):
         return self._test_loader(self.predict_records(), self.protocol)
 
     def predict_records(self) -> list[VideoRecord]:
-        """The videos of `predict_paths`, those of a folder in sorted order.
+        """The videos and images of `predict_paths`, those of a folder in sorted order.
 
         Raises:
             ListError: There are none, or a path does not exist.
@@ -188,21 +216,35 @@ class KineticsDataModule(LightningDataModule):
         for given in map(Path, self.predict_paths):
             if not given.exists():
                 raise ListError(f"{given}: no such file or folder")
-            inside = sorted(f for f in given.rglob("*") if f.suffix.lower() in VIDEO_SUFFIXES) if given.is_dir() else []
+            inside = without_stills(read_folder(given), where=given) if given.is_dir() else []
             if given.is_dir() and not inside:
-                raise ListError(f"{given}: no videos in this folder")
-            paths += inside or [given]
+                raise ListError(f"{given}: no videos in this folder, and no images")
+            paths += [given / file.name for file in inside] or [given]
         if not paths:
             raise ListError("no videos were given: name files or folders with --videos")
         return [VideoRecord(str(path), 0, place, str(path)) for place, path in enumerate(paths)]
 
     def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Stops a training run at a video that can't be decoded, unless those are to be skipped."""
-        if self.trainer is not None and self.trainer.training and batch["failures"]:
-            reason = batch["failures"][0][1]
-            if not self.skip_undecodable:
-                raise DecodeError(reason, "can't train on it; --data.skip_undecodable true goes on without such")
+        if self.trainer is not None and self.trainer.training:
+            self._check_decoded(batch)
         return batch
+
+    def statistics_batches(self, num_batches: int) -> Iterator[Batch]:
+        """At most `num_batches` training batches of this device, the same ones whenever they are asked for.
+
+        Raises:
+            DecodeError: A video can't be decoded, and those are not to be skipped.
+        """
+        loader = self._train_loader(STATISTICS_EPOCH, persistent_workers=False)
+        for batch in islice(loader, num_batches):
+            self._check_decoded(batch)
+            yield batch
+
+    def _check_decoded(self, batch: Batch) -> None:
+        if batch["failures"] and not self.skip_undecodable:
+            reason = batch["failures"][0][1]
+            raise DecodeError(reason, "can't train on it; --data.skip_undecodable true goes on without such")
 
     def _test_loader(self, records: list[VideoRecord], protocol: ProtocolName) -> DataLoader[Batch]:
         views = TestViews(
@@ -223,14 +265,13 @@ class KineticsDataModule(LightningDataModule):
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
 
     def _loader(self, dataset: VideoDataset, **settings: Any) -> DataLoader[Any]:
+        defaults = {"persistent_workers": self.num_workers > 0, "pin_memory": torch.cuda.is_available()}
         return DataLoader[Sample | None](
             dataset,
             num_workers=self.num_workers,
-            persistent_workers=self.num_workers > 0,
-            pin_memory=torch.cuda.is_available(),
             # Its own generator: the loader must neither depend on the global one nor move it.
             generator=torch.Generator().manual_seed(self.seed),
-            **settings,
+            **{**defaults, **settings},
         )
 
 

@@ -5,7 +5,7 @@ Shapes: B videos, V views, T frames, H, W, C = 3.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypedDict
 
@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from videogn.data.decoding import DecodeError, DecoderName, TooFewFrames, Video, open_video
+from videogn.data.decoding import DecodeError, DecoderName, Frames, TooFewFrames, Video, open_video
 from videogn.data.lists import VideoRecord
-from videogn.data.transforms import scale_short_side
 
 # What a sampler asks for: (epoch, place in the records). The epoch travels with the key, so that workers that outlive
 # an epoch need not be told.
@@ -28,13 +27,16 @@ NO_VIEWS = torch.empty(0, 0, 0, 0, 3, dtype=torch.uint8)
 
 
 class Views(Protocol):
-    """How views are made of a video: TrainViews or TestViews."""
+    """How views are made of a video: TrainViews, RegionViews or TestViews."""
 
     def indices(self, total: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """[clips, T] frame indices in a video of `total` frames."""
 
-    def short_side(self, rng: np.random.Generator) -> int:
-        """The short side in px that frames are scaled to."""
+    def scaling(self, rng: np.random.Generator) -> Callable[[Frames], Frames]:
+        """What is done to each frame [H, W, C] as it is decoded.
+
+        What is random about it is drawn here, once for all frames of the video.
+        """
 
     def crops(self, scaled: Tensor, rng: np.random.Generator) -> Tensor:
         """[crops, F, H, W, C] of scaled frames [F, H, W, C]."""
@@ -140,10 +142,7 @@ class VideoDataset(Dataset[Sample | None]):
     def _views_of(self, video: Video, total: int, rng: np.random.Generator) -> Tensor:
         clips = self.views.indices(total, rng)
         wanted, place = np.unique(clips, return_inverse=True)
-        size_px = self.views.short_side(rng)
-        frames = video.frames(
-            wanted.tolist(), convert=lambda frame: scale_short_side(frame, size_px), to_end=self.exact_count
-        )
+        frames = video.frames(wanted.tolist(), convert=self.views.scaling(rng), to_end=self.exact_count)
         crops = self.views.crops(torch.from_numpy(frames), rng)
         # [crops, F, ...] -> [crops, clips, T, ...] -> clip by clip, its crops side by side
         gathered = crops[:, torch.from_numpy(place.reshape(clips.shape))]

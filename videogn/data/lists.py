@@ -1,8 +1,8 @@
-"""Lists of videos as people have them, each read into the same entries.
+"""Lists of videos and images as people have them, each read into the same entries.
 
 - lines `path label` (space, comma or tab between; label an index or a class name), paths relative to the data root;
 - Kinetics' own CSV (label, youtube_id, time_start, time_end, split), see kinetics.py for where the files lie;
-- a folder of class folders;
+- a folder of class folders (of images too: ImageNet as torchvision's ImageFolder takes it);
 - UCF101's split files (`trainlist01.txt`, `testlist01.txt` beside `classInd.txt`);
 - HMDB51's split files, named by a pattern (`splits/*_test_split1.txt`).
 """
@@ -11,20 +11,21 @@ from __future__ import annotations
 
 import csv
 import glob
+import os
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from videogn.data.kinetics import find_videos, locate
+from videogn.data.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Media, media_below, without_stills
 
 Split = Literal["train", "val", "test"]
-VIDEO_SUFFIXES = frozenset(
-    [".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".3gp", ".gif", ".ogv"]
-)
-# A path that ends like a video's, and what stands between it and its label.
-_BEHIND_VIDEO = re.compile(f"(?:{'|'.join(map(re.escape, sorted(VIDEO_SUFFIXES)))})(?P<gap>[ ,]+)", flags=re.IGNORECASE)
+# A path that ends like a video's or an image's, and what stands between it and its label.
+_SUFFIX = "|".join(map(re.escape, sorted(VIDEO_SUFFIXES | IMAGE_SUFFIXES)))
+_BEHIND_FILE = re.compile(f"(?:{_SUFFIX})(?P<gap>[ ,]+)", flags=re.IGNORECASE)
 HMDB51_SUFFIXES = tuple(f"_test_split{number}.txt" for number in (1, 2, 3))
 HMDB51_FLAGS: dict[str, str] = {"train": "1", "val": "2", "test": "2"}
 
@@ -33,7 +34,7 @@ class ListError(ValueError):
     """A list of videos that can't be used, with file and line where there is one."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A line of a list: path (absolute, or None where no file was found), label as written, and where it stands."""
 
@@ -42,9 +43,10 @@ class Entry:
     where: str
     name: str
     is_class_name: bool = False  # a label that is a name even where it looks like an index
+    was_seen: bool = False  # on disk, in the listing of a folder: nobody needs to look again
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class VideoRecord:
     """A video of a data set.
 
@@ -84,6 +86,18 @@ def read_list(source: str | Path, *, root: Path, split: Split) -> list[Entry]:
     if not entries:
         raise ListError(f"{source}: the list names no video")
     return entries
+
+
+def read_folder(folder: Path, prefix: str = "") -> list[Media]:
+    """All videos and images below a folder, in order; see `media_below`.
+
+    Raises:
+        ListError: A folder can't be read.
+    """
+    try:
+        return list(media_below(folder, prefix))
+    except OSError as error:
+        raise ListError(f"{error.filename}: the folder can't be read ({error.strerror})") from error
 
 
 def default_list(root: Path, split: Split) -> Path | None:
@@ -150,11 +164,12 @@ def _class_folders(folder: Path) -> list[Entry]:
     folders = sorted(child for child in folder.iterdir() if child.is_dir())
     if not folders:
         raise ListError(f"{folder}: no class folders in it")
-    files = ((child, file) for child in folders for file in sorted(child.rglob("*")))
+    media = [file for child in folders for file in read_folder(child, f"{child.name}{os.sep}")]
+    below = str(folder.absolute())
     return [
-        Entry(str(file.absolute()), child.name, str(file), str(file.relative_to(folder)), is_class_name=True)
-        for child, file in files
-        if file.suffix.lower() in VIDEO_SUFFIXES
+        Entry(path, sys.intern(name.partition(os.sep)[0]), path, name, is_class_name=True, was_seen=is_there)
+        for name, is_there in without_stills(media, where=folder)
+        for path in [f"{below}{os.sep}{name}"]
     ]
 
 
@@ -182,12 +197,12 @@ def _entry(root: Path, name: str, label: str, where: str, *, is_class_name: bool
 
 
 def _split_line(path: Path, number: int, line: str) -> tuple[str, str]:
-    """Path and label of a line: cut at a tab, else behind the last video suffix, else at the last comma or space."""
+    """Path and label of a line: cut at a tab, else behind the last file suffix, else at the last comma or space."""
     if "\t" in line:
         name, _, label = line.rpartition("\t")
     elif line.startswith('"'):
         name, label = (*next(csv.reader([line], skipinitialspace=True)), "", "")[:2]
-    elif found := list(_BEHIND_VIDEO.finditer(line)):
+    elif found := list(_BEHIND_FILE.finditer(line)):
         name, label = line[: found[-1].start("gap")], line[found[-1].end("gap") :]
     else:
         name, _, label = line.rpartition("," if "," in line else " ")

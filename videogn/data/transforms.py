@@ -6,7 +6,9 @@ bilinear with antialiasing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -61,10 +63,10 @@ class TrainViews:
         """[1, T] frame indices in a video of `total` frames."""
         return random_clip(total, num_frames=self.num_frames, frame_interval=self.frame_interval, rng=rng)[None]
 
-    def short_side(self, rng: np.random.Generator) -> int:
-        """The short side in px that frames are scaled to."""
+    def scaling(self, rng: np.random.Generator) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
+        """Scales a frame to the short side that was drawn."""
         low, high = self.scale_size
-        return int(rng.integers(low, high + 1))
+        return partial(scale_short_side, size_px=int(rng.integers(low, high + 1)))
 
     def crops(self, scaled: Tensor, rng: np.random.Generator) -> Tensor:
         """[1, F, crop, crop, C] of scaled frames [F, H, W, C]."""
@@ -108,9 +110,9 @@ class TestViews:
             policy=self.policy,
         )
 
-    def short_side(self, rng: np.random.Generator) -> int:
-        """The short side in px that frames are scaled to."""
-        return self.scale_size
+    def scaling(self, rng: np.random.Generator) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
+        """Scales a frame to the short side."""
+        return partial(scale_short_side, size_px=self.scale_size)
 
     def crops(self, scaled: Tensor, rng: np.random.Generator) -> Tensor:
         """[num_crops, F, crop, crop, C] of scaled frames [F, H, W, C]."""

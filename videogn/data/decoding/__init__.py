@@ -13,6 +13,7 @@ from typing import Literal, get_args
 import torch
 
 from videogn.data.decoding.video import DecodeError, Frames, TooFewFrames, Video
+from videogn.data.media import is_image
 
 DecoderName = Literal["pyav", "decord"]
 DECODERS: tuple[str, ...] = get_args(DecoderName)
@@ -22,23 +23,29 @@ __all__ = ["DECODERS", "DecodeError", "DecoderName", "Frames", "TooFewFrames", "
 
 @contextmanager
 def open_video(path: str | Path, *, backend: DecoderName = "pyav") -> Iterator[Video]:
-    """Opens a video file for as long as a `with` block runs.
+    """Opens a video file, or an image as a video of one frame, for as long as a `with` block runs.
+
+    Images (by the file's suffix) are read by Pillow, whatever the backend.
 
     Raises:
         DecodeError: The file can't be opened, or has no video.
         ValueError: An unknown backend.
     """
     video: Video
-    if backend == "pyav":
+    if backend not in DECODERS:
+        raise ValueError(f"unknown decoder {backend!r}; expected one of {', '.join(DECODERS)}")
+    if is_image(path):
+        from videogn.data.decoding.image import ImageVideo
+
+        video = ImageVideo(path)
+    elif backend == "pyav":
         from videogn.data.decoding.pyav import PyAVVideo
 
         video = PyAVVideo(path)
-    elif backend == "decord":
+    else:
         from videogn.data.decoding.decord import DecordVideo
 
         video = DecordVideo(path)
-    else:
-        raise ValueError(f"unknown decoder {backend!r}; expected one of {', '.join(DECODERS)}")
     try:
         yield video
     finally:
@@ -49,6 +56,7 @@ def decode_frames(path: str | Path, indices: Sequence[int], *, backend: DecoderN
     """Decodes frames of a video: frame k is the k-th that a full decode of the best stream shows.
 
     Frames are rotated as a player would; damaged packets are passed over; pixels that are not square stay as stored.
+    An image is a video of one frame, and not rotated (see decoding/image.py).
 
     Args:
         path: The file.

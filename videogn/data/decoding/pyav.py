@@ -26,6 +26,9 @@ from videogn.data.decoding.video import DecodeError, Frames, TooFewFrames, orien
 # A title that is not UTF-8 must not stop the opening; PyAV 19 lets it pass by itself.
 _OPEN_SETTINGS: dict[str, Any] = {"metadata_errors": "ignore"} if int(av.__version__.partition(".")[0]) < 19 else {}
 
+# a, b, c, d of display matrices by quarters of a turn, counterclockwise.
+_TURNS = ((1, 0, 0, 1), (0, -1, 1, 0), (-1, 0, 0, -1), (0, 1, -1, 0))
+
 
 class PyAVVideo:
     """A video file opened with PyAV; see `Video`.
@@ -168,7 +171,12 @@ class PyAVVideo:
 
 def _display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
     """a, b, c, d of the frame's display matrix; the identity where it has none."""
-    data: Any = frame.side_data.get("DISPLAYMATRIX")
+    try:
+        data: Any = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:
+        # PyAV 18 gives up on all side data where one kind is newer than itself: EXIF, in motion JPEG of some cameras.
+        # It still tells by how much to turn; mirroring is lost.
+        return _TURNS[round(frame.rotation / 90) % 4]
     if data is None:
         return 1, 0, 0, 1
     a, b, _, c, d = struct.unpack_from("=5i", bytes(data))

@@ -1,0 +1,102 @@
+"""Training views by random resized crops: a random part of the frame, scaled to the size of a crop.
+
+Szegedy et al., "Going Deeper with Convolutions", 2015, section 6; the usual augmentation on ImageNet. Regions have the
+distribution of torchvision's RandomResizedCrop, pixels are those of its resized_crop (bilinear with antialiasing).
+
+Shapes: F distinct frames of a video, H, W, C = 3; all uint8.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torchvision.transforms.v2 import functional as F
+
+from videogn.data.sampling import random_clip
+
+ASPECT_RATIOS = (3 / 4, 4 / 3)  # width by height
+NUM_ATTEMPTS = 10
+
+
+class Region(NamedTuple):
+    """A part of a frame, in px."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+def region_of(height: int, width: int, *, area: tuple[float, float], draws: NDArray[np.float64]) -> Region:
+    """The region that numbers drawn before the frame's size was known stand for.
+
+    The first attempt that fits into the frame; where none does, the largest centre region of an allowed aspect ratio.
+
+    Args:
+        height: Of the frame, px.
+        width: Of the frame, px.
+        area: Share of the frame's area, uniform in [low, high].
+        draws: [attempts, 4] in [0, 1): area, aspect ratio (uniform in its logarithm), top, left.
+    """
+    low, high = area
+    narrowest, widest = ASPECT_RATIOS
+    for u_area, u_aspect, u_top, u_left in draws.tolist():
+        pixels = height * width * (low + (high - low) * u_area)
+        aspect = narrowest * (widest / narrowest) ** u_aspect
+        w, h = round(math.sqrt(pixels * aspect)), round(math.sqrt(pixels / aspect))
+        if 0 < w <= width and 0 < h <= height:
+            return Region(int(u_top * (height - h + 1)), int(u_left * (width - w + 1)), h, w)
+    w, h = min(width, round(height * widest)), min(height, round(width / narrowest))
+    return Region((height - h) // 2, (width - w) // 2, h, w)
+
+
+def resized_crop(frame: NDArray[np.uint8], region: Region, size_px: int) -> NDArray[np.uint8]:
+    """A region of [H, W, C], scaled to [size_px, size_px, C]."""
+    top, left, height, width = region
+    part = np.ascontiguousarray(frame[top : top + height, left : left + width])
+    scaled = F.resize(torch.from_numpy(part).permute(2, 0, 1), [size_px, size_px], antialias=True)
+    return np.ascontiguousarray(scaled.permute(1, 2, 0).numpy())
+
+
+@dataclass(frozen=True)
+class RegionViews:
+    """The one random view of a video in training: a random region, the same in all frames of the clip.
+
+    Attributes:
+        num_frames: T.
+        frame_interval: Source frames from one to the next.
+        crop_area: Share of the frame's area, uniform in [low, high].
+        crop_size: H = W in px that the region is scaled to.
+        flip_probability: Of a horizontal flip.
+    """
+
+    num_frames: int
+    frame_interval: int
+    crop_area: tuple[float, float]
+    crop_size: int
+    flip_probability: float
+
+    def indices(self, total: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """[1, T] frame indices in a video of `total` frames."""
+        return random_clip(total, num_frames=self.num_frames, frame_interval=self.frame_interval, rng=rng)[None]
+
+    def scaling(self, rng: np.random.Generator) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
+        """Takes the region of a frame and scales it."""
+        # All attempts are drawn at once: a region depends on the frame's size, which only the decoder will tell.
+        return partial(self._take, draws=rng.random((NUM_ATTEMPTS, 4)))
+
+    def _take(self, frame: NDArray[np.uint8], *, draws: NDArray[np.float64]) -> NDArray[np.uint8]:
+        region = region_of(frame.shape[0], frame.shape[1], area=self.crop_area, draws=draws)
+        return resized_crop(frame, region, self.crop_size)
+
+    def crops(self, scaled: Tensor, rng: np.random.Generator) -> Tensor:
+        """[1, F, crop, crop, C] of scaled frames [F, crop, crop, C]."""
+        return (scaled.flip(2) if rng.random() < self.flip_probability else scaled)[None]
