@@ -1,5 +1,6 @@
 """Bad input: one line, the right exit status, nothing lost and nothing half-written."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -191,3 +192,15 @@ def test_help_teaches(capsys, words, monkeypatch):
         for setting in ("--model.norm_batch_size", "--data.clip_policy", "--total_batch_size", "--run_dir"):
             assert setting in out
         assert "clips that share statistics" in out
+
+
+def test_help_explains_each_norm_in_a_line_with_its_source(capsys, monkeypatch):
+    from videogn.models.norm import NORMS
+
+    monkeypatch.setenv("COLUMNS", "120")
+    with pytest.raises(SystemExit):
+        main(["fit", "--help"])
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    for norm in NORMS:
+        line = next(line for line in lines if line.startswith(f"{norm}: "))
+        assert re.search(r"\(.* & .* 20\d\d|\(.* et al\. 20\d\d|\(Ioffe 2017", line), line

@@ -1,15 +1,17 @@
 """Every config file is parsed against the real signatures, builds its model, and has a header that says what it is."""
 
+import inspect
 from pathlib import Path
 
 import pytest
 import yaml
+from jsonargparse import Namespace
 
 from videogn.cli import find_config
 from videogn.data.datamodule import KineticsDataModule
 from videogn.trainer_cli import VideoCLI
 from videogn.training.module import VideoClassifier
-from videogn.training.schedule import Schedule, scaled_lr
+from videogn.training.schedule import Schedule, in_steps, scaled_lr
 
 FOLDER = Path(__file__).parents[1] / "configs"
 RUNS = sorted(path.name for path in FOLDER.glob("*.yaml"))
@@ -36,10 +38,12 @@ class Parsed(VideoCLI):
 def test_config_is_one_that_the_command_takes(name, monkeypatch):
     monkeypatch.setattr("sys.argv", ["videogn"])
     settings = Parsed(["fit", "--config", find_config(name)]).config.fit
-    model = settings.model.clone()
-    schedule = Schedule(**model.pop("schedule").as_dict())
-    arguments = {**model.as_dict(), "schedule": schedule, "num_classes": 51}
-    assert isinstance(VideoClassifier(**arguments), VideoClassifier)
+    parameters = inspect.signature(VideoClassifier).parameters
+    arguments = {
+        name: type(parameters[name].default)(**value.as_dict()) if isinstance(value, Namespace) else value
+        for name, value in vars(settings.model).items()
+    }
+    assert isinstance(VideoClassifier(**arguments | {"num_classes": 51}), VideoClassifier)
     data = settings.data.clone()
     assert isinstance(KineticsDataModule(**data.as_dict()), KineticsDataModule)
     assert settings.total_batch_size % settings.data.batch_size == 0
@@ -61,11 +65,25 @@ def test_gn_and_bn_configs_differ_in_the_norm_alone(suffix):
     assert gn == bn
 
 
-def test_kinetics_configs_are_the_papers_run():
-    settings = yaml.safe_load((FOLDER / "i3d_gn.yaml").read_text())
-    assert scaled_lr(settings["model"]["base_lr"], settings["total_batch_size"]) == 0.01
-    assert settings["trainer"]["max_steps"] == 400_000
-    assert settings["model"]["schedule"]["milestones"] == [150_000, 300_000]
-    small = yaml.safe_load((FOLDER / "i3d_gn_64x1.yaml").read_text())
-    assert scaled_lr(small["model"]["base_lr"], small["total_batch_size"]) == 0.005
-    assert small["trainer"]["max_steps"] == 800_000
+def effective(name: str) -> tuple[float, list[int], int]:
+    """Learning rate, milestones and length in updates, as the run of a config has them."""
+    settings = yaml.safe_load((FOLDER / name).read_text())
+    schedule, total = Schedule(**settings["model"]["schedule"]), settings["total_batch_size"]
+    *milestones, length = (
+        in_steps(amount, schedule, total_batch_size=total, steps_per_epoch=1)
+        for amount in (*schedule.milestones, schedule.length)
+    )
+    return scaled_lr(settings["model"]["base_lr"], total), milestones, length
+
+
+@pytest.mark.parametrize("norm", ["gn", "bn"])
+def test_kinetics_configs_are_the_papers_run(norm):
+    assert effective(f"i3d_{norm}.yaml") == (0.01, [150_000, 300_000], 400_000)
+    assert effective(f"i3d_{norm}_64x1.yaml") == (0.005, [300_000, 600_000], 800_000)
+
+
+def test_batch_4_states_the_recipe_of_batch_8():
+    large, small = (yaml.safe_load((FOLDER / f"i3d_gn{suffix}.yaml").read_text()) for suffix in ("", "_64x1"))
+    assert small["model"]["schedule"] == {**large["model"]["schedule"], "scaling": "equal_epochs"}
+    assert small["model"]["base_lr"] == large["model"]["base_lr"]
+    assert not {"max_steps", "max_epochs"} & {*large["trainer"], *small["trainer"]}

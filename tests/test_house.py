@@ -14,7 +14,9 @@ ALLOWED = {
     "data": set(),
     "training": {"models"},
     "ablation": {"training.result"},
-    "cli": {"data", "ablation", "trainer_cli"},
+    "cli": {"data", "ablation", "trainer_cli", "weights_cli", "models_cli"},
+    "models_cli": {"cli", "models"},
+    "weights_cli": {"cli", "models"},
     "trainer_cli": {"cli", "data", "predictions", "run_folder", "training"},
     "run_folder": {"cli", "training"},
     "predictions": set(),
@@ -58,7 +60,14 @@ def loaded_by(words: list[str]) -> set[str]:
 
 
 def test_help_and_usage_errors_load_nothing_heavy():
-    for words in (["--help"], ["--version"], ["fly"], ["ablate", "--config", "none.yaml"]):
+    for words in (
+        ["--help"],
+        ["--version"],
+        ["fly"],
+        ["models", "--depth", "x"],
+        ["ablate", "--config", "none.yaml"],
+        ["weights", "show"],
+    ):
         assert loaded_by(words) == set(), words
 
 

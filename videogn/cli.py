@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 import traceback
@@ -29,6 +30,14 @@ An experiment:
 Data:
   data        synthesize the built-in data set "motions": videogn data synthesize --out data/motions
 
+Weights:
+  weights     read other libraries' weights, to start from:
+                                videogn weights show FILE
+                                videogn weights import FILE --out X.safetensors
+
+Networks:
+  models      parameters, GFLOPs and memory of each: videogn models
+
 fit, test, validate and predict are Lightning's trainer behind one command (LightningCLI): every setting of the model,
 the data and the trainer is a flag, and `--config` names a file of them; later ones win. A bare name such as i3d_gn.yaml
 finds the packaged file. `videogn COMMAND --help` says more.
@@ -43,6 +52,13 @@ class RunError(RuntimeError):
     """The work could not be finished: one line, exit status 1."""
 
 
+class CommandParser(argparse.ArgumentParser):
+    """An ArgumentParser that says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message)
+
+
 def main(args: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status: 0, 1 for a failure, 2 for what can't be asked for.
 
@@ -53,6 +69,8 @@ def main(args: Sequence[str] | None = None) -> int:
         **dict.fromkeys(("fit", "validate", "test", "predict"), _lightning),
         "ablate": _ablate,
         "data": _data,
+        "weights": _weights,
+        "models": _models,
     }
     if not words or words[0] in {"-h", "--help", "help"}:
         print(OVERVIEW, end="")
@@ -147,12 +165,25 @@ def _ablate(words: list[str]) -> int:
         return 130
 
 
-def _data(words: list[str]) -> int:
-    import argparse
+def _weights(words: list[str]) -> int:
+    from videogn.weights_cli import run
 
+    return run(words)
+
+
+def _models(words: list[str]) -> int:
+    from videogn.models_cli import run
+
+    try:
+        return run(words)
+    except OSError as error:
+        raise RunError(str(error)) from error
+
+
+def _data(words: list[str]) -> int:
     from videogn.data.motions import NUM_TRAIN, NUM_VAL, synthesize
 
-    parser = argparse.ArgumentParser(prog="videogn data", description="Makes data sets.")
+    parser = CommandParser(prog="videogn data", description="Makes data sets.")
     commands = parser.add_subparsers(dest="command", required=True)
     synthesize_parser = commands.add_parser(
         "synthesize",

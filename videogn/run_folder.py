@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from videogn.cli import UsageError
-from videogn.training.module import CHECKPOINT_KEY
+from videogn.training.checkpoint import CHECKPOINT_KEY
 
 
 def with_run_config(words: list[str]) -> list[str]:

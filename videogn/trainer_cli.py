@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
-from jsonargparse import Namespace
+from jsonargparse import DefaultHelpFormatter, Namespace
 from lightning import Trainer
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -31,9 +32,13 @@ from videogn.run_folder import (
     with_run_config,
 )
 from videogn.training.callbacks import ProgressLines, ResultWriter, Throughput
+from videogn.training.checkpoint import CHECKPOINT_KEY
 from videogn.training.errors import NonFiniteLoss
 from videogn.training.loggers import MetricsCSV
 from videogn.training.module import VideoClassifier
+from videogn.training.optimizer import end_by_schedule, num_steps
+from videogn.training.plan import Plan, summary
+from videogn.training.precise_bn import PreciseBatchNorm, precise_norms
 from videogn.training.schedule import REFERENCE_BATCH_SIZE, accumulation
 
 DESCRIPTIONS = {
@@ -84,6 +89,14 @@ class Parser(LightningArgumentParser):
         raise UsageError(message) from ex
 
 
+class HelpFormatter(DefaultHelpFormatter):
+    """Gives each item of a list `name: ...; name: ...` a line of its own."""
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        items = re.split(r"(?<=;)\s+(?=(?!default)\w+: )", text)
+        return [line for item in items for line in super(HelpFormatter, self)._split_lines(item, width)]
+
+
 class VideoCLI(LightningCLI):
     """LightningCLI over VideoClassifier and KineticsDataModule.
 
@@ -100,6 +113,7 @@ class VideoCLI(LightningCLI):
             parser_class=Parser,
             parser_kwargs={
                 "allow_abbrev": False,
+                "formatter_class": HelpFormatter,
                 **{
                     name: {"description": text, "allow_abbrev": False, "usage": USAGE.format(name)}
                     for name, text in DESCRIPTIONS.items()
@@ -132,6 +146,14 @@ class VideoCLI(LightningCLI):
         )
         parser.add_argument(
             "--run_dir", type=str | None, default=None, help="Folder of the run (default: runs/NAME of the config)."
+        )
+        parser.add_argument(
+            "--precise_bn_batches",
+            type=int,
+            default=0,
+            help="bn, sync_bn: re-estimate running statistics from this many batches of training clips before each "
+            "validation and checkpoint (the paper's code: 200). test, validate and predict re-estimate them where "
+            "another number is asked for than the checkpoint has. 0: keep the running averages. Other norms have none.",
         )
         parser.link_arguments("data.num_classes", "model.num_classes", apply_on="instantiate")
         parser.link_arguments("data.num_frames", "model.num_frames")
@@ -177,8 +199,13 @@ class VideoCLI(LightningCLI):
         settings.ckpt_path = find_checkpoint(
             settings.ckpt_path, run_dir=self.run_dir, default=None if self.subcommand == "fit" else "best"
         )
+        if settings.precise_bn_batches < 0:
+            raise UsageError(f"--precise_bn_batches is {settings.precise_bn_batches}; expected 0 (off) or more")
+        self.weights_given = settings.model.weights
         if settings.ckpt_path is not None:
-            read_checkpoint(settings.ckpt_path)
+            settings.model.weights = None  # the checkpoint has all of them
+            own = read_checkpoint(settings.ckpt_path)[CHECKPOINT_KEY]
+            self.precise_bn_found = own["training"].get("precise_bn_batches") or 0
             if self.subcommand == "fit":
                 check_resumable(settings.ckpt_path, run_dir=self.run_dir)
         if self.subcommand == "predict":
@@ -204,6 +231,9 @@ class VideoCLI(LightningCLI):
         fitting = self.subcommand == "fit"
         at_terminal = sys.stdout.isatty()
         callbacks: list[Any] = [ResultWriter(self.run_dir)]
+        wanted = self.config[self.subcommand].precise_bn_batches
+        if wanted and (fitting or wanted != self.precise_bn_found):
+            callbacks.append(PreciseBatchNorm(wanted))
         if not at_terminal:
             callbacks.append(ProgressLines())
         if fitting:
@@ -254,9 +284,9 @@ class VideoCLI(LightningCLI):
                 for split in SPLITS[str(self.subcommand)]:
                     data.catalog.records(split)
                 if self.subcommand == "fit":
+                    data.trainer = model.trainer = trainer  # as Trainer.fit does it later: how many devices there are
                     _ = data.batches_per_epoch  # refuses a list that fills no total batch
-                    if trainer.max_steps < 0 and trainer.max_epochs in {None, -1}:
-                        raise ValueError("the run has no end: give --trainer.max_steps or --trainer.max_epochs")
+                    end_by_schedule(trainer, model.schedule, total_batch_size=data.total_batch_size)
         except ValueError as error:
             raise UsageError(str(error)) from error
 
@@ -279,19 +309,45 @@ class VideoCLI(LightningCLI):
         settings = self.config[self.subcommand].clone()
         settings.ckpt_path = None
         settings.run_dir = str(self.run_dir)
+        settings.model.weights = self.weights_given and str(Path(self.weights_given).absolute())
         for name, value in self.datamodule.catalog.settings().items():
             settings.data[name] = value  # the same files from any working folder
         parser = self._parser(self.subcommand)
         parser.save(settings, self.run_dir / "config.yaml", skip_unset=False, overwrite=True)
         (self.run_dir / "classes.txt").write_text("\n".join(self.datamodule.classes) + "\n", encoding="utf-8")
+        print(summary(self._plan()), flush=True)
+
+    def _start(self) -> str:
+        if (path := self.config.fit.ckpt_path) is not None:
+            return str(path)
+        report = self.model.weights_report
+        return "from scratch" if report is None else "; ".join([report.summary, *report.notices])
+
+    def _plan(self) -> Plan:
         model, data, trainer = self.model, self.datamodule, self.trainer
-        shared = f"{model.norm_batch_size or data.batch_size} clips" if model.norms_share_statistics else "none"
-        print(
-            f"{self.run_dir}: {model.architecture['norm']}, {len(data.catalog.records('train'))} videos, "
-            f"{data.num_classes} classes; normalisation batch: {shared}, device batch: {data.batch_size}, total batch: "
-            f"{data.total_batch_size} ({trainer.world_size} device{'s' if trainer.world_size > 1 else ''} x "
-            f"{trainer.accumulate_grad_batches} accumulated); peak learning rate {model.learning_rate:g}",
-            flush=True,
+        steps_per_epoch, total_steps = num_steps(trainer, data)
+        return Plan(
+            run_dir=str(self.run_dir),
+            architecture=model.architecture,
+            num_parameters=sum(parameter.numel() for parameter in model.model.parameters()),
+            start=self._start(),
+            num_videos=len(data.catalog.records("train")),
+            num_classes=data.num_classes,
+            num_frames=data.num_frames,
+            frame_interval=data.frame_interval,
+            crop_size=data.crop_size,
+            norm_batch=model.norm_batch,
+            precise_bn_batches=self.config.fit.precise_bn_batches if precise_norms(model.model) else 0,
+            device_batch_size=data.batch_size,
+            num_devices=trainer.world_size,
+            accumulate=trainer.accumulate_grad_batches,
+            base_lr=model.base_lr,
+            schedule=model.schedule,
+            weight_decay=model.weight_decay,
+            norm_weight_decay=model.norm_weight_decay,
+            steps_per_epoch=steps_per_epoch,
+            total_steps=total_steps,
+            steps_before=model.training_run.get("steps", 0),
         )
 
     def after_fit(self) -> None:

@@ -6,6 +6,7 @@ Shapes: B videos, V views, C channels, T frames, H, W, K classes.
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,31 +19,45 @@ from torchmetrics.aggregation import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
 from videogn.models.batch_norm import batch_norms
-from videogn.models.i3d import Depth, LayoutName, i3d_r50
+from videogn.models.batch_renorm import RenormBounds
+from videogn.models.i3d import i3d_r50
 from videogn.models.input import normalize
+from videogn.models.layout import Depth, LayoutName
 from videogn.models.norm import DEFAULT_NUM_GROUPS, NormName
+from videogn.models.weights import LoadReport, load_weights, read_weights
 from videogn.training.batch import ClipBatch, Prediction
-from videogn.training.errors import CheckpointError, NonFiniteLoss
+from videogn.training.checkpoint import CHECKPOINT_KEY, check_same_model, own_part
+from videogn.training.errors import NonFiniteLoss
 from videogn.training.memory import peak_memory_bytes
 from videogn.training.optimizer import decay_groups, num_steps
 from videogn.training.result import ScoredVideo
 from videogn.training.schedule import REFERENCE_BATCH_SIZE, Schedule, lr_factor, scaled_lr
-
-# Key of a checkpoint's own part: plain types alone, so that it loads with weights_only.
-CHECKPOINT_KEY = "videogn"
 
 
 class VideoClassifier(LightningModule):
     """Trains and tests an I3D on clips.
 
     Args:
-        norm: gn (group) or bn (batch).
+        norm: gn: group norm, over (C/G, T, H, W) of each clip (Wu & He 2018);
+            bn: batch norm, over (N, T, H, W) (Ioffe & Szegedy 2015);
+            sync_bn: bn over the clips of all devices (Peng et al. 2018);
+            frozen_bn: bn with the fixed statistics of --model.weights, the paper's BN* (Wu & He 2018, section 4.2);
+            ln: layer norm, over (C, T, H, W) of each clip (Ba et al. 2016);
+            in: instance norm, over (T, H, W) of each clip and channel (Ulyanov et al. 2016);
+            brn: batch renorm, bn corrected towards its running statistics (Ioffe 2017);
+            none: scale and shift alone, residual branches starting at zero (De & Smith 2020, SkipInit).
         num_groups: gn: groups per layer; 32 by default.
         channels_per_group: gn: channels in a group, instead of num_groups.
-        norm_batch_size: bn: clips that share statistics; divides the device batch. Default: all of a forward.
-        layout: nonlocal (the paper's) or slowfast (PyTorchVideo's zoo).
+        weight_standardization: Standardise the convolutions' kernels; meant for gn (Qiao et al. 2019).
+        norm_batch_size: bn, brn: clips that share statistics; divides the device batch. Default: all of a forward.
+        renorm: brn: how far it corrects, by optimiser steps done.
+        layout: nonlocal (the paper's), slowfast (PyTorchVideo's zoo) or image (a 2-D ResNet, for num_frames 1).
         depth: 50 or 101; 26 and 14 are small ones.
         width: Channels of the stem.
+        temporal_convs: false for C2D: kernels see one frame, only pools see time (Wang et al. 2018).
+        nonlocal_blocks: Behind every second block of res3 and res4 a non-local block (Wang et al. 2018).
+        weights: File to start from: ImageNet or Kinetics weights (videogn weights --help) or a run's checkpoint. Read
+            when the model is built; 2-D kernels are inflated; a head of another class count is left out.
         dropout: Rate before the last layer.
         base_lr: Learning rate at a total batch of 64 clips; scales with the total batch.
         schedule: How it falls.
@@ -67,10 +82,15 @@ class VideoClassifier(LightningModule):
         *,
         num_groups: int | None = None,
         channels_per_group: int | None = None,
+        weight_standardization: bool = False,
         norm_batch_size: int | None = None,
+        renorm: RenormBounds = RenormBounds(),  # noqa: B008 (frozen; and its fields are the command's defaults)
         layout: LayoutName = "nonlocal",
         depth: Depth = 50,
         width: int = 64,
+        temporal_convs: bool = True,
+        nonlocal_blocks: bool = False,
+        weights: str | None = None,
         dropout: float = 0.5,
         base_lr: float = 0.01,
         schedule: Schedule = Schedule(),  # noqa: B008 (frozen; and its fields are the command's defaults)
@@ -92,7 +112,7 @@ class VideoClassifier(LightningModule):
                 raise ValueError(f"{name} is {value}; expected a number in [0, 1)")
         if min(weight_decay, norm_weight_decay) < 0:
             raise ValueError(f"weight decay is {weight_decay}, of norms {norm_weight_decay}; expected 0 or more")
-        if norm_batch_size is not None and norm == "bn" and device_batch_size % norm_batch_size:
+        if norm_batch_size is not None and norm in {"bn", "brn"} and device_batch_size % norm_batch_size:
             raise ValueError(
                 f"model.norm_batch_size {norm_batch_size} does not divide the device batch of {device_batch_size} clips"
             )
@@ -104,15 +124,32 @@ class VideoClassifier(LightningModule):
             if norm == "gn" and (num_groups, channels_per_group) == (None, None)
             else num_groups,
             "channels_per_group": channels_per_group,
+            "weight_standardization": weight_standardization,
             "layout": layout,
             "depth": depth,
             "width": width,
+            "temporal_convs": temporal_convs,
+            "nonlocal_blocks": nonlocal_blocks,
             "num_classes": num_classes,
             "num_frames": num_frames,
             "crop_size": crop_size,
         }
-        network = i3d_r50(norm_batch_size=norm_batch_size, dropout=dropout, **self.architecture)
+        network = i3d_r50(norm_batch_size=norm_batch_size, renorm=renorm, dropout=dropout, **self.architecture)
         self.model = network.to(memory_format=torch.channels_last_3d)
+        self.weights: dict[str, str] | None = None  # what it started from: file, kind, sha256
+        self.weights_report: LoadReport | None = None
+        if weights is not None:
+            found = read_weights(weights)
+            self.weights_report = load_weights(
+                self.model,
+                found,
+                norm=norm,
+                num_groups=self.architecture["num_groups"],
+                channels_per_group=channels_per_group,
+                weight_standardization=weight_standardization,
+                layout=layout,
+            )
+            self.weights = {"file": Path(weights).name, "kind": found.kind, "sha256": found.sha256}
         self.norms_share_statistics = bool(batch_norms(self.model))
         self.norm_batch_size = norm_batch_size
         self.base_lr = base_lr
@@ -136,6 +173,7 @@ class VideoClassifier(LightningModule):
         self.val_loss = MeanMetric(nan_strategy="disable")
         self.training_run: dict[str, Any] = {}  # of the loaded checkpoint: steps, seconds, batch sizes, seed
         self.validated_at_step: int | None = None
+        self.precise_bn_batches: int | None = None  # batches behind the running statistics, where re-estimated
         self.scored: list[ScoredVideo] = []
         self.failures: list[tuple[int, str]] = []
         self._seconds_before = 0.0
@@ -148,6 +186,15 @@ class VideoClassifier(LightningModule):
     @property
     def _seed(self) -> int | None:
         return getattr(self._datamodule, "seed", None)
+
+    @property
+    def norm_batch(self) -> int | None:
+        """The normalisation batch: clips that share statistics; None for a norm without batch statistics."""
+        if not self.norms_share_statistics:
+            return None
+        if self.architecture["norm"] == "sync_bn":
+            return self.device_batch_size * (self._trainer.world_size if self._trainer else 1)
+        return self.norm_batch_size or self.device_batch_size
 
     @property
     def learning_rate(self) -> float:
@@ -231,7 +278,13 @@ class VideoClassifier(LightningModule):
         )
         scheduler = torch.optim.lr_scheduler.LambdaLR(
             optimizer,
-            lambda step: lr_factor(step, self.schedule, steps_per_epoch=steps_per_epoch, total_steps=total_steps),
+            lambda step: lr_factor(
+                step,
+                self.schedule,
+                total_batch_size=self.total_batch_size,
+                steps_per_epoch=steps_per_epoch,
+                total_steps=total_steps,
+            ),
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
@@ -320,9 +373,7 @@ class VideoClassifier(LightningModule):
             "architecture": dict(self.architecture),
             "classes": list(self.class_names),
             "training": {
-                "norm_batch_size": (self.norm_batch_size or self.device_batch_size)
-                if self.norms_share_statistics
-                else None,
+                "norm_batch_size": self.norm_batch,
                 "device_batch_size": self.device_batch_size,
                 "total_batch_size": self.total_batch_size,
                 "steps": int(self.global_step),
@@ -331,29 +382,19 @@ class VideoClassifier(LightningModule):
                 "peak_memory_bytes": peak_memory_bytes(),
                 "seed": self._seed,
                 "validated_at_step": self.validated_at_step,
+                "weights": self.weights,
+                "precise_bn_batches": self.precise_bn_batches,
             },
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuses a checkpoint of another network or class count, before anything is loaded from it."""
-        own = checkpoint.get(CHECKPOINT_KEY)
-        if own is None:
-            raise CheckpointError("this is no checkpoint of videogn's")
-        # The same parameters work on longer and larger clips: those two may differ.
-        differing = [
-            f"{name} {own['architecture'].get(name)!r} (asked for: {value!r})"
-            for name, value in self.architecture.items()
-            if name not in {"num_frames", "crop_size"} and own["architecture"].get(name) != value
-        ]
-        if differing:
-            raise CheckpointError(f"the checkpoint is of another model: it has {', '.join(differing)}")
-        if own["classes"] and self.class_names and own["classes"] != self.class_names:
-            raise CheckpointError(
-                f"the checkpoint's classes are not the data set's: {own['classes'][:4]} ... "
-                f"and {self.class_names[:4]} ..."
-            )
+        own = own_part(checkpoint)
+        check_same_model(own, architecture=self.architecture, classes=self.class_names)
         self.training_run = dict(own["training"])
         self.validated_at_step = own["training"]["validated_at_step"]
+        self.weights = own["training"].get("weights")
+        self.precise_bn_batches = own["training"].get("precise_bn_batches")
         self._seconds_before = float(own["training"]["train_seconds"])
 
 

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+from typing import Any
+
 from lightning import Trainer
 from torch import nn
+
+from videogn.training.schedule import Schedule, in_steps
+
+NO_END = "the run has no end: give --trainer.max_steps, --trainer.max_epochs or --model.schedule.length"
 
 
 def decay_groups(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
@@ -16,13 +23,41 @@ def decay_groups(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Paramete
     return decayed, norms
 
 
-def num_steps(trainer: Trainer) -> tuple[int, int]:
+def end_by_schedule(trainer: Trainer, schedule: Schedule, *, total_batch_size: int) -> None:
+    """Gives the trainer the run's end from schedule.length, where its own settings (max_steps, max_epochs) name none.
+
+    Call it before the trainer begins: what is not given is then still told apart from Lightning's 1000 epochs. Warns
+    where the length has no effect.
+
+    Raises:
+        ValueError: Nobody names an end.
+    """
+    given = {"max_steps": trainer.max_steps, "max_epochs": trainer.max_epochs}
+    given = {name: value for name, value in given.items() if value is not None and value >= 0}
+    if schedule.length is None:
+        if not given:
+            raise ValueError(NO_END)
+    elif given:
+        ends = " and ".join(f"trainer.{name} {value}" for name, value in given.items())
+        warnings.warn(f"schedule.length {schedule.length:,.9g} has no effect beside {ends}", stacklevel=2)
+    elif schedule.unit == "epochs":
+        trainer.fit_loop.max_epochs = int(schedule.length)
+    else:
+        length = in_steps(schedule.length, schedule, total_batch_size=total_batch_size, steps_per_epoch=1)
+        trainer.fit_loop.epoch_loop.max_steps = max(1, length)
+
+
+def num_steps(trainer: Trainer, datamodule: Any = None) -> tuple[int, int]:
     """Optimiser steps of (an epoch, the run).
+
+    Args:
+        trainer: Says where the run ends.
+        datamodule: Says how long an epoch is; default: the trainer's own, which it has once it fits.
 
     Raises:
         ValueError: The run has no end.
     """
-    batches = getattr(getattr(trainer, "datamodule", None), "batches_per_epoch", None)
+    batches = getattr(datamodule or getattr(trainer, "datamodule", None), "batches_per_epoch", None)
     if batches is None:
         trainer.fit_loop.setup_data()
         batches = trainer.num_training_batches
@@ -36,5 +71,5 @@ def num_steps(trainer: Trainer) -> tuple[int, int]:
     if trainer.max_epochs is not None and trainer.max_epochs >= 0:
         ends.append(trainer.max_epochs * per_epoch)
     if not ends:
-        raise ValueError("the run has no end: give --trainer.max_steps or --trainer.max_epochs")
+        raise ValueError(NO_END)
     return per_epoch, min(ends)

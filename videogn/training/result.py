@@ -25,18 +25,23 @@ class Result:
     """A test, with everything that a number needs beside it. Percent, seconds, bytes; None: not known.
 
     The three batch sizes are the training run's: norm_batch_size (None for a norm without batch statistics),
-    device_batch_size, total_batch_size.
+    device_batch_size, total_batch_size. precise_bn_batches: batches that the tested statistics were re-estimated from
+    (None: running averages, or a norm without). weights: what the training started from (None: from scratch).
     """
 
     norm: str
     num_groups: int | None
     channels_per_group: int | None
+    weight_standardization: bool
     norm_batch_size: int | None
     device_batch_size: int | None
     total_batch_size: int | None
+    precise_bn_batches: int | None
     layout: str
     depth: int
     width: int
+    temporal_convs: bool
+    nonlocal_blocks: bool
     num_classes: int
     num_frames: int
     frame_interval: int
@@ -51,7 +56,7 @@ class Result:
     failed_videos: list[dict[str, str]]
     dataset_fingerprint: str
     checkpoint: str
-    weights: str | None
+    weights: dict[str, str] | None
     steps: int | None
     epochs: int | None
     train_seconds: float | None

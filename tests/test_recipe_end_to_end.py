@@ -1,0 +1,93 @@
+"""Precise batch normalization and starting weights through the command, in processes of its own."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.test_end_to_end import TINY, videogn
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory, data_root: Path) -> Path:
+    """A folder with tiny.yaml, and two runs that differ in precise BN alone."""
+    folder = tmp_path_factory.mktemp("work")
+    (folder / "tiny.yaml").write_text(TINY.replace("norm: gn, channels_per_group: 4", "norm: bn"))
+    words = ["fit", "--config", "tiny.yaml", "--data.root", str(data_root), "--model.base_lr", "0.05"]
+    videogn(*words, "--run_dir", "plain", cwd=folder)
+    out = videogn(*words, "--run_dir", "precise", "--precise_bn_batches", "3", cwd=folder)
+    assert "4 clips share batch statistics; running ones re-estimated from 3 batches" in out
+    return folder
+
+
+def state(path: Path) -> dict:
+    return torch.load(path, weights_only=True)
+
+
+def test_precise_statistics_change_nothing_but_themselves(work):
+    plain, precise = (state(work / run / "checkpoints/last.ckpt") for run in ("plain", "precise"))
+    differing = {
+        name for name, value in plain["state_dict"].items() if not torch.equal(value, precise["state_dict"][name])
+    }
+    model = {name for name in differing if name.startswith("model.")}
+    assert model
+    assert all("running" in name for name in model)
+    assert plain["videogn"]["training"]["precise_bn_batches"] is None
+    assert precise["videogn"]["training"]["precise_bn_batches"] == 3
+
+
+def test_a_test_estimates_where_the_checkpoint_has_other_statistics_and_gets_the_same(work):
+    """3 batches estimated after the fact are the 3 batches estimated in training."""
+    results = {}
+    for run, more in (("plain", ["--precise_bn_batches", "3"]), ("precise", [])):
+        words = ["--run_dir", run, "--ckpt_path", f"{run}/checkpoints/last.ckpt", "--data.protocol", "1x1"]
+        videogn("test", *words, *more, cwd=work)
+        results[run] = json.loads((work / run / "result.json").read_text())
+        assert results[run]["precise_bn_batches"] == 3
+    assert results["plain"]["loss"] == results["precise"]["loss"]
+    videogn("test", "--run_dir", "plain", "--data.protocol", "1x1", cwd=work)
+    running = json.loads((work / "plain/result.json").read_text())
+    assert running["precise_bn_batches"] is None
+    assert running["loss"] != results["plain"]["loss"]
+
+
+def test_a_run_starts_from_another_runs_weights_and_says_so(work, data_root):
+    (work / "start.ckpt").write_bytes((work / "plain/checkpoints/last.ckpt").read_bytes())
+    words = ["--config", "tiny.yaml", "--data.root", str(data_root), "--model.weights", "start.ckpt"]
+    out = videogn("fit", *words, "--model.base_lr", "1e-12", "--run_dir", "tuned", cwd=work)
+    assert "start.ckpt (videogn" in out
+    before, after = state(work / "start.ckpt")["state_dict"], state(work / "tuned/checkpoints/last.ckpt")["state_dict"]
+    for name, value in before.items():
+        if name.startswith("model.") and "running" not in name and value.is_floating_point():
+            torch.testing.assert_close(after[name], value, rtol=1e-5, atol=1e-6, msg=name)
+
+    (work / "start.ckpt").unlink()  # a test needs the checkpoint alone
+    videogn("test", "--run_dir", "tuned", "--data.protocol", "1x1", cwd=work)
+    result = json.loads((work / "tuned/result.json").read_text())
+    assert result["weights"]["file"] == "start.ckpt"
+    assert len(result["weights"]["sha256"]) == 64
+    again = ["fit", "--run_dir", "tuned", "--ckpt_path", "last", "--trainer.max_epochs", "3"]
+    videogn(*again, cwd=work)
+    assert state(work / "tuned/checkpoints/last.ckpt")["videogn"]["training"]["weights"]["file"] == "start.ckpt"
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--model.weights", "none.pth"], "none.pth"),
+        (["--model.weights", "tiny.yaml"], "tiny.yaml"),
+        (["--model.weights", "plain/checkpoints/last.ckpt", "--model.norm", "gn"], "batch norms (running statistics)"),
+        (["--model.weights", "plain/checkpoints/last.ckpt", "--model.depth", "26"], "set --model.depth 14"),
+        (["--precise_bn_batches", "-1"], "--precise_bn_batches is -1"),
+    ],
+)
+def test_weights_that_cannot_be_started_from_are_refused_before_anything_is_written(work, data_root, more, message):
+    groups = ["--model.channels_per_group", "4"] if "gn" in more else []
+    words = ["--config", "tiny.yaml", "--data.root", str(data_root), "--run_dir", "refused"]
+    out = videogn("fit", *words, *more, *groups, cwd=work, status=2)
+    assert message in out
+    assert "Traceback" not in out
+    assert not (work / "refused").exists()

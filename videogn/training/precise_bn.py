@@ -1,0 +1,106 @@
+"""Precise batch normalization: running statistics re-estimated under fixed weights.
+
+Sources: the Non-local release (lib/utils/bn_helper.py: 200 batches, before each validation and checkpoint); Wu &
+Johnson, "Rethinking 'Batch' in BatchNorm", 2021, section 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from lightning import Callback, LightningModule, Trainer
+from torch import Tensor, nn
+
+from videogn.models.batch_norm import BatchNorm, PopulationStatistics, batch_norms
+from videogn.models.batch_renorm import BatchRenorm
+from videogn.training.module import VideoClassifier
+
+
+class PreciseBatchNorm(Callback):
+    """Re-estimates running statistics before each validation, checkpoint and test.
+
+    It reads training clips of its own, always the same ones: neither the order of the training's clips nor anything
+    random in it changes, and the same weights get the same statistics at any time. Batch renormalization is left alone:
+    there, running statistics are part of the training. A model without batch statistics is left alone too.
+
+    Args:
+        num_batches: Batches of each device; at most an epoch of them.
+    """
+
+    def __init__(self, num_batches: int) -> None:
+        if num_batches < 1:
+            raise ValueError(f"num_batches is {num_batches}; expected at least 1 batch")
+        self.num_batches = num_batches
+        self._estimated_at: int | None = None
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.sanity_checking:
+            self._estimate(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._estimate(trainer, pl_module)
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._estimate(trainer, pl_module)
+
+    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._estimate(trainer, pl_module)
+
+    def _estimate(self, trainer: Trainer, module: LightningModule) -> None:
+        assert isinstance(module, VideoClassifier)
+        if not precise_norms(module.model) or self._estimated_at == trainer.global_step:
+            return
+        data: Any = getattr(trainer, "datamodule", None)
+        batches = (
+            module.transfer_batch_to_device(batch, module.device, 0)
+            for batch in data.statistics_batches(self.num_batches)
+        )
+        with trainer.precision_plugin.forward_context():
+            estimate_statistics(module.model, (batch["views"] for batch in batches), module)
+        module.precise_bn_batches = self.num_batches
+        self._estimated_at = trainer.global_step
+
+
+def precise_norms(model: nn.Module) -> list[BatchNorm]:
+    """The norms whose statistics can be re-estimated: all of gn's, ln's, ... have none, and brn's are left alone."""
+    return [norm for norm in batch_norms(model) if not isinstance(norm, BatchRenorm)]
+
+
+@torch.no_grad()
+def estimate_statistics(model: nn.Module, batches: Iterable[Tensor], forward: Callable[[Tensor], Any]) -> None:
+    """Replaces running statistics by the mean and variance of all that passes each norm.
+
+    Each group of clips that shares statistics is normalised by its own, as in training; nothing else of the model is in
+    training mode.
+
+    Args:
+        model: Its batch normalizations are changed, and nothing else.
+        batches: What `forward` takes, one after the other.
+        forward: Runs the model on a batch.
+
+    Raises:
+        ValueError: There was no batch.
+    """
+    norms = precise_norms(model)
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    for norm in norms:
+        norm.train()
+        norm.population = PopulationStatistics(norm.num_features, norm.weight.device)
+    try:
+        for batch in batches:
+            forward(batch)
+        for norm in norms:
+            assert norm.population is not None
+            assert norm.running_mean is not None
+            assert norm.running_var is not None
+            mean, var = norm.population.result()
+            norm.running_mean.copy_(mean)
+            norm.running_var.copy_(var)
+    finally:
+        for norm in norms:
+            norm.population = None
+        for module, mode in modes.items():
+            module.training = mode
