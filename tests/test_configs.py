@@ -57,9 +57,9 @@ def test_config_has_a_header(path):
         assert any(line.removeprefix("#").strip().startswith(word) for line in header), word
 
 
-@pytest.mark.parametrize("suffix", ["", "_64x1"])
-def test_gn_and_bn_configs_differ_in_the_norm_alone(suffix):
-    gn, bn = (yaml.safe_load((FOLDER / f"i3d_{norm}{suffix}.yaml").read_text()) for norm in ("gn", "bn"))
+@pytest.mark.parametrize("name", ["i3d_{}.yaml", "i3d_{}_64x1.yaml", "imagenet_r50_{}.yaml"])
+def test_gn_and_bn_configs_differ_in_the_norm_alone(name):
+    gn, bn = (yaml.safe_load((FOLDER / name.format(norm)).read_text()) for norm in ("gn", "bn"))
     assert gn["model"].pop("norm") == "gn"
     assert bn["model"].pop("norm") == "bn"
     assert gn == bn
@@ -87,3 +87,10 @@ def test_batch_4_states_the_recipe_of_batch_8():
     assert small["model"]["schedule"] == {**large["model"]["schedule"], "scaling": "equal_epochs"}
     assert small["model"]["base_lr"] == large["model"]["base_lr"]
     assert not {"max_steps", "max_epochs"} & {*large["trainer"], *small["trainer"]}
+
+
+def test_imagenet_configs_are_the_papers_run():
+    settings = yaml.safe_load((FOLDER / "imagenet_r50_gn.yaml").read_text())
+    assert scaled_lr(settings["model"]["base_lr"], settings["total_batch_size"]) == pytest.approx(0.1)
+    assert settings["model"]["schedule"]["milestones"] == [30, 60, 90]
+    assert settings["model"]["norm_weight_decay"] == settings["model"]["weight_decay"] == 1e-4

@@ -175,8 +175,9 @@ def test_a_device_without_a_video_to_score_takes_part(trained, data_root, tmp_pa
     assert "val top-1" in videogn("fit", *words, "--trainer.max_epochs", "1", cwd=trained)
 
 
-@pytest.mark.parametrize("norm", ["gn", "bn"])
+@pytest.mark.parametrize("norm", ["gn", "bn", "sync_bn"])
 def test_two_devices_train_as_one(trained, data_root, norm):
+    """bn: groups of 2 clips, split on one device or one on each of two; sync_bn: all 4 clips, on one or on two."""
     names = (f"one_{norm}", f"two_{norm}")
     words = ["--config", "tiny.yaml", "--data.root", str(data_root), "--total_batch_size", "4", "--model.dropout", "0"]
     words += ["--model.norm", norm, "--trainer.max_epochs", "1", "--model.base_lr", "0.05"]

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
-from jsonargparse import DefaultHelpFormatter, Namespace
+from jsonargparse import Namespace
 from lightning import Trainer
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from videogn.cli import RunError, UsageError, resolve_configs
-from videogn.data.datamodule import KineticsDataModule, available_cores
+from videogn.data.datamodule import available_cores
 from videogn.data.lists import Split
 from videogn.predictions import print_predictions, write_predictions
 from videogn.run_folder import (
@@ -31,26 +29,16 @@ from videogn.run_folder import (
     read_checkpoint,
     with_run_config,
 )
+from videogn.trainer_arguments import TrainerArguments
 from videogn.training.callbacks import ProgressLines, ResultWriter, Throughput
 from videogn.training.checkpoint import CHECKPOINT_KEY
 from videogn.training.errors import NonFiniteLoss
 from videogn.training.loggers import MetricsCSV
-from videogn.training.module import VideoClassifier
 from videogn.training.optimizer import end_by_schedule, num_steps
 from videogn.training.plan import Plan, summary
 from videogn.training.precise_bn import PreciseBatchNorm, precise_norms
-from videogn.training.schedule import REFERENCE_BATCH_SIZE, accumulation
+from videogn.training.schedule import accumulation
 
-DESCRIPTIONS = {
-    "fit": "Trains an I3D on labelled videos. Writes config.yaml, metrics.csv, TensorBoard events and checkpoints to "
-    "--run_dir. `--ckpt_path last` goes on with a run that was stopped.",
-    "validate": "Scores a run's best checkpoint on the validation videos by one centre view each.",
-    "test": "Scores a run's best checkpoint on the test videos under --data.protocol (10x3: 10 clips x 3 crops). "
-    "Writes result.json and per_class.csv to --run_dir. The run's own config.yaml is used unless --config is given.",
-    "predict": "Names the five most probable classes of video files and folders, by a run's best checkpoint.",
-}
-
-USAGE = "videogn {} --config FILE [--SETTING VALUE ...]"
 SPLITS: dict[str, tuple[Split, ...]] = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
 
 # Warnings of libraries about what is meant to be so.
@@ -82,110 +70,12 @@ def run(words: Sequence[str]) -> int:
     return 0
 
 
-class Parser(LightningArgumentParser):
-    """Says what is wrong in one line."""
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        raise UsageError(message) from ex
-
-
-class HelpFormatter(DefaultHelpFormatter):
-    """Gives each item of a list `name: ...; name: ...` a line of its own."""
-
-    def _split_lines(self, text: str, width: int) -> list[str]:
-        items = re.split(r"(?<=;)\s+(?=(?!default)\w+: )", text)
-        return [line for item in items for line in super(HelpFormatter, self)._split_lines(item, width)]
-
-
-class VideoCLI(LightningCLI):
-    """LightningCLI over VideoClassifier and KineticsDataModule.
+class VideoCLI(TrainerArguments):
+    """The work behind the arguments.
 
     Args:
         words: The command line: a subcommand and its flags.
     """
-
-    def __init__(self, words: Sequence[str]) -> None:
-        self.words = words
-        super().__init__(
-            VideoClassifier,
-            KineticsDataModule,
-            args=list(words),
-            parser_class=Parser,
-            parser_kwargs={
-                "allow_abbrev": False,
-                "formatter_class": HelpFormatter,
-                **{
-                    name: {"description": text, "allow_abbrev": False, "usage": USAGE.format(name)}
-                    for name, text in DESCRIPTIONS.items()
-                },
-            },
-            save_config_callback=None,
-            auto_configure_optimizers=False,
-            load_from_checkpoint_support=False,
-        )
-
-    # The command line
-
-    @staticmethod
-    def subcommands() -> dict[str, set[str]]:
-        given_by_us = {"model", "datamodule", "dataloaders", "train_dataloaders", "val_dataloaders"}
-        unused = {"verbose", "weights_only", "return_predictions"}
-        return dict.fromkeys(DESCRIPTIONS, given_by_us | unused)
-
-    def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        parser.add_argument("--seed_everything", type=int, default=0, help="Seed of weights, order and augmentation.")
-
-    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        parser.add_argument(
-            "--total_batch_size",
-            type=int | None,
-            default=None,
-            help="Clips per optimiser step over all devices and accumulated forwards; the learning rate scales with "
-            "it. Accumulation follows from it: it must be a multiple of data.batch_size x devices. "
-            "Default: data.batch_size x devices x trainer.accumulate_grad_batches.",
-        )
-        parser.add_argument(
-            "--run_dir", type=str | None, default=None, help="Folder of the run (default: runs/NAME of the config)."
-        )
-        parser.add_argument(
-            "--precise_bn_batches",
-            type=int,
-            default=0,
-            help="bn, sync_bn: re-estimate running statistics from this many batches of training clips before each "
-            "validation and checkpoint (the paper's code: 200). test, validate and predict re-estimate them where "
-            "another number is asked for than the checkpoint has. 0: keep the running averages. Other norms have none.",
-        )
-        parser.link_arguments("data.num_classes", "model.num_classes", apply_on="instantiate")
-        parser.link_arguments("data.num_frames", "model.num_frames")
-        parser.link_arguments("data.crop_size", "model.crop_size")
-        parser.link_arguments("data.batch_size", "model.device_batch_size")
-        parser.link_arguments("total_batch_size", "data.total_batch_size")
-        parser.link_arguments("total_batch_size", "model.total_batch_size", compute_fn=_or_reference)
-        parser.link_arguments("seed_everything", "data.seed")
-
-    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
-        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
-        if subcommand == "predict":
-            parser.add_argument("--videos", nargs="+", type=str, default=[], help="Video files and folders of them.")
-            parser.add_argument(
-                "--json", type=str | None, default=None, help="Also write the predictions to this file."
-            )
-        return parser
-
-    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        with warnings.catch_warnings():
-            # We hand over sys.argv with config names resolved: both are there, on purpose.
-            warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
-            super().parse_arguments(parser, args)
-
-    def _parse_ckpt_path(self) -> None:
-        """Nothing: a checkpoint's settings never override the command line; a mix-up is refused when it is loaded."""
-
-    def _set_seed(self) -> None:
-        seed = self._get(self.config, "seed_everything")
-        if not 0 <= seed < 2**32:
-            raise UsageError(f"seed_everything is {seed}; expected 0 to {2**32 - 1}")
-        super()._set_seed()
 
     # From settings to objects
 
@@ -321,6 +211,8 @@ class VideoCLI(LightningCLI):
         if (path := self.config.fit.ckpt_path) is not None:
             return str(path)
         report = self.model.weights_report
+        if report is None and self.model.architecture["norm"] == "frozen_bn":
+            warnings.warn("frozen_bn from scratch has nothing to normalise by: give --model.weights", stacklevel=2)
         return "from scratch" if report is None else "; ".join([report.summary, *report.notices])
 
     def _plan(self) -> Plan:
@@ -401,7 +293,3 @@ def _show_warning(message: Warning | str, *where: Any, **more: Any) -> None:
 @rank_zero_only
 def _is_rank_zero() -> bool:
     return True
-
-
-def _or_reference(total_batch_size: int | None) -> int:
-    return total_batch_size or REFERENCE_BATCH_SIZE

@@ -155,7 +155,7 @@ def test_accuracy_is_the_share_of_videos_not_of_classes(top_k):
     model = build()
     scores = torch.rand(50, 7, generator=torch.Generator().manual_seed(0))
     labels = torch.tensor([0] * 40 + [6] * 10)
-    metric = model.metrics[f"test_top{top_k}"]
+    metric = dict(model.test_accuracy.metrics())[f"top{top_k}"]
     metric.update(scores, labels)
     best = scores.numpy().argsort(1)[:, ::-1][:, :top_k]
     expected = sum(label in row for label, row in zip(labels.tolist(), best.tolist(), strict=True)) / 50

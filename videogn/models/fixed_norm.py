@@ -44,5 +44,6 @@ class ChannelAffine(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Maps [N, C, T, H, W]; the same shape comes out."""
-        shape = (1, -1, 1, 1, 1)
-        return torch.addcmul(self.bias.view(shape), input, self.weight.view(shape))
+        # In the input's precision: in mixed precision, activations must not become float32 here.
+        weight, bias = (values.to(input.dtype).view(1, -1, 1, 1, 1) for values in (self.weight, self.bias))
+        return torch.addcmul(bias, input, weight)

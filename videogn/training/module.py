@@ -1,11 +1,10 @@
-"""The LightningModule: an I3D, its loss, its optimiser and its metrics.
-
-Shapes: B videos, V views, C channels, T frames, H, W, K classes.
-"""
+"""The LightningModule: an I3D, what it starts from, how it is trained, and what a checkpoint says of that."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +12,25 @@ import numpy as np
 import torch
 import torch.distributed
 import torch.nn.functional as F
-from lightning import LightningModule
-from torch import Tensor, nn
-from torchmetrics.aggregation import MeanMetric
-from torchmetrics.classification import MulticlassAccuracy
+from torch import Tensor
 
 from videogn.models.batch_norm import batch_norms
 from videogn.models.batch_renorm import RenormBounds
 from videogn.models.i3d import i3d_r50
-from videogn.models.input import normalize
 from videogn.models.layout import Depth, LayoutName
-from videogn.models.norm import DEFAULT_NUM_GROUPS, NormName
+from videogn.models.norm import DEFAULT_NUM_GROUPS, SETTINGS, NormName
 from videogn.models.weights import LoadReport, load_weights, read_weights
-from videogn.training.batch import ClipBatch, Prediction
+from videogn.training.accuracy import TopK
+from videogn.training.batch import ClipBatch
 from videogn.training.checkpoint import CHECKPOINT_KEY, check_same_model, own_part
 from videogn.training.errors import NonFiniteLoss
 from videogn.training.memory import peak_memory_bytes
-from videogn.training.optimizer import decay_groups, num_steps
-from videogn.training.result import ScoredVideo
+from videogn.training.optimizer import num_steps, sgd
 from videogn.training.schedule import REFERENCE_BATCH_SIZE, Schedule, lr_factor, scaled_lr
+from videogn.training.scoring import Scorer
 
 
-class VideoClassifier(LightningModule):
+class VideoClassifier(Scorer):
     """Trains and tests an I3D on clips.
 
     Args:
@@ -104,21 +100,15 @@ class VideoClassifier(LightningModule):
         device_batch_size: int = 8,
         total_batch_size: int = REFERENCE_BATCH_SIZE,
     ) -> None:
-        super().__init__()
-        if norm_batch_size is not None and norm_batch_size < 1:
-            raise ValueError(f"norm_batch_size is {norm_batch_size}; it must be at least 1 clip")
-        for name, value in {"label_smoothing": label_smoothing, "momentum": momentum}.items():
-            if not 0 <= value < 1:
-                raise ValueError(f"{name} is {value}; expected a number in [0, 1)")
-        if min(weight_decay, norm_weight_decay) < 0:
-            raise ValueError(f"weight decay is {weight_decay}, of norms {norm_weight_decay}; expected 0 or more")
-        if norm_batch_size is not None and norm in {"bn", "brn"} and device_batch_size % norm_batch_size:
-            raise ValueError(
-                f"model.norm_batch_size {norm_batch_size} does not divide the device batch of {device_batch_size} clips"
-            )
-        if base_lr <= 0:
-            raise ValueError(f"base_lr is {base_lr}; it must be positive")
-        self.architecture: dict[str, Any] = {
+        _check(
+            norm=norm,
+            norm_batch_size=norm_batch_size,
+            device_batch_size=device_batch_size,
+            base_lr=base_lr,
+            below_one={"label_smoothing": label_smoothing, "momentum": momentum},
+            decays={"weight_decay": weight_decay, "norm_weight_decay": norm_weight_decay},
+        )
+        architecture: dict[str, Any] = {
             "norm": norm,
             "num_groups": DEFAULT_NUM_GROUPS
             if norm == "gn" and (num_groups, channels_per_group) == (None, None)
@@ -134,8 +124,9 @@ class VideoClassifier(LightningModule):
             "num_frames": num_frames,
             "crop_size": crop_size,
         }
-        network = i3d_r50(norm_batch_size=norm_batch_size, renorm=renorm, dropout=dropout, **self.architecture)
-        self.model = network.to(memory_format=torch.channels_last_3d)
+        network = i3d_r50(norm_batch_size=norm_batch_size, renorm=renorm, dropout=dropout, **architecture)
+        super().__init__(network, num_classes=num_classes, device_batch_size=device_batch_size)
+        self.architecture = architecture
         self.weights: dict[str, str] | None = None  # what it started from: file, kind, sha256
         self.weights_report: LoadReport | None = None
         if weights is not None:
@@ -158,30 +149,12 @@ class VideoClassifier(LightningModule):
         self.weight_decay = weight_decay
         self.norm_weight_decay = norm_weight_decay
         self.label_smoothing = label_smoothing
-        self.num_classes = num_classes
-        self.device_batch_size = device_batch_size
         self.total_batch_size = total_batch_size
-        self.class_names: list[str] = []
-
-        most = min(5, num_classes)
-        metrics = {
-            f"{split}_top{k}": MulticlassAccuracy(num_classes, top_k=min(k, most), average="micro")
-            for split in ("train", "val", "test")
-            for k in (1, 5)
-        }
-        self.metrics = nn.ModuleDict(metrics)
-        self.val_loss = MeanMetric(nan_strategy="disable")
+        self.train_accuracy = TopK(num_classes)
         self.training_run: dict[str, Any] = {}  # of the loaded checkpoint: steps, seconds, batch sizes, seed
-        self.validated_at_step: int | None = None
         self.precise_bn_batches: int | None = None  # batches behind the running statistics, where re-estimated
-        self.scored: list[ScoredVideo] = []
-        self.failures: list[tuple[int, str]] = []
         self._seconds_before = 0.0
         self._started: float | None = None
-
-    @property
-    def _datamodule(self) -> Any:
-        return getattr(self.trainer, "datamodule", None)
 
     @property
     def _seed(self) -> int | None:
@@ -200,29 +173,6 @@ class VideoClassifier(LightningModule):
     def learning_rate(self) -> float:
         """The peak learning rate, scaled to the total batch."""
         return scaled_lr(self.base_lr, self.total_batch_size)
-
-    def forward(self, views: Tensor) -> Tensor:
-        """Logits [B * V, K] of uint8 views [B, V, T, H, W, C]."""
-        return self.model(normalize(views))
-
-    def probabilities(self, views: Tensor) -> Tensor:
-        """Class probabilities [B, K] of uint8 views [B, V, T, H, W, C].
-
-        Softmax, averaged over positions, then over views (Wang et al. 2018, "inference"); at most device_batch_size
-        views are forwarded at once.
-        """
-        num_videos, num_views = views.shape[:2]
-        parts = [
-            self.model.positions(normalize(part)).float().softmax(dim=1).mean(dim=-1)
-            for part in views.flatten(0, 1).split(self.device_batch_size)
-        ]
-        probabilities = torch.cat(parts).unflatten(0, (num_videos, num_views)).mean(dim=1)
-        if not probabilities.isfinite().all():
-            raise NonFiniteLoss("the network's output is not finite: its weights or its running statistics are broken")
-        return probabilities
-
-    def setup(self, stage: str) -> None:
-        self.class_names = list(getattr(self._datamodule, "classes", []))
 
     # Training
 
@@ -251,10 +201,9 @@ class VideoClassifier(LightningModule):
         self.log(
             "train/loss", loss, on_step=True, on_epoch=True, prog_bar=True, batch_size=len(labels), sync_dist=False
         )
-        for k in (1, 5):
-            metric = self._metric("train", k)
+        for name, metric in self.train_accuracy.metrics():
             metric(logits[counted], labels[counted]) if counted.any() else None
-            self.log(f"train/top{k}", metric, on_step=True, on_epoch=True, prog_bar=k == 1)
+            self.log(f"train/{name}", metric, on_step=True, on_epoch=True, prog_bar=name == "top1")
         skipped = torch.tensor(float(len(batch["failures"])), device=loss.device)
         self.log("train/skipped_videos", skipped, on_step=False, on_epoch=True, reduce_fx="sum", sync_dist=True)
         return loss
@@ -266,104 +215,22 @@ class VideoClassifier(LightningModule):
     def configure_optimizers(self) -> Any:
         """SGD with Nesterov momentum (Wang et al. 2018, released code), the schedule stepped every optimiser step."""
         steps_per_epoch, total_steps = num_steps(self.trainer)
-        decayed, norms = decay_groups(self.model)
-        optimizer = torch.optim.SGD(
-            [
-                {"params": decayed, "weight_decay": self.weight_decay},
-                {"params": norms, "weight_decay": self.norm_weight_decay},
-            ],
+        factor = partial(
+            lr_factor,
+            schedule=self.schedule,
+            total_batch_size=self.total_batch_size,
+            steps_per_epoch=steps_per_epoch,
+            total_steps=total_steps,
+        )
+        optimizer = sgd(
+            self.model,
             lr=self.learning_rate,
             momentum=self.momentum,
-            nesterov=self.momentum > 0,
+            weight_decay=self.weight_decay,
+            norm_weight_decay=self.norm_weight_decay,
         )
-        scheduler = torch.optim.lr_scheduler.LambdaLR(
-            optimizer,
-            lambda step: lr_factor(
-                step,
-                self.schedule,
-                total_batch_size=self.total_batch_size,
-                steps_per_epoch=steps_per_epoch,
-                total_steps=total_steps,
-            ),
-        )
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
-
-    # Validation, testing, prediction
-
-    def validation_step(self, batch: ClipBatch, batch_idx: int) -> None:
-        if len(batch["labels"]):
-            probabilities = self.probabilities(batch["views"])
-            self.val_loss.update(_negative_log(probabilities, batch["labels"]))
-            for k in (1, 5):
-                self._metric("val", k).update(probabilities, batch["labels"])
-        self.failures += batch["failures"]
-
-    def on_validation_epoch_start(self) -> None:
-        self.failures = []
-
-    def on_validation_epoch_end(self) -> None:
-        # Here, and not in the steps: a device may have had no video to score, and must take part all the same.
-        if not self.trainer.sanity_checking and not int(self.val_loss.weight) and self.trainer.world_size == 1:
-            raise ValueError(f"none of the validation videos could be decoded; the first: {self.failures[0][1]}")
-        self.log("val/loss", self.val_loss.compute())
-        for k in (1, 5):
-            self.log(f"val/top{k}", self._metric("val", k).compute(), prog_bar=k == 1)
-            self._metric("val", k).reset()
-        self.val_loss.reset()
-        if self.failures and not self.trainer.sanity_checking:
-            print(f"{len(self.failures)} validation videos could not be decoded; the first: {self.failures[0][1]}")
-        if not self.trainer.sanity_checking:
-            self.validated_at_step = self.global_step
-
-    def on_test_epoch_start(self) -> None:
-        self.scored, self.failures = [], []
-
-    def test_step(self, batch: ClipBatch, batch_idx: int) -> None:
-        self.failures += batch["failures"]
-        labels = batch["labels"]
-        if not len(labels):
-            return
-        probabilities = self.probabilities(batch["views"])
-        losses = _negative_log(probabilities, labels)
-        ranks = (probabilities > probabilities.gather(1, labels[:, None])).sum(dim=1)
-        self.scored += [
-            ScoredVideo(*values)
-            for values in zip(batch["indices"].tolist(), labels.tolist(), ranks.tolist(), losses.tolist(), strict=True)
-        ]
-        for k in (1, 5):
-            self._metric("test", k).update(probabilities, labels)
-
-    def on_test_epoch_end(self) -> None:
-        if self.trainer.world_size > 1:
-            parts: list[Any] = [None] * self.trainer.world_size
-            torch.distributed.all_gather_object(parts, (self.scored, self.failures))
-            self.scored = [video for scored, _ in parts for video in scored]
-            self.failures = [failure for _, failures in parts for failure in failures]
-        for k in (1, 5) if self.scored else ():
-            self.log(f"test/top{k}", self._metric("test", k).compute())
-            self._metric("test", k).reset()
-        self.scored.sort(key=lambda video: video.index)
-        self.failures.sort()
-
-    def predict_step(self, batch: ClipBatch, batch_idx: int) -> list[Prediction]:
-        self.failures += batch["failures"]
-        if not len(batch["labels"]):
-            return []
-        best = self.probabilities(batch["views"]).topk(min(5, self.num_classes))
-        return [
-            Prediction(index=index, classes=classes, probabilities=probabilities)
-            for index, classes, probabilities in zip(
-                batch["indices"].tolist(), best.indices.tolist(), best.values.tolist(), strict=True
-            )
-        ]
-
-    def on_predict_epoch_start(self) -> None:
-        self.failures = []
-
-    def _metric(self, split: str, k: int) -> MulticlassAccuracy:
-        metric = self.metrics[f"{split}_top{k}"]
-        assert isinstance(metric, MulticlassAccuracy)
-        return metric
 
     # Checkpoints
 
@@ -398,6 +265,31 @@ class VideoClassifier(LightningModule):
         self._seconds_before = float(own["training"]["train_seconds"])
 
 
-def _negative_log(probabilities: Tensor, labels: Tensor) -> Tensor:
-    """-log of the probability of each label: [B] of [B, K] and [B]."""
-    return -probabilities.gather(1, labels[:, None]).squeeze(1).clamp_min(torch.finfo(torch.float32).tiny).log()
+def _check(
+    *,
+    norm: str,
+    norm_batch_size: int | None,
+    device_batch_size: int,
+    base_lr: float,
+    below_one: Mapping[str, float],
+    decays: Mapping[str, float],
+) -> None:
+    """Raises ValueError for a setting that is not possible; the network checks its own."""
+    if norm_batch_size is not None and norm_batch_size < 1:
+        raise ValueError(f"norm_batch_size is {norm_batch_size}; it must be at least 1 clip")
+    if (
+        norm_batch_size is not None
+        and "norm_batch_size" in SETTINGS.get(norm, ())
+        and device_batch_size % norm_batch_size
+    ):
+        raise ValueError(
+            f"model.norm_batch_size {norm_batch_size} does not divide the device batch of {device_batch_size} clips"
+        )
+    if base_lr <= 0:
+        raise ValueError(f"base_lr is {base_lr}; it must be positive")
+    for name, value in below_one.items():
+        if not 0 <= value < 1:
+            raise ValueError(f"{name} is {value}; expected a number in [0, 1)")
+    for name, value in decays.items():
+        if value < 0:
+            raise ValueError(f"{name} is {value}; expected 0 or more")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import torch
 from lightning import Trainer
 from torch import nn
 
@@ -21,6 +22,18 @@ def decay_groups(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Paramete
         group = decayed if isinstance(module, nn.Conv3d | nn.Linear) else norms
         group += module.parameters(recurse=False)
     return decayed, norms
+
+
+def sgd(
+    model: nn.Module, *, lr: float, momentum: float, weight_decay: float, norm_weight_decay: float
+) -> torch.optim.SGD:
+    """SGD with Nesterov momentum and a weight decay of its own for gammas and betas."""
+    decayed, norms = decay_groups(model)
+    groups = [
+        {"params": decayed, "weight_decay": weight_decay},
+        {"params": norms, "weight_decay": norm_weight_decay},
+    ]
+    return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=momentum > 0)
 
 
 def end_by_schedule(trainer: Trainer, schedule: Schedule, *, total_batch_size: int) -> None:

@@ -1,0 +1,135 @@
+"""What can be said to fit, validate, test and predict: LightningCLI's flags, the root settings, and their help."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from jsonargparse import DefaultHelpFormatter
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+
+from videogn.cli import UsageError
+from videogn.data.datamodule import KineticsDataModule
+from videogn.training.module import VideoClassifier
+from videogn.training.schedule import REFERENCE_BATCH_SIZE
+
+DESCRIPTIONS = {
+    "fit": "Trains an I3D on labelled videos. Writes config.yaml, metrics.csv, TensorBoard events and checkpoints to "
+    "--run_dir. `--ckpt_path last` goes on with a run that was stopped.",
+    "validate": "Scores a run's best checkpoint on the validation videos by one centre view each.",
+    "test": "Scores a run's best checkpoint on the test videos under --data.protocol (10x3: 10 clips x 3 crops). "
+    "Writes result.json and per_class.csv to --run_dir. The run's own config.yaml is used unless --config is given.",
+    "predict": "Names the five most probable classes of video files and folders, by a run's best checkpoint.",
+}
+
+USAGE = "videogn {} --config FILE [--SETTING VALUE ...]"
+
+
+class Parser(LightningArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        raise UsageError(message) from ex
+
+
+class HelpFormatter(DefaultHelpFormatter):
+    """Gives each item of a list `name: ...; name: ...` a line of its own."""
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        items = re.split(r"(?<=;)\s+(?=(?!default)\w+: )", text)
+        return [line for item in items for line in super(HelpFormatter, self)._split_lines(item, width)]
+
+
+class TrainerArguments(LightningCLI):
+    """LightningCLI over VideoClassifier and KineticsDataModule.
+
+    Args:
+        words: The command line: a subcommand and its flags.
+    """
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self.words = words
+        super().__init__(
+            VideoClassifier,
+            KineticsDataModule,
+            args=list(words),
+            parser_class=Parser,
+            parser_kwargs={
+                "allow_abbrev": False,
+                "formatter_class": HelpFormatter,
+                **{
+                    name: {"description": text, "allow_abbrev": False, "usage": USAGE.format(name)}
+                    for name, text in DESCRIPTIONS.items()
+                },
+            },
+            save_config_callback=None,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+        )
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        given_by_us = {"model", "datamodule", "dataloaders", "train_dataloaders", "val_dataloaders"}
+        unused = {"verbose", "weights_only", "return_predictions"}
+        return dict.fromkeys(DESCRIPTIONS, given_by_us | unused)
+
+    def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument("--seed_everything", type=int, default=0, help="Seed of weights, order and augmentation.")
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument(
+            "--total_batch_size",
+            type=int | None,
+            default=None,
+            help="Clips per optimiser step over all devices and accumulated forwards; the learning rate scales with "
+            "it. Accumulation follows from it: it must be a multiple of data.batch_size x devices. "
+            "Default: data.batch_size x devices x trainer.accumulate_grad_batches.",
+        )
+        parser.add_argument(
+            "--run_dir", type=str | None, default=None, help="Folder of the run (default: runs/NAME of the config)."
+        )
+        parser.add_argument(
+            "--precise_bn_batches",
+            type=int,
+            default=0,
+            help="bn, sync_bn: re-estimate running statistics from this many batches of training clips before each "
+            "validation and checkpoint (the paper's code: 200). test, validate and predict re-estimate them where "
+            "another number is asked for than the checkpoint has. 0: keep the running averages. Other norms have none.",
+        )
+        parser.link_arguments("data.num_classes", "model.num_classes", apply_on="instantiate")
+        parser.link_arguments("data.num_frames", "model.num_frames")
+        parser.link_arguments("data.crop_size", "model.crop_size")
+        parser.link_arguments("data.batch_size", "model.device_batch_size")
+        parser.link_arguments("total_batch_size", "data.total_batch_size")
+        parser.link_arguments("total_batch_size", "model.total_batch_size", compute_fn=_or_reference)
+        parser.link_arguments("seed_everything", "data.seed")
+
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        if subcommand == "predict":
+            parser.add_argument("--videos", nargs="+", type=str, default=[], help="Video files and folders of them.")
+            parser.add_argument(
+                "--json", type=str | None, default=None, help="Also write the predictions to this file."
+            )
+        return parser
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        with warnings.catch_warnings():
+            # We hand over sys.argv with config names resolved: both are there, on purpose.
+            warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
+            super().parse_arguments(parser, args)
+
+    def _parse_ckpt_path(self) -> None:
+        """Nothing: a checkpoint's settings never override the command line; a mix-up is refused when it is loaded."""
+
+    def _set_seed(self) -> None:
+        seed = self._get(self.config, "seed_everything")
+        if not 0 <= seed < 2**32:
+            raise UsageError(f"seed_everything is {seed}; expected 0 to {2**32 - 1}")
+        super()._set_seed()
+
+
+def _or_reference(total_batch_size: int | None) -> int:
+    return total_batch_size or REFERENCE_BATCH_SIZE

@@ -1,0 +1,141 @@
+"""How videos are scored: probabilities averaged over positions and views; validation, testing, prediction.
+
+Shapes: B videos, V views, C channels, T frames, H, W, K classes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.distributed
+from lightning import LightningModule
+from torch import Tensor
+from torchmetrics.aggregation import MeanMetric
+
+from videogn.models.i3d import I3D
+from videogn.models.input import normalize
+from videogn.training.accuracy import TopK
+from videogn.training.batch import ClipBatch, Prediction
+from videogn.training.errors import NonFiniteLoss
+from videogn.training.result import ScoredVideo
+
+
+class Scorer(LightningModule):
+    """An I3D that scores videos.
+
+    Args:
+        model: The network; its memory format becomes channels_last_3d.
+        num_classes: K.
+        device_batch_size: Views that are forwarded at once, at most.
+    """
+
+    def __init__(self, model: I3D, *, num_classes: int, device_batch_size: int) -> None:
+        super().__init__()
+        self.model = model.to(memory_format=torch.channels_last_3d)
+        self.num_classes = num_classes
+        self.device_batch_size = device_batch_size
+        self.class_names: list[str] = []
+        self.val_accuracy, self.test_accuracy = TopK(num_classes), TopK(num_classes)
+        self.val_loss = MeanMetric(nan_strategy="disable")
+        self.validated_at_step: int | None = None
+        self.scored: list[ScoredVideo] = []
+        self.failures: list[tuple[int, str]] = []
+
+    @property
+    def _datamodule(self) -> Any:
+        return getattr(self.trainer, "datamodule", None)
+
+    def forward(self, views: Tensor) -> Tensor:
+        """Logits [B * V, K] of uint8 views [B, V, T, H, W, C]."""
+        return self.model(normalize(views))
+
+    def probabilities(self, views: Tensor) -> Tensor:
+        """Class probabilities [B, K] of uint8 views [B, V, T, H, W, C].
+
+        Softmax, averaged over positions, then over views (Wang et al. 2018, "inference"); at most device_batch_size
+        views are forwarded at once.
+        """
+        num_videos, num_views = views.shape[:2]
+        parts = [
+            self.model.positions(normalize(part)).float().softmax(dim=1).mean(dim=-1)
+            for part in views.flatten(0, 1).split(self.device_batch_size)
+        ]
+        probabilities = torch.cat(parts).unflatten(0, (num_videos, num_views)).mean(dim=1)
+        if not probabilities.isfinite().all():
+            raise NonFiniteLoss("the network's output is not finite: its weights or its running statistics are broken")
+        return probabilities
+
+    def setup(self, stage: str) -> None:
+        self.class_names = list(getattr(self._datamodule, "classes", []))
+
+    def validation_step(self, batch: ClipBatch, batch_idx: int) -> None:
+        if len(batch["labels"]):
+            probabilities = self.probabilities(batch["views"])
+            self.val_loss.update(_negative_log(probabilities, batch["labels"]))
+            self.val_accuracy.add(probabilities, batch["labels"])
+        self.failures += batch["failures"]
+
+    def on_validation_epoch_start(self) -> None:
+        self.failures = []
+
+    def on_validation_epoch_end(self) -> None:
+        # Here, and not in the steps: a device may have had no video to score, and must take part all the same.
+        if not self.trainer.sanity_checking and not int(self.val_loss.weight) and self.trainer.world_size == 1:
+            raise ValueError(f"none of the validation videos could be decoded; the first: {self.failures[0][1]}")
+        self.log("val/loss", self.val_loss.compute())
+        for name, share in self.val_accuracy.finish().items():
+            self.log(f"val/{name}", share, prog_bar=name == "top1")
+        self.val_loss.reset()
+        if self.failures and not self.trainer.sanity_checking:
+            print(f"{len(self.failures)} validation videos could not be decoded; the first: {self.failures[0][1]}")
+        if not self.trainer.sanity_checking:
+            self.validated_at_step = self.global_step
+
+    def on_test_epoch_start(self) -> None:
+        self.scored, self.failures = [], []
+
+    def test_step(self, batch: ClipBatch, batch_idx: int) -> None:
+        self.failures += batch["failures"]
+        labels = batch["labels"]
+        if not len(labels):
+            return
+        probabilities = self.probabilities(batch["views"])
+        losses = _negative_log(probabilities, labels)
+        ranks = (probabilities > probabilities.gather(1, labels[:, None])).sum(dim=1)
+        self.scored += [
+            ScoredVideo(*values)
+            for values in zip(batch["indices"].tolist(), labels.tolist(), ranks.tolist(), losses.tolist(), strict=True)
+        ]
+        self.test_accuracy.add(probabilities, labels)
+
+    def on_test_epoch_end(self) -> None:
+        if self.trainer.world_size > 1:
+            parts: list[Any] = [None] * self.trainer.world_size
+            torch.distributed.all_gather_object(parts, (self.scored, self.failures))
+            self.scored = [video for scored, _ in parts for video in scored]
+            self.failures = [failure for _, failures in parts for failure in failures]
+        if self.scored:
+            self.log_dict({f"test/{name}": share for name, share in self.test_accuracy.finish().items()})
+        self.scored.sort(key=lambda video: video.index)
+        self.failures.sort()
+
+    def predict_step(self, batch: ClipBatch, batch_idx: int) -> list[Prediction]:
+        self.failures += batch["failures"]
+        if not len(batch["labels"]):
+            return []
+        best = self.probabilities(batch["views"]).topk(min(5, self.num_classes))
+        return [
+            Prediction(index=index, classes=classes, probabilities=probabilities)
+            for index, classes, probabilities in zip(
+                batch["indices"].tolist(), best.indices.tolist(), best.values.tolist(), strict=True
+            )
+        ]
+
+    def on_predict_epoch_start(self) -> None:
+        self.failures = []
+
+
+def _negative_log(probabilities: Tensor, labels: Tensor) -> Tensor:
+    """-log of the probability of each label: [B] of [B, K] and [B]."""
+    return -probabilities.gather(1, labels[:, None]).squeeze(1).clamp_min(torch.finfo(torch.float32).tiny).log()
