@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.videos import write_video
-from videogn.cli import UsageError, find_config, main, resolve_configs
-from videogn.run_folder import default_run_dir, values, with_run_config
+from videogn.cli import main
+from videogn.commands.configs import find_config, resolve_configs
+from videogn.commands.run_folder import default_run_dir, values, with_run_config
+from videogn.commands.usage import UsageError
 
 SETTINGS = """
 model: {norm: gn, channels_per_group: 4, depth: 14, width: 8}

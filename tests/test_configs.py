@@ -7,9 +7,9 @@ import pytest
 import yaml
 from jsonargparse import Namespace
 
-from videogn.cli import find_config
+from videogn.commands.configs import find_config
+from videogn.commands.trainer import VideoCLI
 from videogn.data.datamodule import KineticsDataModule
-from videogn.trainer_cli import VideoCLI
 from videogn.training.module import VideoClassifier
 from videogn.training.schedule import Schedule, in_steps, scaled_lr
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from videogn.cli import CommandParser, UsageError
+from videogn.commands.usage import CommandParser, UsageError
 from videogn.models.weights.errors import WeightsError
 from videogn.models.weights.formats import KINDS
 

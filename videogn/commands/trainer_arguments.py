@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from jsonargparse import DefaultHelpFormatter
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from videogn.cli import UsageError
+from videogn.commands.usage import UsageError
 from videogn.data.datamodule import KineticsDataModule
 from videogn.training.module import VideoClassifier
 from videogn.training.schedule import REFERENCE_BATCH_SIZE

@@ -18,18 +18,19 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from videogn.cli import RunError, UsageError, resolve_configs
-from videogn.data.datamodule import available_cores
-from videogn.data.lists import Split
-from videogn.predictions import print_predictions, write_predictions
-from videogn.run_folder import (
+from videogn.commands.configs import resolve_configs
+from videogn.commands.predictions import print_predictions, write_predictions
+from videogn.commands.run_folder import (
     check_resumable,
     default_run_dir,
     find_checkpoint,
     read_checkpoint,
     with_run_config,
 )
-from videogn.trainer_arguments import TrainerArguments
+from videogn.commands.trainer_arguments import TrainerArguments
+from videogn.commands.usage import RunError, UsageError
+from videogn.data.datamodule import available_cores
+from videogn.data.lists import Split
 from videogn.training.callbacks import ProgressLines, ResultWriter, Throughput
 from videogn.training.checkpoint import CHECKPOINT_KEY
 from videogn.training.errors import NonFiniteLoss

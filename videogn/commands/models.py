@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from videogn.cli import CommandParser, UsageError
+from videogn.commands.usage import CommandParser, RunError, UsageError
 
 DESCRIPTION = """\
 Lists the networks and what each costs: parameters, multiply-adds of one test view, and the memory that training keeps
@@ -54,6 +54,7 @@ def run(words: Sequence[str]) -> int:
 
     Raises:
         UsageError: A network that can't be built.
+        RunError: The file can't be written.
     """
     parser = CommandParser(
         prog="videogn models", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -79,9 +80,12 @@ def run(words: Sequence[str]) -> int:
         raise UsageError(str(error)) from error
     _print(rows)
     if target is not None:
-        partial = Path(f"{target}.partial")
-        partial.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
-        os.replace(partial, target)
+        try:
+            partial = Path(f"{target}.partial")
+            partial.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+            os.replace(partial, target)
+        except OSError as error:
+            raise RunError(str(error)) from error
         print(f"written: {target}")
     return 0
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from videogn.cli import UsageError
+from videogn.commands.usage import UsageError
 from videogn.training.checkpoint import CHECKPOINT_KEY
 
 

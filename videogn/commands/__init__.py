@@ -1,0 +1,1 @@
+"""What `videogn COMMAND` does, a file for each command; cli.py picks one."""

@@ -1,0 +1,41 @@
+"""Config files by path or by bare name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import videogn
+from videogn.commands.usage import UsageError
+
+
+def find_config(name: str) -> str:
+    """The config file of a name: a path as it is, else the packaged file of that name.
+
+    Raises:
+        UsageError: There is neither; says which packaged ones there are.
+    """
+    if Path(name).is_file():
+        return name
+    here = Path(videogn.__file__).parent
+    for folder in (here / "configs", here.parent / "configs"):
+        if (folder / name).is_file():
+            return str(folder / name)
+        if folder.is_dir():
+            packaged = sorted(str(path.relative_to(folder)) for path in folder.rglob("*.yaml"))
+            raise UsageError(f"--config {name}: no such file, and no packaged one of that name: {', '.join(packaged)}")
+    raise UsageError(f"--config {name}: no such file")
+
+
+def resolve_configs(words: Sequence[str]) -> list[str]:
+    """The words with every name behind --config (or -c, --config=) replaced by a path."""
+    resolved: list[str] = []
+    for place, word in enumerate(words):
+        flag, equals, value = word.partition("=")
+        if place and words[place - 1] in {"--config", "-c"}:
+            resolved.append(find_config(word))
+        elif equals and flag in {"--config", "-c"}:
+            resolved.append(f"{flag}={find_config(value)}")
+        else:
+            resolved.append(word)
+    return resolved

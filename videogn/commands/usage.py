@@ -1,0 +1,21 @@
+"""How a command says that something can't be done."""
+
+from __future__ import annotations
+
+import argparse
+from typing import NoReturn
+
+
+class UsageError(ValueError):
+    """What was asked for is not possible: one line, exit status 2."""
+
+
+class RunError(RuntimeError):
+    """The work could not be finished: one line, exit status 1."""
+
+
+class CommandParser(argparse.ArgumentParser):
+    """An ArgumentParser that says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message)
