@@ -1,10 +1,13 @@
-"""Precise batch normalization and starting weights through the command, in processes of its own."""
+"""Precise batch normalization, starting weights and images through the command, in processes of its own."""
 
 import json
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from tests.test_end_to_end import TINY, videogn
 
@@ -91,3 +94,38 @@ def test_weights_that_cannot_be_started_from_are_refused_before_anything_is_writ
     assert message in out
     assert "Traceback" not in out
     assert not (work / "refused").exists()
+
+
+def test_images_then_inflation_then_video(data_root, tmp_path):
+    """The packaged ImageNet config on a small ImageFolder, and its checkpoint in a video network."""
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 6), ("val", 2)):
+        for label, name in enumerate(("dark", "light", "red")):
+            folder = tmp_path / "images" / split / name
+            folder.mkdir(parents=True)
+            for index in range(count):
+                pixels = rng.integers(0, 80, (70 + index, 90, 3)) + np.array([80 * label, 0, 0])
+                Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{index}.JPEG")
+    small = ["--model.depth", "14", "--model.width", "8", "--model.channels_per_group", "4"]
+    crops = ["--data.crop_size", "48", "--data.test_scale_size", "56", "--data.test_crop_size", "48"]
+    batch = ["--data.batch_size", "3", "--total_batch_size", "6", "--data.num_workers", "1"]
+    more = ["--trainer.precision", "32-true", "--model.schedule.length", "2", "--model.schedule.milestones", "[1]"]
+    words = ["--config", "imagenet_r50_gn.yaml", "--data.root", "images", *small, *crops, *batch, *more]
+    out = videogn("fit", *words, "--run_dir", "image", cwd=tmp_path)
+    assert "18 videos, 3 classes; single frames or images of 48 px" in out
+    assert re.search(r"length +6 updates = 2 epochs", out)
+    videogn("test", "--run_dir", "image", cwd=tmp_path)
+    result = json.loads((tmp_path / "image/result.json").read_text())
+    assert (result["layout"], result["protocol"], result["num_videos_scored"]) == ("image", "1x1", 6)
+
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    words = ["--config", "tiny.yaml", "--data.root", str(data_root), "--run_dir", "video", "--model.base_lr", "1e-12"]
+    out = videogn("fit", *words, "--model.weights", "image/checkpoints/last.ckpt", cwd=tmp_path)
+    assert "kernels inflated over time" in out
+    assert "head of 3 classes is dropped" in out
+    flat, deep = (state(tmp_path / run / "checkpoints/last.ckpt")["state_dict"] for run in ("image", "video"))
+    for name, value in flat.items():
+        if name.startswith("model.") and "proj" not in name:
+            frames = deep[name].shape[2] if deep[name].ndim == 5 else 1
+            torch.testing.assert_close(deep[name], (value / frames).expand_as(deep[name]), rtol=1e-4, atol=1e-6)
+    assert deep["model.blocks.0.conv.weight"].shape[2] == 5

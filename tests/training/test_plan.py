@@ -106,3 +106,8 @@ def test_the_length_in_words():
     assert line("length", total_steps=1, steps_per_epoch=1) == "1 update = 1 epoch of 1 update"
     assert line("length", total_steps=37_500) == "37,500 updates = 10 epochs of 3,750 updates"
     assert line("length", total_steps=7_500, steps_before=3_750).endswith("; goes on after update 3,750")
+
+
+def test_images():
+    assert line("network", architecture={**PAPER.architecture, "layout": "image"}).startswith("resnet, depth 50, ")
+    assert line("data", num_frames=1) == "240,000 videos, 400 classes; single frames or images of 224 px"

@@ -72,8 +72,7 @@ def summary(plan: Plan) -> str:
         "run": plan.run_dir,
         "network": _network(plan),
         "start": plan.start,
-        "data": f"{_count(plan.num_videos, 'video')}, {_count(plan.num_classes, 'class', 'classes')}; clips of "
-        f"{plan.num_frames} frames x interval {plan.frame_interval}, {plan.crop_size} px",
+        "data": f"{_count(plan.num_videos, 'video')}, {_count(plan.num_classes, 'class', 'classes')}; {_clip(plan)}",
         "normalisation batch": _norm_batch(plan),
         "device batch": _count(plan.device_batch_size, "clip"),
         "total batch": f"{_count(plan.total_batch_size, 'clip')} = {plan.device_batch_size:,} x "
@@ -87,9 +86,15 @@ def summary(plan: Plan) -> str:
     return "\n".join(f"{name:<{width}}{text}" for name, text in lines.items())
 
 
+def _clip(plan: Plan) -> str:
+    if plan.num_frames == 1:
+        return f"single frames or images of {plan.crop_size} px"
+    return f"clips of {plan.num_frames} frames x interval {plan.frame_interval}, {plan.crop_size} px"
+
+
 def _network(plan: Plan) -> str:
     own = plan.architecture
-    name = "i3d" if own.get("temporal_convs", True) else "c2d"
+    name = "resnet" if own["layout"] == "image" else "i3d" if own.get("temporal_convs", True) else "c2d"
     if own.get("nonlocal_blocks"):
         name += " with non-local blocks"
     norm = own["norm"]
