@@ -180,7 +180,7 @@ def test_two_devices_train_as_one(trained, data_root, norm):
     """bn: groups of 2 clips, split on one device or one on each of two; sync_bn: all 4 clips, on one or on two."""
     names = (f"one_{norm}", f"two_{norm}")
     words = ["--config", "tiny.yaml", "--data.root", str(data_root), "--total_batch_size", "4", "--model.dropout", "0"]
-    words += ["--model.norm", norm, "--trainer.max_epochs", "1", "--model.base_lr", "0.05"]
+    words += ["--model.norm", norm, "--trainer.max_epochs", "1", "--model.base_lr", "0.05", "--precise_bn_batches", "2"]
     cpu = ["--trainer.accelerator", "cpu"]
     split = ["--model.norm_batch_size", "2"] if norm == "bn" else []
     videogn("fit", *words, *cpu, *split, "--run_dir", names[0], cwd=trained)
@@ -190,7 +190,9 @@ def test_two_devices_train_as_one(trained, data_root, norm):
     assert one["global_step"] == two["global_step"] == 3
     for name, value in one["state_dict"].items():
         if name.startswith("model"):
-            torch.testing.assert_close(value, two["state_dict"][name], rtol=1e-2, atol=1e-3, msg=name)
+            # Statistics, re-estimated from 8 clips, multiply what rounding left in the weights before them.
+            tolerance = {"rtol": 0.05, "atol": 0.03} if "running" in name else {"rtol": 1e-2, "atol": 1e-3}
+            torch.testing.assert_close(value, two["state_dict"][name], **tolerance, msg=name)
 
 
 def test_real_clips_through_fit_test_and_ablate(shared_data, tmp_path):

@@ -277,3 +277,27 @@ def test_a_setting_that_a_norm_does_not_have_warns(norm):
         said = [str(warning.message) for warning in caught]
         assert bool(said) == (name not in SETTINGS[norm])
         assert all(text.startswith(f"{name}=") and text.endswith(f"norm is {norm}") for text in said)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("more", [None, "nonlocal_blocks", "weight_standardization"])
+def test_mixed_precision_is_close_to_full(norm, more):
+    given = {more: True} if more and (norm, more) != ("none", "weight_standardization") else {}
+    model = randomize_norms(build(norm, **given)).train()
+    x = clips(4)
+    full = model(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = model(x)
+    assert mixed.dtype == torch.bfloat16
+    assert float((mixed.float() - full).detach().abs().max()) < 0.05 * float(full.detach().abs().max())
+    mixed.float().square().mean().backward()
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters())
+
+
+def test_activations_stay_in_half_precision_without_a_norm():
+    model = build("none")
+    seen = set()
+    model.blocks[3].register_forward_hook(lambda _, __, out: seen.add(out.dtype))
+    with torch.autocast("cpu", torch.bfloat16):
+        model(clips(1))
+    assert seen == {torch.bfloat16}
