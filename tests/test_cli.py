@@ -66,6 +66,14 @@ def fails(capsys: pytest.CaptureFixture[str], words: list[str], status: int) -> 
         (["--trainer.accelerator", "gpu"], "gpu"),
         (["--trainer.max_epochs", "-1"], "the run has no end"),
         (["--seed_everything", "-1"], "seed_everything"),
+        (["--trainer.sync_batchnorm", "true"], "use --model.norm sync_bn"),
+        (["--trainer.precision", "bf16-true"], "expected 32-true, bf16-mixed or 16-mixed"),
+        (["--model.layout", "image"], "layout image is for single frames, and num_frames is 8"),
+        (["--model.channels_per_group", "1"], "leave one value of it in res5"),
+        (
+            ["--model.norm", "bn", "--model.norm_batch_size", "1"],
+            "a normalisation batch of 1 clip nothing to normalise",
+        ),
         (["--total_batch_size", "16"], "12 training videos do not fill one total batch of 16 clips"),
         (["--run_d", "elsewhere"], "run_d"),
     ],
@@ -206,3 +214,23 @@ def test_help_explains_each_norm_in_a_line_with_its_source(capsys, monkeypatch):
     for norm in NORMS:
         line = next(line for line in lines if line.startswith(f"{norm}: "))
         assert re.search(r"\(.* & .* 20\d\d|\(.* et al\. 20\d\d|\(Ioffe 2017", line), line
+
+
+@pytest.mark.filterwarnings("default:.*has no effect|brn is bn|frozen_bn from scratch")
+def test_norms_that_would_do_nothing_in_a_run_say_so(base, capsys):
+    run = [
+        *base,
+        "--model.channels_per_group",
+        "null",
+        "--trainer.limit_train_batches",
+        "1",
+        "--trainer.limit_val_batches",
+        "0",
+    ]
+    assert main([*run, "--model.norm", "frozen_bn", "--run_dir", "frozen"]) == 0
+    assert "frozen_bn from scratch has nothing to normalise by" in capsys.readouterr().err
+    assert main([*run, "--model.norm", "brn", "--run_dir", "brn", "--precise_bn_batches", "1"]) == 0
+    captured = capsys.readouterr()
+    assert "brn is bn in this run: renorm.start is 5,000 and the run ends after 1 updates" in captured.err
+    assert "precise_bn_batches has no effect: brn trains by its running statistics" in captured.err
+    assert "none before update 5,000, in full from 40,000 and 25,000" in captured.out

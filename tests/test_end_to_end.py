@@ -188,6 +188,8 @@ def test_two_devices_train_as_one(trained, data_root, norm):
     videogn("fit", *words, *cpu, *both, "--run_dir", names[1], cwd=trained)
     one, two = (torch.load(trained / run / "checkpoints" / "last.ckpt", weights_only=True) for run in names)
     assert one["global_step"] == two["global_step"] == 3
+    shared = {"gn": None, "bn": 2, "sync_bn": 4}[norm]
+    assert [each["videogn"]["training"]["norm_batch_size"] for each in (one, two)] == [shared, shared]
     for name, value in one["state_dict"].items():
         if name.startswith("model"):
             # Statistics, re-estimated from 8 clips, multiply what rounding left in the weights before them.

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -38,8 +39,20 @@ def test_precise_statistics_change_nothing_but_themselves(work):
     model = {name for name in differing if name.startswith("model.")}
     assert model
     assert all("running" in name for name in model)
-    assert plain["videogn"]["training"]["precise_bn_batches"] is None
-    assert precise["videogn"]["training"]["precise_bn_batches"] == 3
+    assert plain["videogn"]["training"]["precise_bn"] is None
+    assert precise["videogn"]["training"]["precise_bn"] == {"batches": 3, "clips": 12}
+
+
+def test_checkpoints_have_precise_statistics_between_validations_and_say_when_they_have_none(work, data_root):
+    (work / "rare").mkdir()
+    (work / "rare" / "tiny.yaml").write_bytes((work / "tiny.yaml").read_bytes())
+    words = ["fit", "--config", "tiny.yaml", "--data.root", str(data_root), "--precise_bn_batches", "2"]
+    videogn(*words, "--run_dir", "run", "--trainer.check_val_every_n_epoch", "5", cwd=work / "rare")
+    last = work / "rare/run/checkpoints/last.ckpt"
+    assert state(last)["videogn"]["training"]["precise_bn"] == {"batches": 2, "clips": 8}
+    more = ["--ckpt_path", "last", "--precise_bn_batches", "0", "--trainer.max_epochs", "3"]
+    videogn("fit", "--run_dir", "run", *more, cwd=work / "rare")
+    assert state(last)["videogn"]["training"]["precise_bn"] is None
 
 
 def test_a_test_estimates_where_the_checkpoint_has_other_statistics_and_gets_the_same(work):
@@ -49,12 +62,22 @@ def test_a_test_estimates_where_the_checkpoint_has_other_statistics_and_gets_the
         words = ["--run_dir", run, "--ckpt_path", f"{run}/checkpoints/last.ckpt", "--data.protocol", "1x1"]
         videogn("test", *words, *more, cwd=work)
         results[run] = json.loads((work / run / "result.json").read_text())
-        assert results[run]["precise_bn_batches"] == 3
+        assert results[run]["precise_bn"] == {"batches": 3, "clips": 12}
     assert results["plain"]["loss"] == results["precise"]["loss"]
+    words = ["--run_dir", "plain", "--data.protocol", "1x1", "--data.batch_size", "2", "--precise_bn_batches", "3"]
+    out = videogn("test", *words, cwd=work, status=2)
+    assert "the run's normalisation batch is 4 clips, and here it would be 2" in out
     videogn("test", "--run_dir", "plain", "--data.protocol", "1x1", cwd=work)
     running = json.loads((work / "plain/result.json").read_text())
-    assert running["precise_bn_batches"] is None
+    assert running["precise_bn"] is None
     assert running["loss"] != results["plain"]["loss"]
+
+
+def test_a_run_with_precise_statistics_is_tested_without_its_training_data(work, data_root, tmp_path):
+    shutil.copytree(data_root / "val", tmp_path / "val")
+    shutil.copy(data_root / "val.csv", tmp_path / "val.csv")
+    videogn("test", "--run_dir", "precise", "--data.root", str(tmp_path), "--data.protocol", "1x1", cwd=work)
+    assert json.loads((work / "precise/result.json").read_text())["num_videos_scored"] == 5
 
 
 def test_a_run_starts_from_another_runs_weights_and_says_so(work, data_root):

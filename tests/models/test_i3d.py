@@ -176,6 +176,9 @@ def test_groups_that_do_not_divide_name_the_layer_and_what_would():
         ({"num_frames": 2}, "2 frames of 224 px leave nothing"),
         ({"crop_size": 2}, "32 frames of 2 px leave nothing"),
         ({"norm": "in", "num_frames": 8, "crop_size": 32}, "leave one value of it in res5"),
+        ({"norm": "gn", "channels_per_group": 1, "num_frames": 8, "crop_size": 32}, "leave one value of it in res5"),
+        ({"layout": "image"}, "layout image is for single frames, and num_frames is 32"),
+        ({"nonlocal_blocks": True, "num_frames": 8, "crop_size": 16}, "nothing to pool for the non-local blocks"),
         ({"norm": "none", "weight_standardization": True}, "needs a norm behind the convolutions"),
     ],
 )

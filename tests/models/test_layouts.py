@@ -91,6 +91,7 @@ def test_nonlocal_blocks_start_silent_and_have_the_norm_of_the_network(norm):
     x = clips(2)
     with torch.no_grad():
         before = model(x)
+        assert float(model.blocks[4].nonlocal_blocks["0"].conv_out.weight.std()) == pytest.approx(0.01, rel=0.1)
         block = model.blocks[3].nonlocal_blocks["0"]
         assert type(block.norm) is type(model.blocks[0].norm)
         nn.init.normal_(block.conv_out.weight)

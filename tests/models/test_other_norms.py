@@ -126,11 +126,12 @@ def renorm_in_numpy(norm: BatchRenorm, x: np.ndarray, r_max: float, d_max: float
     return hat * gamma.reshape(shape) + beta.reshape(shape)
 
 
+@pytest.mark.parametrize("scale", [1.0, 0.05])  # r at its upper and at its lower bound
 @pytest.mark.parametrize(("r_max", "d_max"), [(3.0, 5.0), (1.2, 0.3), (1.0, 0.0)])
-def test_batch_renorm_is_the_papers_algorithm(r_max, d_max):
+def test_batch_renorm_is_the_papers_algorithm(r_max, d_max, scale):
     bounds = RenormBounds(r_max=r_max, d_max=d_max, start=0, r_end=0, d_end=0)
     norm = randomize_norms(BatchRenorm(3, bounds=bounds)).double().train()
-    x = values(4, 3, 2, 3, 3, dtype=torch.float64)
+    x = scale * values(4, 3, 2, 3, 3, dtype=torch.float64)
     expected = renorm_in_numpy(norm, x.numpy(), r_max, d_max)
     np.testing.assert_allclose(norm(x).detach().numpy(), expected, atol=1e-6)  # the bounds are float32
 
@@ -178,6 +179,32 @@ def test_batch_renorm_with_wide_bounds_normalises_by_running_statistics():
     torch.testing.assert_close(norm(x), copy.deepcopy(norm).eval()(x), rtol=1e-3, atol=1e-3)
 
 
+def test_batch_renorm_takes_the_bounds_of_the_step_that_it_is_at():
+    norm = randomize_norms(BatchRenorm(3, bounds=RenormBounds(r_max=3, d_max=4, start=0, r_end=4, d_end=8))).train()
+    norm.num_batches_tracked.zero_()
+    for step in range(6):
+        x = values(4, 3, 2, 3, 3, seed=step)
+        share = (min(1, step / 4), min(1, step / 8))
+        expected = renorm_in_numpy(norm, x.numpy(), 1 + 2 * share[0], 4 * share[1])
+        np.testing.assert_allclose(norm(x).detach().numpy(), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_splitting_and_accumulating_batch_renorm_are_the_same(size):
+    bounds = RenormBounds(start=0, r_end=2, d_end=2)
+    split = random_affine(norm_factory("brn", norm_batch_size=size, renorm=bounds)(num_features=3))
+    whole = norm_factory("brn", renorm=bounds)(num_features=3)
+    whole.load_state_dict(split.state_dict())
+    whole.defer_update = True
+    for step in range(4):
+        x = values(8, 3, 2, 3, 3, seed=step)
+        apart = torch.cat([whole(part) for part in x.split(size)])
+        whole.update_running_statistics()
+        torch.testing.assert_close(split(x), apart)
+    torch.testing.assert_close(split.running_mean, whole.running_mean)
+    assert int(whole.num_batches_tracked) == 4
+
+
 def test_the_papers_bounds_step_by_step():
     steps = [0, 5_000, 15_000, 22_500, 25_000, 40_000, 10**6]
     found = [tuple(float(bound) for bound in RenormBounds().at(torch.tensor(step))) for step in steps]
@@ -210,10 +237,12 @@ def one_device(rank: int, folder: str, count: int, sizes: tuple[int, int]) -> No
     output = norm(x)
     (output * weight.split(sizes)[rank]).sum().backward()
     norm.update_running_statistics()
+    half = norm(x.detach().float().bfloat16() * 0.01 + 30).float()  # mean far from 0: statistics must be float32
     population = PopulationStatistics(3, torch.device("cpu"))
     population.add(torch.full((3,), float(rank)), torch.full((3,), 2.0))
     found = {
         "output": output.detach(),
+        "half": half.detach(),
         "x": x.grad,
         "weight": norm.weight.grad,
         "bias": norm.bias.grad,
@@ -234,6 +263,11 @@ def test_sync_batch_norm_on_two_devices_is_batch_norm_on_all_their_clips(tmp_pat
     torch.multiprocessing.spawn(one_device, args=(str(tmp_path), 2, sizes), nprocs=2)
     parts = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2)]
     x = values(6, 3, 2, 3, 3, dtype=torch.float64).requires_grad_()
+    half = torch.nn.functional.batch_norm(
+        (x.detach().float().bfloat16() * 0.01 + 30).double(), None, None, norm.weight, norm.bias, training=True
+    )
+    found = torch.cat([part["half"] for part in parts]).double()
+    torch.testing.assert_close(found, half.detach(), rtol=0.03, atol=0.03)
     expected = norm(x)
     (expected * values(6, 3, 2, 3, 3, seed=1, dtype=torch.float64)).sum().backward()
     torch.testing.assert_close(torch.cat([part["output"] for part in parts]), expected)

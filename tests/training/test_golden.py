@@ -1,7 +1,8 @@
 """Golden runs: short seeded trainings on "motions" whose losses stand in golden.json at full precision.
 
 Where versions and processor are those of a record, every bit must be the same; elsewhere the losses must be close to
-the last record. What changes them on purpose records them anew, and says so in its commit:
+the last record (torch 2.11 and 2.15 differ by less than 1e-6 on one processor). What changes them on purpose records
+them anew, and says so in its commit:
 
     VIDEOGN_RECORD_GOLDEN=1 python -m pytest tests/training/test_golden.py
 """
@@ -42,6 +43,8 @@ RUNS: dict[str, dict] = {
     "gn, layout slowfast": {"norm": "gn", **GROUPS, "layout": "slowfast"},
     "gn, c2d": {"norm": "gn", **GROUPS, "temporal_convs": False},
     "bn, non-local blocks": {"norm": "bn", "nonlocal_blocks": True},
+    "bn, layout image": {"norm": "bn", "layout": "image", "num_frames": 1},
+    "gn, steps": {"norm": "gn", **GROUPS, "schedule": Schedule(unit="epochs", milestones=(0.5, 1.5))},
 }
 
 
@@ -74,13 +77,14 @@ def motions(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def losses_of(root: Path, run: dict) -> list[float]:
     lightning.seed_everything(7, verbose=False)
-    clip = {"num_frames": 8, "crop_size": 48}
+    run = {"num_frames": 8, "crop_size": 48, "schedule": Schedule(shape="cosine"), **run}
+    clip = {name: run[name] for name in ("num_frames", "crop_size")}
     data = KineticsDataModule(
         str(root), **clip, scale_size=(52, 64), test_scale_size=56, test_crop_size=56, batch_size=4, total_batch_size=8,
         num_workers=0, seed=7,
     )  # fmt: skip
     model = VideoClassifier(
-        **run, **clip, depth=14, width=8, base_lr=0.4, schedule=Schedule(shape="cosine"), num_classes=8,
+        **run, depth=14, width=8, base_lr=0.4, num_classes=8, weight_decay=0.05, norm_weight_decay=0.01,
         device_batch_size=4, total_batch_size=8,
     )  # fmt: skip
     seen = Losses()
@@ -113,7 +117,7 @@ def test_losses_are_those_on_record(name, motions):
     if exact:
         assert found == expected, f"bits differ from the record for {here}"
     else:
-        assert found == pytest.approx(expected, rel=2e-3), f"recorded with {record['setting']}, here: {here}"
+        assert found == pytest.approx(expected, rel=1e-4), f"recorded with {record['setting']}, here: {here}"
 
 
 def test_the_runs_are_all_different_and_all_on_record():

@@ -10,6 +10,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from videogn.models.batch_norm import BatchNorm
+from videogn.models.norm import NORMS
 from videogn.training.errors import CheckpointError, NonFiniteLoss
 from videogn.training.module import VideoClassifier
 from videogn.training.schedule import Schedule
@@ -131,8 +132,9 @@ def test_a_loss_that_is_not_finite_stops_and_says_where():
         model.training_step(batch(4), 3)
 
 
-def test_norms_and_the_rest_decay_apart():
-    model = build(weight_decay=0.3, norm_weight_decay=0.0)
+@pytest.mark.parametrize("norm", NORMS)
+def test_norms_and_the_rest_decay_apart(norm):
+    model = build(norm, weight_decay=0.3, norm_weight_decay=0.0)
     trainer = lightning.Trainer(max_steps=1, accelerator="cpu", **QUIET)
     trainer.fit(model, DataLoader([batch(4)], batch_size=None))
     optimizer = trainer.optimizers[0]

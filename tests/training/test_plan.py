@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from videogn.models.batch_renorm import RenormBounds
 from videogn.training.plan import Plan, summary
 from videogn.training.schedule import Schedule
 
@@ -18,6 +19,7 @@ PAPER = Plan(
     frame_interval=2,
     crop_size=224,
     norm_batch=None,
+    renorm=None,
     precise_bn_batches=0,
     device_batch_size=8,
     num_devices=1,
@@ -111,3 +113,9 @@ def test_the_length_in_words():
 def test_images():
     assert line("network", architecture={**PAPER.architecture, "layout": "image"}).startswith("resnet, depth 50, ")
     assert line("data", num_frames=1) == "240,000 videos, 400 classes; single frames or images of 224 px"
+
+
+def test_batch_renormalization_says_when_it_corrects():
+    expected = "r up to 1.5, d up to 0.5; none before update 100, in full from 1,000 and 500"
+    assert line("correction", renorm=RenormBounds(1.5, 0.5, 100, 1_000, 500)) == expected
+    assert "correction" not in summary(PAPER)

@@ -2,13 +2,16 @@
 
 import copy
 
+import lightning
 import numpy as np
 import pytest
 import torch
 from fvcore.nn.precise_bn import update_bn_stats
 
 from tests.models.networks import build, clips, randomize_norms
+from videogn.data.datamodule import KineticsDataModule
 from videogn.models.batch_norm import batch_norms
+from videogn.training.module import VideoClassifier
 from videogn.training.precise_bn import PreciseBatchNorm, estimate_statistics, precise_norms
 
 pytestmark = pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad")
@@ -92,3 +95,22 @@ def test_running_averages_lag_behind_changed_weights_and_estimates_do_not():
     variance = (norm.running_var - 0.9**4) / (1 - 0.9**4)
     estimate_statistics(model, batches, model)
     torch.testing.assert_close(norm.running_var, 9 * variance, rtol=0.05, atol=0)
+
+
+def test_estimation_has_the_precision_of_the_run(data_root):
+    """Of a mixed-precision run, the statistics are those of half-precision activations."""
+    size = {"num_frames": 8, "crop_size": 48}
+    views = {"scale_size": 48, "test_scale_size": 48, "test_crop_size": 48}
+    data = KineticsDataModule(str(data_root), **size, **views, batch_size=4, num_workers=0)
+    model = VideoClassifier("bn", **size, depth=14, width=8, num_classes=2, device_batch_size=4, total_batch_size=4)
+    seen: list[torch.dtype] = []
+    norm = model.model.blocks[1].res_blocks[0].branch2.norm_a
+    norm.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].dtype) if module.population else None)
+    trainer = lightning.Trainer(
+        max_epochs=1, limit_train_batches=1, accelerator="cpu", precision="bf16-mixed", logger=False,
+        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
+        use_distributed_sampler=False, callbacks=[PreciseBatchNorm(2)],
+    )  # fmt: skip
+    trainer.fit(model, datamodule=data)
+    assert seen == [torch.bfloat16] * 2
+    assert model.precise_bn == {"batches": 2, "clips": 8}

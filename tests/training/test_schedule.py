@@ -182,6 +182,10 @@ def test_steps_of_an_epoch_and_of_the_run():
     [
         ({"milestones": (3, 2)}, "must be positive and rise"),
         ({"milestones": (0,)}, "must be positive"),
+        ({"milestones": (float("nan"),)}, "must be positive"),
+        ({"shape": "linear"}, "shape is 'linear'; expected one of steps, cosine"),
+        ({"scaling": "none"}, "scaling is 'none'; expected one of equal_epochs"),
+        ({"unit": "hours"}, "unit is 'hours'"),
         ({"warmup": -1}, "warmup is -1"),
         ({"factor": 0.0}, "factor is 0.0"),
         ({"length": 0}, "length is 0; expected more than 0 iterations"),

@@ -140,6 +140,14 @@ def _check_settings(study: Study) -> None:
     strangers = [norm for norm in study.norm_settings if norm not in study.norms]
     if strangers:
         raise ValueError(f"norm_settings: got {strangers[0]!r}, which is not among norms {study.norms}.")
+    if "frozen_bn" in study.norms and not {"model.weights"} & {
+        *study.settings,
+        *study.norm_settings.get("frozen_bn", {}),
+    }:
+        raise ValueError(
+            "norms: frozen_bn has the statistics of the weights that it starts from; name them by "
+            "norm_settings, frozen_bn: {model.weights: FILE}."
+        )
     _check_names(study.settings, where="settings")
     for norm, settings in study.norm_settings.items():
         _check_names(settings, where=f"norm_settings, {norm}")

@@ -40,6 +40,7 @@ from videogn.training.plan import Plan, summary
 from videogn.training.precise_bn import PreciseBatchNorm, precise_norms
 from videogn.training.schedule import accumulation
 
+FROM_SCRATCH = "from scratch"
 SPLITS: dict[str, tuple[Split, ...]] = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
 
 # Warnings of libraries about what is meant to be so.
@@ -51,6 +52,8 @@ QUIET = (
     "Be aware that when using `ckpt_path`, callbacks used to create the checkpoint.*",
     r"`isinstance\(treespec, LeafSpec\)` is deprecated.*",
     ".*GPU available but not used.*",
+    ".*it is recommended to use `self.log\\(.*sync_dist=True\\)`.*",
+    "(?s).*Grad strides do not match bucket view strides.*",
     "(?s).*(instantiate_classes.. was deprecated|JSONARGPARSE_DEPRECATION_WARNINGS)",
 )
 
@@ -96,14 +99,22 @@ class VideoCLI(TrainerArguments):
         if settings.ckpt_path is not None:
             settings.model.weights = None  # the checkpoint has all of them
             own = read_checkpoint(settings.ckpt_path)[CHECKPOINT_KEY]
-            self.precise_bn_found = own["training"].get("precise_bn_batches") or 0
+            self.training_found = own["training"]
             if self.subcommand == "fit":
                 check_resumable(settings.ckpt_path, run_dir=self.run_dir)
-        if self.subcommand == "predict":
-            settings.data.predict_paths = settings.videos
+        if settings.trainer.sync_batchnorm:
+            raise UsageError("--trainer.sync_batchnorm would replace the norms under study: use --model.norm sync_bn")
+        if settings.trainer.precision not in {None, 32, "32", "32-true", 16, "16", "16-mixed", "bf16", "bf16-mixed"}:
+            raise UsageError(
+                f"--trainer.precision is {settings.trainer.precision}; expected 32-true, bf16-mixed or 16-mixed"
+            )
+        if self.subcommand != "fit":
+            # The run knows its classes: its training list may lie on another machine.
             classes = Path(settings.ckpt_path).parent.parent / "classes.txt"
             if settings.data.classes is None and classes.is_file():
                 settings.data.classes = str(classes)
+        if self.subcommand == "predict":
+            settings.data.predict_paths = settings.videos
 
     def _check_run_dir(self, settings: Namespace) -> None:
         there = any((self.run_dir / "checkpoints").glob("*.ckpt"))
@@ -123,7 +134,10 @@ class VideoCLI(TrainerArguments):
         at_terminal = sys.stdout.isatty()
         callbacks: list[Any] = [ResultWriter(self.run_dir)]
         wanted = self.config[self.subcommand].precise_bn_batches
-        if wanted and (fitting or wanted != self.precise_bn_found):
+        self.estimates = wanted > 0 and (
+            fitting or wanted != (self.training_found.get("precise_bn") or {}).get("batches")
+        )
+        if self.estimates:
             callbacks.append(PreciseBatchNorm(wanted))
         if not at_terminal:
             callbacks.append(ProgressLines())
@@ -169,6 +183,8 @@ class VideoCLI(TrainerArguments):
             if (path := self.config[self.subcommand].ckpt_path) is not None:
                 model.class_names = data.classes
                 model.on_load_checkpoint(read_checkpoint(path))  # refuses another norm or class count before any work
+                if self.estimates and self.subcommand != "fit":
+                    self._check_norm_batch()
             if self.subcommand == "predict":
                 data.predict_records()
             else:
@@ -180,6 +196,15 @@ class VideoCLI(TrainerArguments):
                     end_by_schedule(trainer, model.schedule, total_batch_size=data.total_batch_size)
         except ValueError as error:
             raise UsageError(str(error)) from error
+
+    def _check_norm_batch(self) -> None:
+        """Refuses to re-estimate statistics under another normalisation batch than the network was trained with."""
+        trained, here = self.training_found["norm_batch_size"], self.model.norm_batch
+        if precise_norms(self.model.model) and trained != here:
+            raise ValueError(
+                f"--precise_bn_batches: the run's normalisation batch is {trained} clips, and here it would be {here}: "
+                f"give --data.batch_size {trained}, or --model.norm_batch_size {trained} and a multiple of it"
+            )
 
     # The work
 
@@ -206,15 +231,28 @@ class VideoCLI(TrainerArguments):
         parser = self._parser(self.subcommand)
         parser.save(settings, self.run_dir / "config.yaml", skip_unset=False, overwrite=True)
         (self.run_dir / "classes.txt").write_text("\n".join(self.datamodule.classes) + "\n", encoding="utf-8")
-        print(summary(self._plan()), flush=True)
+        plan = self._plan()
+        self._warn_of_no_effect(plan)
+        print(summary(plan), flush=True)
+
+    def _warn_of_no_effect(self, plan: Plan) -> None:
+        norm, bounds = plan.architecture["norm"], plan.renorm
+        if norm == "frozen_bn" and plan.start == FROM_SCRATCH:
+            warnings.warn("frozen_bn from scratch has nothing to normalise by: give --model.weights", stacklevel=2)
+        if norm == "brn" and self.config.fit.precise_bn_batches:
+            warnings.warn("precise_bn_batches has no effect: brn trains by its running statistics", stacklevel=2)
+        if bounds is not None and bounds.start >= plan.total_steps:
+            warnings.warn(
+                f"brn is bn in this run: renorm.start is {bounds.start:,} and the run ends after {plan.total_steps:,} "
+                f"updates; set --model.renorm.start, r_end and d_end",
+                stacklevel=2,
+            )
 
     def _start(self) -> str:
         if (path := self.config.fit.ckpt_path) is not None:
             return str(path)
         report = self.model.weights_report
-        if report is None and self.model.architecture["norm"] == "frozen_bn":
-            warnings.warn("frozen_bn from scratch has nothing to normalise by: give --model.weights", stacklevel=2)
-        return "from scratch" if report is None else "; ".join([report.summary, *report.notices])
+        return FROM_SCRATCH if report is None else "; ".join([report.summary, *report.notices])
 
     def _plan(self) -> Plan:
         model, data, trainer = self.model, self.datamodule, self.trainer
@@ -230,6 +268,7 @@ class VideoCLI(TrainerArguments):
             frame_interval=data.frame_interval,
             crop_size=data.crop_size,
             norm_batch=model.norm_batch,
+            renorm=model.renorm,
             precise_bn_batches=self.config.fit.precise_bn_batches if precise_norms(model.model) else 0,
             device_batch_size=data.batch_size,
             num_devices=trainer.world_size,

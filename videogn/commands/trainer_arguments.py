@@ -94,9 +94,10 @@ class TrainerArguments(LightningCLI):
             "--precise_bn_batches",
             type=int,
             default=0,
-            help="bn, sync_bn: re-estimate running statistics from this many batches of training clips before each "
-            "validation and checkpoint (the paper's code: 200). test, validate and predict re-estimate them where "
-            "another number is asked for than the checkpoint has. 0: keep the running averages. Other norms have none.",
+            help="bn, sync_bn: re-estimate running statistics from this many total batches of training clips before "
+            "each validation and checkpoint (the paper's code: 200), or from an epoch if that is less. test, validate "
+            "and predict re-estimate them where another number is asked for than the checkpoint has. 0: leave them. "
+            "brn's are part of its training and left alone; other norms have none.",
         )
         parser.link_arguments("data.num_classes", "model.num_classes", apply_on="instantiate")
         parser.link_arguments("data.num_frames", "model.num_frames")

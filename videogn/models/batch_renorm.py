@@ -66,7 +66,7 @@ class BatchRenorm(BatchNorm):
     Args:
         num_features: C.
         eps: Added to the variance.
-        momentum: Weight of the new statistics in one update; the paper's runs have 0.01.
+        momentum: Weight of the new statistics in one update (0.1 in our networks, as for BN; the paper's runs: 0.01).
         norm_batch_size: Clips that share statistics.
         bounds: How far it may correct, step by step.
     """

@@ -22,7 +22,7 @@ from videogn.models.layout import (
     block_kernels,
     half,
     has_nonlocal_block,
-    size_at_head,
+    size_after,
     stem_kernel,
 )
 from videogn.models.norm import NormFactory, NormName, norm_factory
@@ -75,7 +75,7 @@ class I3D(nn.Module):
 
     def check_size(self, frames: int, height: int, width: int) -> None:
         """Raises ValueError for a clip that is too small for the head's pool."""
-        left = size_at_head((frames, height, width), self.layout, temporal=self.temporal)
+        left = size_after(4, (frames, height, width), self.layout, temporal=self.temporal)
         if any(got < least for got, least in zip(left, self.head_pool, strict=True)):
             raise ValueError(
                 f"a clip of {frames} frames of {height}x{width} px is too small: {left} (T, H, W) of it reach a last "
@@ -140,7 +140,8 @@ def i3d_r50(
         num_classes: K.
         num_frames: T of a training clip: the head's pool spans what is left of it. 1 for images.
         crop_size: H = W in px of a training clip: likewise.
-        layout: "nonlocal" (the paper's), "slowfast" (PyTorchVideo's zoo) or "image" (a 2-D ResNet).
+        layout: "nonlocal" (the paper's), "slowfast" (PyTorchVideo's zoo) or "image" (a 2-D ResNet, for num_frames 1;
+            it has no temporal_convs).
         depth: 50 or 101; 26 and 14 have 2 and 1 blocks a stage.
         width: Channels of the stem; res2 ... res5 have 4, 8, 16, 32 times as many.
         temporal_convs: False for C2D (Wang et al., 2018, table 1): kernels see one frame, only pools see time.
@@ -176,16 +177,24 @@ def i3d_r50(
         renorm=renorm,
     )
     _check_channels(factory, width)
-    left = size_at_head((num_frames, crop_size, crop_size), plan, temporal=temporal)
+    if layout == "image" and num_frames != 1:
+        raise ValueError(
+            f"layout image is for single frames, and num_frames is {num_frames}: give 1, or another layout"
+        )
+    clip = (num_frames, crop_size, crop_size)
+    left = size_after(4, clip, plan, temporal=temporal)
     if min(left) < 1:
         raise ValueError(
             f"{num_frames} frames of {crop_size} px leave nothing for the last pool in layout {layout!r}: "
             f"give more frames or a larger crop"
         )
-    if norm == "in" and left == (1, 1, 1):
+    if nonlocal_blocks and min(size_after(3, clip, plan, temporal=temporal)[1:]) < 2:
+        raise ValueError(f"a crop of {crop_size} px leaves nothing to pool for the non-local blocks of res4: give more")
+    alone = norm == "in" or (norm == "gn" and (channels_per_group == 1 or num_groups == 8 * width))
+    if alone and left == (1, 1, 1):
         raise ValueError(
-            f"norm in normalises each channel by itself, and {num_frames} frames of {crop_size} px leave one value of "
-            f"it in res5, which would always become 0: give more frames or a larger crop"
+            f"norm {norm} normalises each channel by itself, and {num_frames} frames of {crop_size} px leave one value "
+            f"of it in res5, which would always become 0: give more frames or a larger crop"
         )
 
     conv = StandardizedConv3d if weight_standardization else nn.Conv3d

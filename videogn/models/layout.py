@@ -69,14 +69,14 @@ def has_nonlocal_block(stage: int, block: int, depth: int) -> bool:
     return block % every == every - 1
 
 
-def size_at_head(size: Size3, plan: Layout, *, temporal: bool) -> Size3:
-    """(T, H, W) that reaches the head's pool from a clip of (T, H, W)."""
+def size_after(stages: int, size: Size3, plan: Layout, *, temporal: bool) -> Size3:
+    """(T, H, W) that leaves the first `stages` of res2, res3, res4, res5, of a clip of (T, H, W)."""
     stem = stem_kernel(temporal=temporal)
     steps: list[tuple[Size3, Size3, Size3]] = [
         (stem, plan.stem_stride, half(stem)),
         (plan.pool1_kernel, plan.pool1_stride, plan.pool1_padding),
         *([(plan.pool2, plan.pool2, (0, 0, 0))] if plan.pool2 else []),
-        *[((1, 3, 3), (1, 2, 2), (0, 1, 1))] * 3,
+        *[((1, 3, 3), (1, 2, 2), (0, 1, 1))] * (stages - 1),
     ]
     t, h, w = size
     for kernel, stride, padding in steps:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -118,7 +119,7 @@ class VideoClassifier(Scorer):
             "layout": layout,
             "depth": depth,
             "width": width,
-            "temporal_convs": temporal_convs,
+            "temporal_convs": temporal_convs and layout != "image",
             "nonlocal_blocks": nonlocal_blocks,
             "num_classes": num_classes,
             "num_frames": num_frames,
@@ -142,7 +143,13 @@ class VideoClassifier(Scorer):
             )
             self.weights = {"file": Path(weights).name, "kind": found.kind, "sha256": found.sha256}
         self.norms_share_statistics = bool(batch_norms(self.model))
+        self.renorm = renorm if norm == "brn" else None
         self.norm_batch_size = norm_batch_size
+        if self.norm_batch == 1 and norm != "sync_bn" and self.model.head_pool == (1, 1, 1):
+            raise ValueError(
+                f"{num_frames} frames of {crop_size} px leave one value of each channel in res5, and a normalisation "
+                f"batch of 1 clip nothing to normalise it by: give more frames, a larger crop or a larger batch"
+            )
         self.base_lr = base_lr
         self.schedule = schedule
         self.momentum = momentum
@@ -152,7 +159,7 @@ class VideoClassifier(Scorer):
         self.total_batch_size = total_batch_size
         self.train_accuracy = TopK(num_classes)
         self.training_run: dict[str, Any] = {}  # of the loaded checkpoint: steps, seconds, batch sizes, seed
-        self.precise_bn_batches: int | None = None  # batches behind the running statistics, where re-estimated
+        self.precise_bn: dict[str, int] | None = None  # batches asked for and clips seen, of re-estimated statistics
         self._seconds_before = 0.0
         self._started: float | None = None
 
@@ -211,6 +218,7 @@ class VideoClassifier(Scorer):
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         for norm in batch_norms(self.model):
             norm.update_running_statistics()
+        self.precise_bn = None  # running averages again
 
     def configure_optimizers(self) -> Any:
         """SGD with Nesterov momentum (Wang et al. 2018, released code), the schedule stepped every optimiser step."""
@@ -250,7 +258,8 @@ class VideoClassifier(Scorer):
                 "seed": self._seed,
                 "validated_at_step": self.validated_at_step,
                 "weights": self.weights,
-                "precise_bn_batches": self.precise_bn_batches,
+                "precise_bn": self.precise_bn,
+                "renorm": self.renorm and asdict(self.renorm),
             },
         }
 
@@ -261,7 +270,7 @@ class VideoClassifier(Scorer):
         self.training_run = dict(own["training"])
         self.validated_at_step = own["training"]["validated_at_step"]
         self.weights = own["training"].get("weights")
-        self.precise_bn_batches = own["training"].get("precise_bn_batches")
+        self.precise_bn = own["training"].get("precise_bn")
         self._seconds_before = float(own["training"]["train_seconds"])
 
 

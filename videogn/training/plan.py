@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from videogn.models.batch_renorm import RenormBounds
 from videogn.training.schedule import REFERENCE_BATCH_SIZE, Schedule, in_steps, scaled_lr, stretch
 
 
@@ -25,7 +26,8 @@ class Plan:
         frame_interval: Source frames from one frame of a clip to the next.
         crop_size: Height and width of a training clip in px.
         norm_batch: Clips that share batch statistics; None where none do.
-        precise_bn_batches: Batches that running statistics are re-estimated from; 0 for none.
+        renorm: brn: how far it corrects when.
+        precise_bn_batches: Total batches that running statistics are re-estimated from; 0 for none.
         device_batch_size: Clips in one forward.
         num_devices: All of them.
         accumulate: Forwards of each device per optimiser step.
@@ -48,6 +50,7 @@ class Plan:
     frame_interval: int
     crop_size: int
     norm_batch: int | None
+    renorm: RenormBounds | None
     precise_bn_batches: int
     device_batch_size: int
     num_devices: int
@@ -74,6 +77,7 @@ def summary(plan: Plan) -> str:
         "start": plan.start,
         "data": f"{_count(plan.num_videos, 'video')}, {_count(plan.num_classes, 'class', 'classes')}; {_clip(plan)}",
         "normalisation batch": _norm_batch(plan),
+        **_renorm(plan),
         "device batch": _count(plan.device_batch_size, "clip"),
         "total batch": f"{_count(plan.total_batch_size, 'clip')} = {plan.device_batch_size:,} x "
         f"{_count(plan.num_devices, 'device')} x {plan.accumulate:,} accumulated",
@@ -113,6 +117,18 @@ def _norm_batch(plan: Plan) -> str:
     text = f"{_count(plan.norm_batch, 'clip')} share batch statistics"
     batches = plan.precise_bn_batches
     return f"{text}; running ones re-estimated from {_count(batches, 'batch', 'batches')}" if batches else text
+
+
+def _renorm(plan: Plan) -> dict[str, str]:
+    """A line of its own for brn."""
+    if plan.renorm is None:
+        return {}
+    bounds = plan.renorm
+    text = (
+        f"r up to {bounds.r_max:g}, d up to {bounds.d_max:g}; none before update {bounds.start:,}, "
+        f"in full from {bounds.r_end:,} and {bounds.d_end:,}"
+    )
+    return {"correction": text}
 
 
 def _learning_rate(plan: Plan) -> str:

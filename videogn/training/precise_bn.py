@@ -6,7 +6,7 @@ Johnson, "Rethinking 'Batch' in BatchNorm", 2021, section 3.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -26,7 +26,7 @@ class PreciseBatchNorm(Callback):
     there, running statistics are part of the training. A model without batch statistics is left alone too.
 
     Args:
-        num_batches: Batches of each device; at most an epoch of them.
+        num_batches: Total batches (the clips of an optimiser step); at most an epoch of them.
     """
 
     def __init__(self, num_batches: int) -> None:
@@ -53,14 +53,18 @@ class PreciseBatchNorm(Callback):
         if not precise_norms(module.model) or self._estimated_at == trainer.global_step:
             return
         data: Any = getattr(trainer, "datamodule", None)
-        batches = (
-            module.transfer_batch_to_device(batch, module.device, 0)
-            for batch in data.statistics_batches(self.num_batches)
-        )
         with trainer.precision_plugin.forward_context():
-            estimate_statistics(module.model, (batch["views"] for batch in batches), module)
-        module.precise_bn_batches = self.num_batches
+            clips = estimate_statistics(module.model, self._views(module, data), module)
+        on_all = trainer.strategy.reduce(torch.tensor(clips, device=module.device), reduce_op="sum")
+        module.precise_bn = {"batches": self.num_batches, "clips": int(on_all)}
         self._estimated_at = trainer.global_step
+
+    def _views(self, module: VideoClassifier, data: Any) -> Iterator[Tensor]:
+        # A clip in the place of one that could not be decoded would count twice. With sync_bn, all devices must go on.
+        keep_all = module.architecture["norm"] == "sync_bn"
+        for batch in data.statistics_batches(self.num_batches * module.trainer.accumulate_grad_batches):
+            if keep_all or not batch["failures"]:
+                yield module.transfer_batch_to_device(batch, module.device, 0)["views"]
 
 
 def precise_norms(model: nn.Module) -> list[BatchNorm]:
@@ -69,7 +73,7 @@ def precise_norms(model: nn.Module) -> list[BatchNorm]:
 
 
 @torch.no_grad()
-def estimate_statistics(model: nn.Module, batches: Iterable[Tensor], forward: Callable[[Tensor], Any]) -> None:
+def estimate_statistics(model: nn.Module, batches: Iterable[Tensor], forward: Callable[[Tensor], Any]) -> int:
     """Replaces running statistics by the mean and variance of all that passes each norm.
 
     Each group of clips that shares statistics is normalised by its own, as in training; nothing else of the model is in
@@ -80,10 +84,14 @@ def estimate_statistics(model: nn.Module, batches: Iterable[Tensor], forward: Ca
         batches: What `forward` takes, one after the other.
         forward: Runs the model on a batch.
 
+    Returns:
+        How many clips (or views) this device saw.
+
     Raises:
         ValueError: There was no batch.
     """
     norms = precise_norms(model)
+    seen = 0
     modes = {module: module.training for module in model.modules()}
     model.eval()
     for norm in norms:
@@ -92,6 +100,7 @@ def estimate_statistics(model: nn.Module, batches: Iterable[Tensor], forward: Ca
     try:
         for batch in batches:
             forward(batch)
+            seen += len(batch)
         for norm in norms:
             assert norm.population is not None
             assert norm.running_mean is not None
@@ -104,3 +113,4 @@ def estimate_statistics(model: nn.Module, batches: Iterable[Tensor], forward: Ca
             norm.population = None
         for module, mode in modes.items():
             module.training = mode
+    return seen

@@ -25,8 +25,9 @@ class Result:
     """A test, with everything that a number needs beside it. Percent, seconds, bytes; None: not known.
 
     The three batch sizes are the training run's: norm_batch_size (None for a norm without batch statistics),
-    device_batch_size, total_batch_size. precise_bn_batches: batches that the tested statistics were re-estimated from
-    (None: running averages, or a norm without). weights: what the training started from (None: from scratch).
+    device_batch_size, total_batch_size. precise_bn: the total batches that re-estimated statistics
+    were asked to come from, and the clips that they came from (None: running averages, or a norm without).
+    renorm: brn's bounds. weights: what the training started from (None: from scratch).
     """
 
     norm: str
@@ -36,7 +37,8 @@ class Result:
     norm_batch_size: int | None
     device_batch_size: int | None
     total_batch_size: int | None
-    precise_bn_batches: int | None
+    precise_bn: dict[str, int] | None
+    renorm: dict[str, float] | None
     layout: str
     depth: int
     width: int

@@ -23,7 +23,7 @@ import math
 import warnings
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Literal, get_args
 
 # Total batch that base_lr and a schedule's iterations are given for: 8 GPUs x 8 clips (Wu & He, section 4.4).
 REFERENCE_BATCH_SIZE = 64
@@ -61,13 +61,20 @@ class Schedule:
     def __post_init__(self) -> None:
         if self.shape == "cosine" and (tuple(self.milestones), self.factor) != ((150_000, 300_000), 0.1):
             warnings.warn("schedule.milestones and schedule.factor have no effect: the shape is cosine", stacklevel=2)
-        if list(self.milestones) != sorted(self.milestones) or any(m <= 0 for m in self.milestones):
+        for name, value, known in (
+            ("shape", self.shape, ("steps", "cosine")),
+            ("unit", self.unit, ("iterations", "epochs")),
+            ("scaling", self.scaling, get_args(Scaling)),
+        ):
+            if value not in known:
+                raise ValueError(f"schedule.{name} is {value!r}; expected one of {', '.join(known)}")
+        if list(self.milestones) != sorted(self.milestones) or not all(m > 0 for m in self.milestones):
             raise ValueError(f"schedule.milestones must be positive and rise, got {list(self.milestones)}")
-        if self.warmup < 0:
+        if not self.warmup >= 0:
             raise ValueError(f"schedule.warmup is {self.warmup}; expected 0 or more {self.unit}")
         if not 0 < self.factor <= 1:
             raise ValueError(f"schedule.factor is {self.factor}; expected a number in (0, 1]")
-        if self.length is not None and self.length <= 0:
+        if self.length is not None and not self.length > 0:
             raise ValueError(f"schedule.length is {self.length}; expected more than 0 {self.unit}")
         if self.unit == "epochs":
             self._check_epochs()
