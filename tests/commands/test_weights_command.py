@@ -6,12 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import lightning
 import pytest
 import torch
+import yaml
 
 from tests.models.weights.files import caffe2_names, python2_pickle, randomize, resnet14, save, write
 from videogn.cli import main
+from videogn.commands.configs import find_config
 from videogn.models.weights import read_weights
+from videogn.training.module import VideoClassifier
 
 
 @pytest.fixture
@@ -26,8 +30,8 @@ def test_show_says_what_a_file_is_and_cuts_nothing(resnet14_gn, tmp_path, capsys
     assert "blocks.5.res_blocks.0.branch1_norm.weight" in row
     assert "2048" in row
     assert any("conv1.weight" in line and "64 x 3 x 1 x 7 x 7" in line and "x 0.9825" in line for line in lines)
-    assert "norm:    gn, 32 groups" in lines
-    assert "network: ResNet-14 of width 64, 2-D" in lines
+    assert "norm:    gn, 32 groups (as all known ones have: the file does not say)" in lines
+    assert "network: ResNet-14 of width 64, 2-D, layout image" in lines
     assert "head:    7 classes" in lines
     assert any(line.startswith(f"file:    {resnet14_gn}  (sha256 ") for line in lines)
     told = json.loads((tmp_path / "w.json").read_text())
@@ -48,7 +52,8 @@ def test_import_writes_what_fit_takes(resnet14_gn, tmp_path, capsys):
     out = tmp_path / "folder" / "w.safetensors"
     assert main(["weights", "import", str(resnet14_gn), "--out", str(out)]) == 0
     printed = capsys.readouterr().out
-    assert f"written: {out}\nuse it:  videogn fit --config i3d_gn.yaml --model.weights {out}\n" in printed
+    fit = f"videogn fit --config i3d_gn.yaml --model.depth 14 --model.weights {out}"
+    assert f"written: {out}\nuse it:  {fit}\n" in printed
     assert read_weights(out).num_groups == 32
     assert main(["weights", "show", str(out)]) == 0
     assert "(from torchvision / timm ResNet (2-D), torch file)" in capsys.readouterr().out
@@ -77,7 +82,8 @@ def test_what_is_not_used_is_listed(tmp_path, capsys):
         (["import", "{file}", "--out", "w.pth"], "--out w.pth: expected a name that ends in .safetensors"),
         (["import", "{file}", "--out", "{taken}"], "exists: remove it, or name another file"),
         (["import", "{file}", "--out", "{text}/w.safetensors"], "can't be written"),
-        (["show", "{file}", "--json", "{text}/w.json"], "can't be written"),
+        (["show", "{file}", "--json", "{text}/w.json"], "no such folder"),
+        (["show", "{file}", "--json", "{file}"], "is the weights file: name another"),
     ],
 )
 def test_what_can_not_be_done_is_one_line_and_status_2(words, message, resnet14_gn, tmp_path, capsys):
@@ -111,3 +117,34 @@ def test_the_manual_page_lists_the_kinds_and_loads_nothing_heavy(capsys):
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert done.stdout.splitlines()[-1] == "[]", words
+
+
+@pytest.mark.parametrize(
+    ("norm", "layout", "more"),
+    [
+        ("bn", "slowfast", {"temporal_convs": False}),
+        ("gn", "nonlocal", {"channels_per_group": 4, "weight_standardization": True}),
+        ("gn", "nonlocal", {"num_groups": 4}),
+        ("in", "nonlocal", {"nonlocal_blocks": True}),
+        ("brn", "slowfast", {}),
+        ("none", "image", {}),
+    ],
+)
+def test_the_command_that_import_prints_takes_the_file(norm, layout, more, tmp_path, capsys):
+    """Whatever the network was: its flags are those that `load_weights` asks for."""
+    size = {"depth": 14, "width": 8, "num_classes": 3, "crop_size": 48, "num_frames": 1 if layout == "image" else 8}
+    source = VideoClassifier(norm, layout=layout, **size, **more)
+    source._trainer = lightning.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, max_epochs=1)
+    checkpoint = {"state_dict": source.state_dict()}
+    source.on_save_checkpoint(checkpoint)
+    out = tmp_path / "w.safetensors"
+    assert main(["weights", "import", str(save(tmp_path / "own.ckpt", checkpoint)), "--out", str(out)]) == 0
+    command = capsys.readouterr().out.split("use it:  ")[1].split()
+    flags = dict(zip(command[4::2], command[5::2], strict=True))
+    settings = {name.removeprefix("--model."): yaml.safe_load(value) for name, value in flags.items()}
+    norm_of_config = yaml.safe_load(Path(find_config(command[3])).read_text())["model"]["norm"]
+    fitted = VideoClassifier(**{"norm": norm_of_config, **size, "num_frames": 8, **settings})
+    assert fitted.architecture["norm"] == norm
+    for name, value in more.items():
+        assert fitted.architecture[name] == value
+    assert fitted.architecture["layout"] == ("nonlocal" if layout == "image" else layout)

@@ -52,6 +52,10 @@ def run(words: list[str]) -> int:
     from videogn.models.weights import read_weights, write_safetensors
 
     out: str | None = getattr(given, "out", None)
+    if given.json and Path(given.json).absolute() in {Path(each).absolute() for each in (given.file, out) if each}:
+        raise UsageError(f"--json {given.json} is the weights file: name another")
+    if given.json and not Path(given.json).absolute().parent.is_dir():
+        raise UsageError(f"--json {given.json}: no such folder")
     if out is not None and Path(out).suffix != ".safetensors":
         raise UsageError(f"--out {out}: expected a name that ends in .safetensors")
     if out is not None and Path(out).exists():
@@ -67,7 +71,7 @@ def run(words: list[str]) -> int:
         _write_json(weights, Path(given.json), out)
     if out is not None:
         # File names go out as they are, at any width: they are there to be copied.
-        print(f"\nwritten: {out}\nuse it:  videogn fit --config {_config(weights)} --model.weights {shlex.quote(out)}")
+        print(f"\nwritten: {out}\nuse it:  {_command(weights, out)}")
     return 0
 
 
@@ -94,8 +98,33 @@ def _parser() -> argparse.ArgumentParser:
 _INDENT: dict[str, Any] = {"initial_indent": "      ", "subsequent_indent": "      "}
 
 
-def _config(weights: Weights) -> str:
-    return "i3d_gn.yaml" if weights.norm == "gn" else "i3d_bn.yaml"
+def _command(weights: Weights, path: str) -> str:
+    """The command that starts a video network from the weights."""
+    from videogn.models.weights.weights import FOREIGN_GROUPS, WITH_STATISTICS
+
+    anatomy = weights.anatomy
+    config, norm = ("i3d_bn.yaml", "bn") if weights.norm in WITH_STATISTICS else ("i3d_gn.yaml", "gn")
+    flags: dict[str, Any] = {}
+    if weights.norm != norm:
+        flags["norm"] = weights.norm
+    if weights.channels_per_group is not None:
+        flags["channels_per_group"] = weights.channels_per_group
+    elif weights.num_groups not in (None, FOREIGN_GROUPS):
+        flags["num_groups"] = weights.num_groups
+    if weights.weight_standardization:
+        flags["weight_standardization"] = "true"
+    if anatomy.depth != 50:
+        flags["depth"] = anatomy.depth
+    if anatomy.width != 64:
+        flags["width"] = anatomy.width
+    if weights.layout == "slowfast":
+        flags["layout"] = weights.layout
+    if anatomy.two_d and weights.layout not in (None, "image"):
+        flags["temporal_convs"] = "false"
+    if any(".nonlocal_blocks." in name for name in weights.tensors):
+        flags["nonlocal_blocks"] = "true"
+    words = [f"videogn fit --config {config}", *(f"--model.{name} {value}" for name, value in flags.items())]
+    return " ".join([*words, f"--model.weights {shlex.quote(path)}"])
 
 
 def _print(weights: Weights) -> None:
@@ -109,7 +138,8 @@ def _print(weights: Weights) -> None:
     table = Table("in the file", "here", "shape", "note")
     for row in weights.rows:
         shape = " x ".join(map(str, row.shape))
-        table.add_row(*(Text(cell, overflow="fold") for cell in (row.source, row.name, shape, row.note)))
+        cells = (_printable(row.source), row.name, shape, row.note)
+        table.add_row(*(Text(cell, overflow="fold") for cell in cells))
     console.print(table)
     about = _about(weights)
     classes = "none" if about["num_classes"] is None else f"{about['num_classes']} classes"
@@ -117,15 +147,21 @@ def _print(weights: Weights) -> None:
         "file": f"{weights.path}  (sha256 {weights.sha256})",
         "kind": weights.kind,
         "norm": weights.norm_words,
-        "network": f"ResNet-{about['depth']} of width {about['width']}, {about['dimensions']}-D"
-        + (f", layout {weights.layout}" if weights.layout else ""),
+        "network": weights.network_words,
         "head": classes,
         "tensors": f"{len(weights.rows)} used, {len(weights.unused)} not used",
     }
     for name, line in lines.items():
         console.print(Text(f"{name + ':':<9}{line}", overflow="fold"))
     for name, count in _grouped(weights.unused):
-        console.print(Text(f"  not used: {name}" + (f" ({count} of them)" if count > 1 else ""), overflow="fold"))
+        console.print(
+            Text(f"  not used: {_printable(name)}" + (f" ({count} of them)" if count > 1 else ""), overflow="fold")
+        )
+
+
+def _printable(name: str) -> str:
+    """A name of the file without what a terminal would obey."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in name)
 
 
 def _grouped(names: tuple[str, ...]) -> list[tuple[str, int]]:
@@ -160,7 +196,7 @@ def _write_json(weights: Weights, target: Path, out: str | None) -> None:
     content = {**_about(weights), "out": out, "tensors": rows, "unused": list(weights.unused)}
     partial = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         os.replace(partial, target)
     except OSError as error:
         raise UsageError(f"--json {target} can't be written: {error.strerror}") from error

@@ -90,6 +90,15 @@ def check_whole(tensors: Mapping[str, Tensor], *, statistics: bool) -> None:
             "expected bottlenecks of three (ResNet-50, ResNet-101)"
         )
     expected = [f"{name}.weight" for name in convolutions] + [f"{name}.{leaf}" for name in norms for leaf in leaves]
+    width = anatomy(tensors).width
+    for index, stage in enumerate(STAGES):
+        inner = tensors.get(f"blocks.{stage}.res_blocks.0.branch2.conv_b.weight")
+        if inner is not None and tuple(inner.shape[:2]) != (width * 2**index, width * 2**index):
+            raise WeightsError(
+                f"the 3x3 convolutions of res{index + 2} have {inner.shape[0]} channels from {inner.shape[1]}, "
+                f"expected {width * 2**index} from as many: it is a network of wide or grouped bottlenecks "
+                f"(ResNeXt, Wide ResNet)"
+            )
     missing = [name for name in expected if name not in tensors]
     if missing:
         raise WeightsError(

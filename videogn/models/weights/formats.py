@@ -48,6 +48,7 @@ class Kind:
         stranger: What network that may be.
         family: "bn", "gn", or "told" by running statistics.
         input: What the network was trained on.
+        layout: The layout of its networks; None where files of both are of this kind.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Kind:
     family: Literal["bn", "gn", "told"]
     words: dict[str, dict[str, str]] = field(default_factory=dict)
     input: Input = Input()
+    layout: str | None = None
 
     def rename(self, name: str) -> str | None:
         """videogn's name of a tensor; None for one that is none of the network's."""
@@ -75,7 +77,8 @@ def _rules(*pairs: tuple[str, str]) -> tuple[tuple[re.Pattern[str], str], ...]:
 
 RESNET_2D = Kind(
     name="torchvision / timm ResNet (2-D)",
-    where="torchvision and timm resnet50 (BN) and resnet101, timm resnet50_gn, GroupNorm-reproduce's model.pth (GN)",
+    where="torchvision and timm resnet50 (BN) and resnet101, timm resnet50_gn, GroupNorm-reproduce's model.pth (GN); "
+    "timm's resnetblur50 and resnetaa50 have the same names for another network, and can't be told from it",
     mark=re.compile(r"layer1\.0\.conv1\.weight"),
     rules=_rules(
         (rf"conv1\.{_LEAF}", "blocks.0.conv.{leaf}"),
@@ -91,6 +94,7 @@ RESNET_2D = Kind(
     stranger="so it is another ResNet (a deep stem, attention, ...)",
     family="told",
     input=Input(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
+    layout="image",
 )
 
 DETECTRON_GN = Kind(
@@ -121,6 +125,7 @@ DETECTRON_GN = Kind(
         std=(1 / 255, 1 / 255, 1 / 255),
         bgr=True,
     ),
+    layout="image",
 )
 
 CAFFE2_BN = Kind(
@@ -181,12 +186,13 @@ SLOWFAST = Kind(
     body=re.compile(r"s\d.*"),
     stranger="so it is another network (a SlowFast has two pathways: pathway0 and pathway1)",
     family="bn",
+    layout="slowfast",
 )
 
 ZOO = Kind(
     name="PyTorchVideo zoo",
     where="PyTorchVideo's model zoo: I3D_8x8_R50.pyth, C2D_8x8_R50.pyth (kernels of one frame are inflated)",
-    mark=re.compile(r"blocks\.\d+\..*"),
+    mark=re.compile(r"blocks\.0\.conv\.weight|blocks\.\d+\.(multipathway_)?(res_)?blocks\..*"),
     rules=_rules(
         (rf"blocks\.0\.(?P<unit>conv|norm)\.{_LEAF}", "blocks.0.{unit}.{leaf}"),
         (
@@ -202,6 +208,7 @@ ZOO = Kind(
     body=re.compile(r"blocks\..*"),
     stranger="so it is another network of the zoo (its I3D has a pool in blocks.2, stages in blocks.1, 3, 4, 5)",
     family="bn",
+    layout="slowfast",
 )
 
 KINDS = (RESNET_2D, DETECTRON_GN, CAFFE2_BN, SLOWFAST, ZOO)

@@ -81,6 +81,9 @@ def load_weights(
     dropped = _dropped_head(weights, state)
     if dropped:
         notices.append(dropped)
+    elif f"{HEAD}.weight" in state:
+        kept = f"the file's head of {weights.anatomy.num_classes} classes is kept"
+        notices.append(f"{kept}: they must be the data's classes in their order")
     sources = {row.name: row for row in weights.rows}
     for name, tensor in weights.tensors.items():
         row = sources[name]
@@ -162,7 +165,7 @@ def _plus(blocks: tuple[int, ...]) -> str:
 
 
 def _notices(weights: Weights, layout: str | None) -> list[str]:
-    if layout and weights.layout not in (None, layout, "image"):
+    if layout and weights.layout not in (None, "image") and layout != weights.layout:
         return [
             f"the weights were trained in layout {weights.layout}, the network is {layout}: "
             f"the same parameters behind other strides and pools"

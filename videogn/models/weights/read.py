@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from videogn.models.norm import NORMS
 from videogn.models.weights.adapt import fold_input, shaped
 from videogn.models.weights.anatomy import LEAVES, check_whole, is_kernel, is_statistic
 from videogn.models.weights.errors import WeightsError
@@ -68,7 +69,7 @@ def _foreign(contents: Contents, path: str | Path) -> Weights:
         num_groups=FOREIGN_GROUPS if norm == "gn" else None,
         channels_per_group=None,
         weight_standardization=False,
-        layout=None,
+        layout=kind.layout,
         path=str(path),
         sha256=contents.sha256,
         rows=tuple(rows),
@@ -81,7 +82,11 @@ def _fold_input(tensors: dict[str, Tensor], kind: Kind, norm: str) -> dict[str, 
     kernel, mean = "blocks.0.conv.weight", "blocks.0.norm.running_mean"
     tensors[kernel], constant, note = fold_input(tensors[kernel], kind.input)
     notes = {kernel: note} if note else {}
-    if norm == "bn" and kind.input.mean != Input().mean:
+    if kind.input.mean == Input().mean:
+        return notes
+    if norm != "bn":
+        notes[kernel] = f"{note}; the difference of the inputs' means is left out"
+    else:
         tensors[mean] = (tensors[mean].double() - constant).to(tensors[mean].dtype)
         notes[mean] = "mean of the input folded in"
     return notes
@@ -91,8 +96,8 @@ def _own(contents: Contents, path: str | Path) -> Weights:
     own = contents.own
     assert own is not None
     norm = _setting(own, "norm", str)
-    if norm is None:
-        raise WeightsError("it is videogn's, but does not say its norm")
+    if norm not in NORMS:
+        raise WeightsError(f"it is videogn's, and its norm is {norm!r}; expected one of {', '.join(NORMS)}")
     tensors, rows, unused = {}, [], [*contents.others]
     for source, tensor in contents.tensors.items():
         if source.startswith("blocks.") and source.endswith(LEAVES):
@@ -124,8 +129,10 @@ def _own(contents: Contents, path: str | Path) -> Weights:
 
 def _setting(own: dict[str, Any], name: str, kind: type) -> Any:
     value = own.get(name)
-    if value is not None and not isinstance(value, kind):
-        raise WeightsError(f"it is videogn's, but its {name} is {value!r}")
+    is_right = type(value) is kind and not (kind is int and own[name] < 1)
+    if value is not None and not is_right:
+        what = repr(value) if type(value) in (int, str, bool) else type(value).__name__
+        raise WeightsError(f"it is videogn's, but its {name} is {what[:80]}")
     return value
 
 

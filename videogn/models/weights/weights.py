@@ -63,6 +63,15 @@ class Weights:
         return anatomy(self.tensors)
 
     @property
+    def network_words(self) -> str:
+        """Depth, width and kind of network, to be read."""
+        what = "3-D"
+        if self.anatomy.two_d:
+            what = "2-D" if self.layout in (None, "image") else "C2D (kernels of one frame)"
+        layout = f", layout {self.layout}" if self.layout else ""
+        return f"ResNet-{self.anatomy.depth} of width {self.anatomy.width}, {what}{layout}"
+
+    @property
     def norm_words(self) -> str:
         """The norm and its settings, to be read."""
         if self.norm != "gn":
@@ -70,5 +79,6 @@ class Weights:
         elif self.channels_per_group is not None:
             words = f"gn, groups of {self.channels_per_group} channels"
         else:
-            words = f"gn, {self.num_groups} groups"
+            says = "" if self.kind.startswith("videogn") else " (as all known ones have: the file does not say)"
+            words = f"gn, {self.num_groups} groups{says}"
         return f"{words}, weight standardization" if self.weight_standardization else words
