@@ -71,7 +71,7 @@ def fails(capsys: pytest.CaptureFixture[str], words: list[str], status: int) -> 
         (["--model.layout", "image"], "layout image is for single frames, and num_frames is 8"),
         (["--model.channels_per_group", "1"], "leave one value of it in res5"),
         (
-            ["--model.norm", "bn", "--model.norm_batch_size", "1"],
+            ["--model.norm", "bn", "--model.norm_batch_size", "1", "--model.channels_per_group", "null"],
             "a normalisation batch of 1 clip nothing to normalise",
         ),
         (["--total_batch_size", "16"], "12 training videos do not fill one total batch of 16 clips"),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from typing import Any
 
 import videogn
 from videogn.commands.usage import RunError, UsageError
@@ -66,6 +68,7 @@ def main(args: Sequence[str] | None = None) -> int:
     if words[0] not in COMMANDS:
         print(f"videogn: error: unknown command {words[0]!r}; expected one of {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
+    warnings.showwarning = _show_warning
     try:
         run: Callable[[list[str]], int] = import_module(f"videogn.commands.{COMMANDS[words[0]]}").run
         return run(words)
@@ -74,3 +77,7 @@ def main(args: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         print(f"videogn {words[0]}: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
+
+
+def _show_warning(message: Warning | str, *where: Any, **more: Any) -> None:
+    print(f"videogn: warning: {' '.join(str(message).split())}", file=sys.stderr)

@@ -59,11 +59,13 @@ def run(words: Sequence[str]) -> int:
     parser = CommandParser(
         prog="videogn models", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--norm", help="gn, bn, sync_bn, frozen_bn, ln, in, brn or none (default: gn)")
+    parser.add_argument("--norm", help="gn, bn, sync_bn, frozen_bn, ln, in, brn or none: see fit --help (default: gn)")
     parser.add_argument("--layout", help="nonlocal, slowfast or image (default: nonlocal)")
     parser.add_argument("--depth", type=int, help="14, 26, 50 or 101 (default: 50)")
     parser.add_argument("--width", type=int, help="channels of the stem (default: 64)")
-    parser.add_argument("--channels_per_group", type=int, help="gn: instead of 32 groups")
+    parser.add_argument("--num_groups", type=int, help="gn: groups per layer (default: 32)")
+    parser.add_argument("--channels_per_group", type=int, help="gn: instead of num_groups")
+    parser.add_argument("--weight_standardization", action="store_true", default=None, help="of the convolutions")
     parser.add_argument("--num_classes", type=int, help="(default: 400)")
     parser.add_argument("--temporal_convs", type=_boolean, help="false: C2D (default: true)")
     parser.add_argument("--nonlocal_blocks", action="store_true", default=None, help="with non-local blocks")

@@ -69,7 +69,6 @@ def run(words: Sequence[str]) -> int:
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
     for message in QUIET:
         warnings.filterwarnings("ignore", message=message)
-    warnings.showwarning = _show_warning
     VideoCLI(with_run_config(resolve_configs(words)))
     return 0
 
@@ -324,10 +323,6 @@ class VideoCLI(TrainerArguments):
             print(f"written: {target}")
         if not videos:
             raise RunError(f"none of the {len(records)} videos could be decoded")
-
-
-def _show_warning(message: Warning | str, *where: Any, **more: Any) -> None:
-    print(f"videogn: warning: {' '.join(str(message).split())}", file=sys.stderr)
 
 
 @rank_zero_only

@@ -106,6 +106,8 @@ def load_weights(
         )
     if new_blocks:
         notices.append(f"the file has no non-local blocks {', '.join(new_blocks)}: the network's start fresh")
+    if weights.layout == "slowfast" and any(row.note.startswith("inflated") for row in rows):
+        notices.append("the file is of a C2D: its kernels of one frame are inflated; --model.temporal_convs false: not")
     with torch.no_grad():
         for name, value in values.items():
             state[name].copy_(value)
