@@ -124,19 +124,91 @@ def touch(root: Path, *names: str) -> None:
         (root / name).touch()
 
 
-def test_thumbnails_beside_videos_are_left_out_and_said(tmp_path):
-    touch(tmp_path, "run/a.mp4", "run/a.jpg", "jump/b.gif", "jump/poster.png")
-    with pytest.warns(UserWarning, match="2 images beside 2 videos are left out"):
-        entries = read_list(tmp_path, root=tmp_path, split="train")
-    assert [e.name for e in entries] == ["jump/b.gif", "run/a.mp4"]
-    with pytest.warns(UserWarning, match="1 images beside 1 videos"):
+def names_in(root: Path) -> list[str]:
+    return [entry.name for entry in read_list(root, root=root, split="train")]
+
+
+def test_thumbnails_beside_their_videos_are_left_out_and_said(tmp_path):
+    touch(tmp_path, "run/a.mp4", "run/a.jpg", "run/a.mp4.png", "run/b.MKV", "run/deep/c.d.avi", "run/deep/c.d.JPEG")
+    touch(tmp_path, "jump/e.gif", "jump/e.webp")
+    with pytest.warns(UserWarning, match=r"a video of the same name being beside: 4 images \(the first is 'jump/e.web"):
+        assert names_in(tmp_path) == ["jump/e.gif", "run/a.mp4", "run/b.MKV", "run/deep/c.d.avi"]
+    with pytest.warns(UserWarning, match=r"run: left out as thumbnails.*: 3 images \(the first is 'a.jpg'"):
         predicted = module(tmp_path, predict_paths=[str(tmp_path / "run")]).predict_records()
-    assert [record.name for record in predicted] == [str(tmp_path / "run" / "a.mp4")]
+    assert [record.name for record in predicted] == [
+        str(tmp_path / "run" / x) for x in ("a.mp4", "b.MKV", "deep/c.d.avi")
+    ]
+    given = str(tmp_path / "run" / "a.jpg")  # a file that is named is meant
+    assert [record.name for record in module(tmp_path, predict_paths=[given]).predict_records()] == [given]
 
 
-def test_a_gif_among_images_is_no_reason_to_drop_them(tmp_path):
-    touch(tmp_path, "run/a.gif", "run/b.jpg", "run/notes.txt")
-    assert [e.name for e in read_list(tmp_path, root=tmp_path, split="train")] == ["run/a.gif", "run/b.jpg"]
+@pytest.mark.parametrize(
+    "stray",
+    [
+        "run/clip.mp4",
+        "run/clip.gif",
+        "jump/a.mp4",
+        "run/deep/a.mp4",
+        "run/a.jpg.mp4",
+        "run/A.mp4",
+        "run/a2.mp4",
+        "swim/a.mp4",
+    ],
+)
+def test_one_video_in_a_tree_of_images_drops_none(tmp_path, stray):
+    images = ["jump/c.jpg", "run/a.jpg", "run/b.png", "run/deep/d.jpg"]
+    touch(tmp_path, *images)
+    touch(tmp_path, stray)
+    with pytest.warns(UserWarning, match=r"holds both 4 images and 1 video: all are taken") as said:
+        assert set(names_in(tmp_path)) == {*images, stray}
+    assert len(said) == 1
+    predicted = module(tmp_path, predict_paths=[str(tmp_path)]).predict_records()  # here a mixture is no surprise
+    assert {record.name for record in predicted} == {str(tmp_path / name) for name in (*images, stray)}
+
+
+def test_classes_of_images_beside_classes_of_videos_stay(tmp_path):
+    touch(tmp_path, "run/a.mp4", "run/a.jpg", "run/b.mp4", "jump/a.jpg", "jump/b.jpg", "swim/c.png")
+    with pytest.warns(UserWarning, match="left out as thumbnails|all are taken") as said:
+        entries = read_list(tmp_path, root=tmp_path, split="train")
+    assert [e.name for e in entries] == ["jump/a.jpg", "jump/b.jpg", "run/a.mp4", "run/b.mp4", "swim/c.png"]
+    assert classes_of(entries) == ["jump", "run", "swim"]
+    messages = [str(warning.message) for warning in said]
+    assert len(messages) == 2
+    assert "left out as thumbnails" in messages[0]
+    assert "being beside: 1 image (" in messages[0]
+    assert "holds both 3 images and 2 videos: all are taken" in messages[1]
+
+
+def test_an_empty_training_class_folder_is_refused_as_image_folder_does(tmp_path):
+    touch(tmp_path, "train/n01/a.jpg", "train/n02/notes.txt", "train/n03/b.jpg", "val/n01/a.jpg")
+    with pytest.raises(FileNotFoundError):
+        ImageFolder(str(tmp_path / "train"))
+    for split in ("train", "val"):  # whatever is asked for first: the classes are training's
+        with pytest.raises(ListError, match=r"train: class folder n02 holds no videos or images: fill it, remove it"):
+            module(tmp_path).catalog.records(split)
+    (tmp_path / "train" / "n04").mkdir()
+    with pytest.raises(ListError, match=r"class folder n02 holds no videos or images \(and 1 more\)"):
+        _ = module(tmp_path).classes
+    (tmp_path / "classes.txt").write_text("n03\nn02\nn01\n")  # then the folders name no classes
+    assert [record.label for record in module(tmp_path).catalog.records("train")] == [2, 0]
+
+
+def test_an_empty_validation_class_folder_needs_a_class_known_from_training(tmp_path):
+    touch(tmp_path, "train/n01/a.jpg", "train/n02/b.jpg", "val/n01/notes.txt", "val/n02/c.jpg")
+    catalog = module(tmp_path).catalog
+    assert [(record.name, record.label) for record in catalog.records("val")] == [("n02/c.jpg", 1)]
+    touch(tmp_path, "val/n03/notes.txt")
+    with pytest.raises(ListError, match="val: class folder n03 holds no videos or images"):
+        module(tmp_path).catalog.records("val")
+
+
+def test_links_to_folders_inside_a_class_are_not_followed(tmp_path):
+    touch(tmp_path, "train/a/x.jpg", "train/a/deep/y.jpg", "train/b/z.jpg", "elsewhere/w.jpg")
+    (tmp_path / "train" / "a" / "up").symlink_to("..")
+    (tmp_path / "train" / "b" / "other").symlink_to(tmp_path / "elsewhere")
+    assert names_in(tmp_path / "train") == ["a/deep/y.jpg", "a/x.jpg", "b/z.jpg"]
+    predicted = module(tmp_path, predict_paths=[str(tmp_path / "train")]).predict_records()
+    assert len(predicted) == 3
 
 
 def test_kinetics_never_takes_a_thumbnail_for_a_video(tmp_path):

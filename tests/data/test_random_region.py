@@ -58,7 +58,9 @@ def test_regions_have_torchvisions_distribution(height, width, area):
     assert (ours[:, 1] + ours[:, 3] <= width).all()
 
 
-@pytest.mark.parametrize(("height", "width"), [(10, 200), (200, 10), (1, 50), (50, 1), (100, 134), (134, 100)])
+@pytest.mark.parametrize(
+    ("height", "width"), [(10, 200), (200, 10), (11, 200), (200, 11), (1, 50), (50, 1), (100, 134), (134, 100)]
+)
 def test_where_no_attempt_fits_the_centre_is_taken_as_torchvision_does(height, width):
     area = (1.0, 1.0)
     expected = torchvision_regions(height, width, area, 1)[0]

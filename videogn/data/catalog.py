@@ -19,6 +19,7 @@ from videogn.data.lists import (
     default_list,
     read_classes,
     read_list,
+    refuse_empty_folders,
     resolve,
 )
 from videogn.data.motions import synthesize
@@ -57,22 +58,34 @@ class Catalog:
         return path
 
     @cached_property
-    def classes(self) -> list[str]:
-        """Class names in the order of their indices."""
+    def _file_of_classes(self) -> Path | None:
         if self.classes_file is not None:
-            return read_classes(Path(self.classes_file))
-        if (self.root_path / "classes.txt").is_file():
-            return read_classes(self.root_path / "classes.txt")
+            return Path(self.classes_file)
+        usual = self.root_path / "classes.txt"
+        return usual if usual.is_file() else None
+
+    @cached_property
+    def classes(self) -> list[str]:
+        """Class names in the order of their indices.
+
+        Raises:
+            ListError: The file of class names can't be used, or the list that they are taken from; a training class
+                folder without videos and images is refused, unless a file names the classes.
+        """
+        if self._file_of_classes is not None:
+            return read_classes(self._file_of_classes)
         if self._train_entries is None:
             self._train_entries = read_list(self._list("train"), root=self.root_path, split="train")
-        return classes_of(self._train_entries)
+        names = classes_of(self._train_entries)
+        refuse_empty_folders(self._list("train"), names)
+        return names
 
     def records(self, split: Split) -> list[VideoRecord]:
         """All videos that a split's list names, missing ones too.
 
         Raises:
-            ListError: The list does not exist, a line of it can't be parsed, a label is out of range, or no file of it
-                is on disk.
+            ListError: The list does not exist, a line of it can't be parsed, a label is out of range, a class folder is
+                empty and its class unknown, or no file of it is on disk.
         """
         if split not in self._records:
             source = self._list(split)
@@ -81,6 +94,8 @@ class Catalog:
             entries = kept or read_list(source, root=self.root_path, split=split)
             self._train_entries = None  # of a million files they are heavy
             records = resolve(entries, classes)
+            if self._file_of_classes is None:
+                refuse_empty_folders(source, classes)
             there = [entry.was_seen or _is_file(entry.path) for entry in entries]
             present, missing = (
                 [record for record, is_there in zip(records, there, strict=True) if is_there == wanted]

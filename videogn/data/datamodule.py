@@ -19,7 +19,7 @@ from videogn.data.catalog import Catalog
 from videogn.data.dataset import Batch, Sample, VideoDataset, Views, collate_test, collate_train
 from videogn.data.decoding import DecodeError, DecoderName
 from videogn.data.lists import ListError, VideoRecord, read_folder
-from videogn.data.media import without_stills
+from videogn.data.media import without_thumbnails
 from videogn.data.random_region import RegionViews
 from videogn.data.sampler import TestSampler, TrainSampler
 from videogn.data.sampling import PROTOCOLS, ClipPolicy, ProtocolName
@@ -207,7 +207,7 @@ class KineticsDataModule(LightningDataModule):
         return self._test_loader(self.predict_records(), self.protocol)
 
     def predict_records(self) -> list[VideoRecord]:
-        """The videos and images of `predict_paths`, those of a folder in sorted order.
+        """The videos and images of `predict_paths`, those of a folder in sorted order and without thumbnails.
 
         Raises:
             ListError: There are none, or a path does not exist.
@@ -216,7 +216,7 @@ class KineticsDataModule(LightningDataModule):
         for given in map(Path, self.predict_paths):
             if not given.exists():
                 raise ListError(f"{given}: no such file or folder")
-            inside = without_stills(read_folder(given), where=given) if given.is_dir() else []
+            inside = without_thumbnails(read_folder(given), where=given) if given.is_dir() else []
             if given.is_dir() and not inside:
                 raise ListError(f"{given}: no videos in this folder, and no images")
             paths += [given / file.name for file in inside] or [given]

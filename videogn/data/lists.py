@@ -2,7 +2,7 @@
 
 - lines `path label` (space, comma or tab between; label an index or a class name), paths relative to the data root;
 - Kinetics' own CSV (label, youtube_id, time_start, time_end, split), see kinetics.py for where the files lie;
-- a folder of class folders (of images too: ImageNet as torchvision's ImageFolder takes it);
+- a folder of class folders (of images too: ImageNet as torchvision's ImageFolder takes it; or of both);
 - UCF101's split files (`trainlist01.txt`, `testlist01.txt` beside `classInd.txt`);
 - HMDB51's split files, named by a pattern (`splits/*_test_split1.txt`).
 """
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Literal
 
 from videogn.data.kinetics import find_videos, locate
-from videogn.data.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Media, media_below, without_stills
+from videogn.data.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Media, media_below, warn_of_mixture, without_thumbnails
 
 Split = Literal["train", "val", "test"]
 # A path that ends like a video's or an image's, and what stands between it and its label.
@@ -132,6 +132,30 @@ def classes_of(entries: Sequence[Entry]) -> list[str]:
     return sorted(labels)
 
 
+def refuse_empty_folders(source: str | Path, classes: Sequence[str]) -> None:
+    """Refuses a list that is a folder of class folders if one of those is empty and gave no class.
+
+    A class folder may be empty where its class is known from elsewhere: in validation, from training.
+
+    Args:
+        source: A list as `read_list` takes it; of any other kind, nothing is looked at.
+        classes: Names of the classes that are known. Those of all folders that hold something are taken to be.
+
+    Raises:
+        ListError: A class folder holds no videos and no images, and is none of the classes.
+    """
+    if not Path(source).is_dir():
+        return
+    known = set(classes)
+    empty = [folder.name for folder in _folders_in(Path(source)) if folder.name not in known]
+    if empty:
+        others = f" (and {len(empty) - 1} more)" if len(empty) > 1 else ""
+        raise ListError(
+            f"{source}: class folder {empty[0]} holds no videos or images{others}: fill it, remove it, or name the "
+            f"classes in a file (classes.txt, or --data.classes)"
+        )
+
+
 def resolve(entries: Iterable[Entry], classes: Sequence[str]) -> list[VideoRecord]:
     """Gives every entry its class index.
 
@@ -160,15 +184,21 @@ def _some(names: Sequence[str], most: int = 6) -> str:
     return ", ".join(names[:most]) + (f", ... ({len(names)} classes)" if len(names) > most else "")
 
 
+def _folders_in(folder: Path) -> list[Path]:
+    return sorted(child for child in folder.iterdir() if child.is_dir())
+
+
 def _class_folders(folder: Path) -> list[Entry]:
-    folders = sorted(child for child in folder.iterdir() if child.is_dir())
+    folders = _folders_in(folder)
     if not folders:
         raise ListError(f"{folder}: no class folders in it")
-    media = [file for child in folders for file in read_folder(child, f"{child.name}{os.sep}")]
+    found = [file for child in folders for file in read_folder(child, f"{child.name}{os.sep}")]
+    media = without_thumbnails(found, where=folder)
+    warn_of_mixture(media, where=folder)
     below = str(folder.absolute())
     return [
         Entry(path, sys.intern(name.partition(os.sep)[0]), path, name, is_class_name=True, was_seen=is_there)
-        for name, is_there in without_stills(media, where=folder)
+        for name, is_there in media
         for path in [f"{below}{os.sep}{name}"]
     ]
 

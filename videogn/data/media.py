@@ -16,8 +16,6 @@ VIDEO_SUFFIXES = frozenset(
 )
 # Those of torchvision's ImageFolder: the same tree gives the same images.
 IMAGE_SUFFIXES = frozenset([".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"])
-# A GIF is read as a video, and found among photographs as well.
-_SURELY_VIDEO = VIDEO_SUFFIXES - {".gif"}
 
 
 class Media(NamedTuple):
@@ -56,25 +54,48 @@ def media_below(folder: str | Path, prefix: str = "") -> Iterator[Media]:
             yield Media(prefix + entry.name, entry.is_file())
 
 
-def without_stills(media: Sequence[Media], *, where: str | Path) -> Sequence[Media]:
-    """The videos of a folder that holds videos and images: the images are thumbnails then, and left out with a warning.
+def without_thumbnails(media: Sequence[Media], *, where: str | Path) -> Sequence[Media]:
+    """All but thumbnails: images named as a video in the same folder is (a.jpg or a.mp4.jpg beside a.mp4).
 
-    Of a folder of images, or of images and GIFs, all stay.
+    How many were left out, a warning says. A folder that holds an image keeps something: that, or the video beside it.
 
     Args:
-        media: Files of the folder.
+        media: Files of a folder and those below it.
         where: The folder, for the warning.
     """
-    if not any(_suffix(file.name) in _SURELY_VIDEO for file in media):
+    videos = [file.name for file in media if not is_image(file.name)]
+    names = {*videos, *(os.path.splitext(name)[0] for name in videos)}
+    if not names:
         return media
-    videos = [file for file in media if not is_image(file.name)]
-    if len(videos) < len(media):
+    thumbnails = {file.name for file in media if is_image(file.name) and os.path.splitext(file.name)[0] in names}
+    if not thumbnails:
+        return media
+    warnings.warn(
+        f"{where}: left out as thumbnails, a video of the same name being beside: {_count(len(thumbnails), 'image')} "
+        f"(the first is {min(thumbnails)!r}; a list of `path label` lines, or the path itself, takes it)",
+        stacklevel=2,
+    )
+    return [file for file in media if file.name not in thumbnails]
+
+
+def warn_of_mixture(media: Sequence[Media], *, where: str | Path) -> None:
+    """Says how many images and how many videos a folder holds, where it holds both.
+
+    Args:
+        media: Files of a folder and those below it.
+        where: The folder, for the warning.
+    """
+    num_images = sum(is_image(file.name) for file in media)
+    if 0 < num_images < len(media):
         warnings.warn(
-            f"{where}: {len(media) - len(videos)} images beside {len(videos)} videos are left out, as thumbnails are "
-            f"(a list of `path label` lines takes both)",
+            f"{where} holds both {_count(num_images, 'image')} and {_count(len(media) - num_images, 'video')}: "
+            f"all are taken, an image as a video of one frame",
             stacklevel=2,
         )
-    return videos
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _suffix(name: str) -> str:
