@@ -44,8 +44,10 @@ def shaped(source: str, name: str, tensor: Tensor) -> tuple[Tensor, str]:
         raise WeightsError(f"{source} has the shape {list(tensor.shape)}; expected a last layer of {expected} axes")
     if tensor.ndim != expected:
         raise WeightsError(f"{source} has the shape {list(tensor.shape)}; expected {expected} axes")
-    if not tensor.isfinite().all():
-        raise WeightsError(f"{source} holds numbers that are not finite")
+    if not tensor.to(torch.float32).isfinite().all():  # the networks' own dtype
+        raise WeightsError(f"{source} holds numbers that are not finite, or not in float32")
+    if name.endswith("running_var") and (tensor < 0).any():
+        raise WeightsError(f"{source} holds variances below 0")
     return tensor, note
 
 
@@ -71,4 +73,6 @@ def fold_input(kernel: Tensor, trained_on: Input) -> tuple[Tensor, Tensor, str]:
     if not torch.allclose(scales, torch.ones_like(scales), rtol=0, atol=1e-12):
         kernel = (kernel.double() * scales[:, None, None, None]).to(kernel.dtype)
         notes.append("x " + ", ".join(dict.fromkeys(f"{scale:.4g}" for scale in scales.tolist())))
+    if not (kernel.to(torch.float32).isfinite().all() and constant.to(torch.float32).isfinite().all()):
+        raise WeightsError("its first convolution, made one of videogn's input, is not finite in float32")
     return kernel, constant, ", ".join(notes)

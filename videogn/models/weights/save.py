@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
@@ -36,13 +38,18 @@ def write_safetensors(weights: Weights, path: str | Path) -> None:
         "source_sha256": weights.sha256,
         "version": videogn.__version__,
     }
+    given = weights.tensors
     partial = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        tensors = {name: tensor.contiguous() for name, tensor in weights.tensors.items()}
+        with partial.open("xb") as file:  # safetensors makes it anew, for its owner alone to read
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+        # Tensors that share memory are refused by safetensors.
+        tensors = {name: tensor.detach().clone(memory_format=torch.contiguous_format) for name, tensor in given.items()}
         save_file(tensors, partial, metadata={"format": "pt", OWN_KEY: json.dumps(about)})
+        partial.chmod(mode)
         os.replace(partial, target)
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, RuntimeError, ValueError) as error:
         raise WeightsError(f"{target} can't be written: {getattr(error, 'strerror', None) or error}") from error
     finally:
         with suppress(OSError):
