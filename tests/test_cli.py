@@ -218,15 +218,8 @@ def test_help_explains_each_norm_in_a_line_with_its_source(capsys, monkeypatch):
 
 @pytest.mark.filterwarnings("default:.*has no effect|brn is bn|frozen_bn from scratch")
 def test_norms_that_would_do_nothing_in_a_run_say_so(base, capsys):
-    run = [
-        *base,
-        "--model.channels_per_group",
-        "null",
-        "--trainer.limit_train_batches",
-        "1",
-        "--trainer.limit_val_batches",
-        "0",
-    ]
+    once = ["--trainer.max_steps", "1", "--trainer.limit_val_batches", "0"]
+    run = [*base, "--model.channels_per_group", "null", *once]
     assert main([*run, "--model.norm", "frozen_bn", "--run_dir", "frozen"]) == 0
     assert "frozen_bn from scratch has nothing to normalise by" in capsys.readouterr().err
     assert main([*run, "--model.norm", "brn", "--run_dir", "brn", "--precise_bn_batches", "1"]) == 0
