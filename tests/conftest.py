@@ -8,7 +8,9 @@ import torch
 
 from tests.videos import write_video
 
-# One thread: tests of small networks on a busy machine lose more by waiting threads than they gain.
+# One thread: tests of small networks on a busy machine lose more by waiting threads than they gain. The variable keeps
+# the command from choosing another number in the tests' process.
+os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
 
 

@@ -107,9 +107,9 @@ def test_estimation_has_the_precision_of_the_run(data_root):
     norm = model.model.blocks[1].res_blocks[0].branch2.norm_a
     norm.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].dtype) if module.population else None)
     trainer = lightning.Trainer(
-        max_epochs=1, limit_train_batches=1, accelerator="cpu", precision="bf16-mixed", logger=False,
-        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
-        use_distributed_sampler=False, callbacks=[PreciseBatchNorm(2)],
+        max_epochs=1, limit_train_batches=1, limit_val_batches=0, accelerator="cpu", precision="bf16-mixed",
+        logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+        num_sanity_val_steps=0, use_distributed_sampler=False, callbacks=[PreciseBatchNorm(2)],
     )  # fmt: skip
     trainer.fit(model, datamodule=data)
     assert seen == [torch.bfloat16] * 2
