@@ -3,16 +3,17 @@
 import numpy as np
 import pytest
 import torch
+from torchvision.transforms.v2 import functional as F
 
 from tests.videos import write_video
 from videogn.data.datamodule import KineticsDataModule
-from videogn.data.dataset import NO_VIDEO, VideoDataset, collate_test, collate_train
+from videogn.data.dataset import NO_VIDEO, VideoDataset, keep_places, leave_out
 from videogn.data.decoding import decode_frames
 from videogn.data.decoding.pyav import PyAVVideo
 from videogn.data.lists import ListError, VideoRecord
 from videogn.data.sampler import TestSampler, TrainSampler
 from videogn.data.sampling import PROTOCOLS, protocol_clips
-from videogn.data.transforms import TestViews, TrainViews, long_side_offsets, scale_short_side
+from videogn.data.transforms import TestViews, TrainViews, long_side_offsets
 
 TRAIN = TrainViews(num_frames=8, frame_interval=2, scale_size=(32, 40), crop_size=32, flip_probability=0.5)
 TEST = TestViews(8, 2, 32, 32, PROTOCOLS["10x3"], "nonlocal")
@@ -22,16 +23,21 @@ def records(*paths) -> list[VideoRecord]:
     return [VideoRecord(str(path), place % 2, place, path.name) for place, path in enumerate(paths)]
 
 
+def short_side(frames: torch.Tensor, size_px: int) -> torch.Tensor:
+    """[T, H, W, C] as torchvision scales them."""
+    return F.resize(frames.permute(0, 3, 1, 2), [size_px], antialias=True).permute(0, 2, 3, 1)
+
+
 def small_module(root, **settings) -> KineticsDataModule:
     base = {"num_frames": 8, "crop_size": 32, "scale_size": (32, 40), "test_scale_size": 32, "test_crop_size": 32}
     return KineticsDataModule(str(root), **{**base, "batch_size": 4, "num_workers": 0, **settings})
 
 
 def test_test_views_are_clips_times_crops_of_the_right_frames(video):
-    views = VideoDataset(records(video), views=TEST, exact_count=True)[(0, 0)].views
+    views = VideoDataset(records(video), views=TEST, exact_count=True)[(0, 0)]["views"][0]
     assert views.shape == (30, 8, 32, 32, 3)
     assert views.dtype == torch.uint8
-    frames = torch.stack([torch.from_numpy(scale_short_side(f.numpy(), 32)) for f in decode_frames(video, range(50))])
+    frames = short_side(decode_frames(video, range(50)), 32)
     clips = protocol_clips(50, num_clips=10, num_frames=8, frame_interval=2)
     for j in (0, 4, 9):
         for c, (top, left) in enumerate(long_side_offsets(32, 42, 32, 3)):
@@ -40,44 +46,46 @@ def test_test_views_are_clips_times_crops_of_the_right_frames(video):
 
 
 def test_all_views_come_from_one_decode(video, monkeypatch):
-    decodes, converted = [], []
-    decode, to_rgb = PyAVVideo._decode, PyAVVideo._to_rgb
-    monkeypatch.setattr(PyAVVideo, "_decode", lambda self: decodes.append(self) or decode(self))
-    monkeypatch.setattr(PyAVVideo, "_to_rgb", lambda self, *args: converted.append(self) or to_rgb(self, *args))
+    given = []
+    read = PyAVVideo.read
+
+    def counted(self, *args, **settings):
+        for index, frame in read(self, *args, **settings):
+            given.append(index)
+            yield index, frame
+
+    monkeypatch.setattr(PyAVVideo, "read", counted)
     VideoDataset(records(video), views=TEST, exact_count=True)[(0, 0)]
-    assert len(decodes) == 1
-    assert len(converted) == len(np.unique(protocol_clips(50, num_clips=10, num_frames=8, frame_interval=2)))
+    assert given == np.unique(protocol_clips(50, num_clips=10, num_frames=8, frame_interval=2)).tolist()
 
 
 def test_test_clips_go_by_the_exact_number_of_frames(shared_data):
     path = shared_data / "odd" / "torchvision_RATRACE_wave_f_nm_np1_fr_goo_37.avi"  # 73 packets, 72 frames
     # Clips of 4 frames never ask for the frame that is not there: only the decode to the end can tell.
     short = TestViews(4, 2, 32, 32, PROTOCOLS["10x3"], "nonlocal")
-    views = VideoDataset(records(path), views=short, exact_count=True)[(0, 0)].views
+    views = VideoDataset(records(path), views=short, exact_count=True)[(0, 0)]["views"][0]
     starts = [int(protocol_clips(total, num_clips=10, num_frames=4, frame_interval=2)[9, 0]) for total in (72, 73)]
     assert starts == [64, 65]
-    exact, by_packets = (
-        torch.from_numpy(scale_short_side(frame.numpy(), 32)[:, :32]) for frame in decode_frames(path, starts)
-    )
+    exact, by_packets = short_side(decode_frames(path, starts), 32)[:, :, :32]
     assert not torch.equal(exact, by_packets)
     assert torch.equal(views[27, 0], exact)
 
 
 def test_a_sample_depends_on_seed_epoch_and_video_alone(video):
     dataset = VideoDataset(records(video, video), views=TRAIN, seed=1)
-    first = dataset[(0, 0)].views
+    first = dataset[(0, 0)]["views"][0]
     dataset[(3, 1)]  # what else was asked for changes nothing
     torch.manual_seed(7)
-    assert torch.equal(dataset[(0, 0)].views, first)
-    others = [dataset[(1, 0)].views, dataset[(0, 1)].views]
-    others.append(VideoDataset(records(video), views=TRAIN, seed=2)[(0, 0)].views)
+    assert torch.equal(dataset[(0, 0)]["views"][0], first)
+    others = [dataset[(1, 0)]["views"][0], dataset[(0, 1)]["views"][0]]
+    others.append(VideoDataset(records(video), views=TRAIN, seed=2)[(0, 0)]["views"][0])
     assert not any(torch.equal(first, other) for other in others)
 
 
 def test_a_short_video_loops(tmp_path):
     short = write_video(tmp_path / "short.mp4", num_frames=5)
     views = TrainViews(num_frames=8, frame_interval=2, scale_size=(48, 48), crop_size=48, flip_probability=0.0)
-    sample = VideoDataset(records(short), views=views)[(0, 0)].views[0]
+    sample = VideoDataset(records(short), views=views)[(0, 0)]["views"][0, 0]
     frames = decode_frames(short, [0, 2, 4, 1, 3, 0, 2, 4])
     left = next(x for x in range(17) if torch.equal(sample[0], frames[0][:, x : x + 48]))
     assert torch.equal(sample, frames[:, :, left : left + 48])
@@ -86,9 +94,9 @@ def test_a_short_video_loops(tmp_path):
 def test_a_clip_past_the_true_end_is_drawn_again_by_the_true_number(shared_data):
     path = shared_data / "odd" / "torchvision_TrumanShow_wave_f_nm_np1_fr_med_26.avi"  # 49 packets, 48 frames
     views = TrainViews(num_frames=49, frame_interval=1, scale_size=(32, 32), crop_size=32, flip_probability=0.0)
-    sample = VideoDataset(records(path), views=views)[(0, 0)]
-    assert sample.error is None
-    assert torch.equal(sample.views[0, 48], sample.views[0, 0])  # 48 frames loop
+    batch = VideoDataset(records(path), views=views)[(0, 0)]
+    assert not batch["failures"]
+    assert torch.equal(batch["views"][0, 0, 48], batch["views"][0, 0, 0])  # 48 frames loop
 
 
 def test_failures_are_named_and_never_replaced(video, tmp_path):
@@ -96,14 +104,15 @@ def test_failures_are_named_and_never_replaced(video, tmp_path):
     broken.write_bytes(b"nothing")
     missing = VideoRecord(None, 1, 7, "gone")
     dataset = VideoDataset([*records(video, broken), missing], views=TEST, exact_count=True)
-    samples = [dataset[(0, place)] for place in (0, 1, 2)] + [dataset[(0, NO_VIDEO)]]
-    batch = collate_test(samples)
+    keys = [(0, place) for place in (0, 1, 2, NO_VIDEO)]
+    batch = leave_out(dataset.__getitems__(keys))
     assert batch["views"].shape[0] == 1
     assert batch["indices"].tolist() == [0]
     assert [index for index, _ in batch["failures"]] == [1, 7]
     assert "broken.mp4: " in batch["failures"][0][1]
     assert "gone: no file" in batch["failures"][1][1]
-    empty = collate_test(samples[1:])
+    empty = leave_out(dataset.__getitems__(keys[1:]))
+    assert empty["views"].shape[0] == 0
     assert len(empty["labels"]) == 0
     assert len(empty["failures"]) == 2
 
@@ -112,12 +121,13 @@ def test_a_training_batch_keeps_its_shape_and_gives_the_skipped_no_weight(video,
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"nothing")
     dataset = VideoDataset(records(broken, video, video), views=TRAIN)
-    batch = collate_train([dataset[(0, place)] for place in range(3)], shape=(8, 32, 32))
+    batch = keep_places(dataset.__getitems__([(0, place) for place in range(3)]))
     assert batch["views"].shape == (3, 1, 8, 32, 32, 3)
     assert batch["weights"].tolist() == [0.0, 1.0, 1.0]
     assert batch["labels"].tolist() == [0, 1, 0]
     assert [index for index, _ in batch["failures"]] == [0]
-    alone = collate_train([dataset[(0, 0)]], shape=(8, 32, 32))
+    assert torch.equal(batch["views"][0], batch["views"][1])
+    alone = keep_places(dataset[(0, 0)])
     assert alone["views"].shape == (1, 1, 8, 32, 32, 3)
     assert alone["weights"].tolist() == [0.0]
 

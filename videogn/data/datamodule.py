@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator
-from functools import partial
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
@@ -16,7 +15,7 @@ from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
 from videogn.data.catalog import Catalog
-from videogn.data.dataset import Batch, Sample, VideoDataset, Views, collate_test, collate_train
+from videogn.data.dataset import Batch, VideoDataset, Views, keep_places, leave_out
 from videogn.data.decoding import DecodeError, DecoderName
 from videogn.data.lists import ListError, VideoRecord, read_folder
 from videogn.data.media import without_thumbnails
@@ -174,8 +173,7 @@ class KineticsDataModule(LightningDataModule):
         )
         sampler = self._train_sampler()
         sampler.set_epoch(epoch)
-        collate = partial(collate_train, shape=(self.num_frames, self.crop_size, self.crop_size))
-        return self._loader(dataset, sampler=sampler, batch_size=self.batch_size, collate_fn=collate, **settings)
+        return self._loader(dataset, sampler=sampler, batch_size=self.batch_size, collate_fn=keep_places, **settings)
 
     def _train_views(self) -> Views:
         clip, crop = (self.num_frames, self.frame_interval), (self.crop_size, self.flip_probability)
@@ -259,14 +257,14 @@ class KineticsDataModule(LightningDataModule):
         rank, num_devices = self._place()
         videos = max(1, self.batch_size // PROTOCOLS[protocol].num_views)
         sampler = TestSampler(len(records), rank=rank, num_devices=num_devices)
-        return self._loader(dataset, sampler=sampler, batch_size=videos, collate_fn=collate_test)
+        return self._loader(dataset, sampler=sampler, batch_size=videos, collate_fn=leave_out)
 
     def _place(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
 
     def _loader(self, dataset: VideoDataset, **settings: Any) -> DataLoader[Any]:
         defaults = {"persistent_workers": self.num_workers > 0, "pin_memory": torch.cuda.is_available()}
-        return DataLoader[Sample | None](
+        return DataLoader[Batch](
             dataset,
             num_workers=self.num_workers,
             # Its own generator: the loader must neither depend on the global one nor move it.

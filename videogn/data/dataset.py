@@ -1,21 +1,21 @@
-"""One item is one video with its views, all from one decode.
+"""One item is one video with its views, all from one decode, written where the batch lies.
 
 Shapes: B videos, V views, T frames, H, W, C = 3.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
 from typing import Protocol, TypedDict
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, get_worker_info
 
-from videogn.data.decoding import DecodeError, DecoderName, Frames, TooFewFrames, Video, open_video
+from videogn.data.decoding import DecodeError, DecoderName, Frames, TooFewFrames, Video, WindowOf, open_video
 from videogn.data.lists import VideoRecord
 
 # What a sampler asks for: (epoch, place in the records). The epoch travels with the key, so that workers that outlive
@@ -23,40 +23,27 @@ from videogn.data.lists import VideoRecord
 Key = tuple[int, int]
 # The place that stands for no video: it keeps the number of batches equal on all devices of a test.
 NO_VIDEO = -1
-NO_VIEWS = torch.empty(0, 0, 0, 0, 3, dtype=torch.uint8)
+GREY = 115  # about the mean of the network's input
 
 
 class Views(Protocol):
     """How views are made of a video: TrainViews, RegionViews or TestViews."""
 
+    @property
+    def shape(self) -> tuple[int, int, int, int, int]:
+        """(clips, crops of each, T, H, W); clips and crops are the V views."""
+
     def indices(self, total: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """[clips, T] frame indices in a video of `total` frames."""
 
-    def scaling(self, rng: np.random.Generator) -> Callable[[Frames], Frames]:
-        """What is done to each frame [H, W, C] as it is decoded.
+    def window(self, rng: np.random.Generator) -> WindowOf:
+        """The part of each frame that is wanted, and its size.
 
         What is random about it is drawn here, once for all frames of the video.
         """
 
-    def crops(self, scaled: Tensor, rng: np.random.Generator) -> Tensor:
-        """[crops, F, H, W, C] of scaled frames [F, H, W, C]."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A video's views.
-
-    Attributes:
-        views: uint8 [V, T, H, W, C]; None where it could not be decoded.
-        label: Class index.
-        index: The video's place in its list.
-        error: Why it could not be decoded.
-    """
-
-    views: Tensor | None
-    label: int
-    index: int
-    error: str | None = None
+    def crops(self, frame: Frames) -> Sequence[Frames]:
+        """Each crop [H, W, C] of what the window gave of a frame."""
 
 
 class Batch(TypedDict):
@@ -77,7 +64,7 @@ class Batch(TypedDict):
     failures: list[tuple[int, str]]
 
 
-class VideoDataset(Dataset[Sample | None]):
+class VideoDataset(Dataset[Batch]):
     """Videos, decoded when asked for.
 
     Everything random in a sample derives from (seed, epoch, video index): the same views come at any batch size, number
@@ -88,9 +75,9 @@ class VideoDataset(Dataset[Sample | None]):
         views: How views are made of each.
         seed: Of the run.
         decoder: Which decoder reads the files.
-        exact_count: Whether a clip's place is computed from the exact number of frames (tests: each video is decoded to
-            its end) or from the number of packets, which is larger for a few files and then corrected only where a
-            clip hits it (training: decoding ends with the clip).
+        exact_count: Whether a clip's place is computed from the exact number of frames, if need be by decoding to the
+            end (tests), or, where only a full decode could tell, from the number of packets (training). That is larger
+            for a few files, and corrected only where a clip hits the difference.
     """
 
     def __init__(
@@ -111,79 +98,96 @@ class VideoDataset(Dataset[Sample | None]):
     def __len__(self) -> int:
         return len(self.records)
 
-    def __getitem__(self, key: Key) -> Sample | None:
-        """The sample of (epoch, place); None for NO_VIDEO. An unreadable one has an error."""
-        epoch, place = key
-        if place == NO_VIDEO:
-            return None
-        record = self.records[place]
-        if record.path is None:
-            return Sample(None, record.label, record.index, f"{record.name}: no file of this name below the data root")
-        try:
-            with open_video(record.path, backend=self.decoder) as video:
-                views = self._views(video, (self.seed, epoch, record.index))
-        except DecodeError as error:
-            return Sample(None, record.label, record.index, str(error))
-        return Sample(views, record.label, record.index)
+    def __getitem__(self, key: Key) -> Batch:
+        """A batch of one; see `__getitems__`."""
+        return self.__getitems__([key])
 
-    def _views(self, video: Video, entropy: tuple[int, int, int]) -> Tensor:
+    def __getitems__(self, keys: Sequence[Key]) -> Batch:
+        """The videos of (epoch, place), each decoded straight into its part of the batch; NO_VIDEO is left out.
+
+        A video that can't be decoded has weight 0 and grey views.
+        """
+        keys = [key for key in keys if key[1] != NO_VIDEO]
+        records = [self.records[place] for _, place in keys]
+        num_clips, num_crops, *clip = self.views.shape
+        views = _empty([len(keys), num_clips * num_crops, *clip, 3])
+        errors = [
+            self._fill(views[row].numpy(), epoch, record)
+            for row, ((epoch, _), record) in enumerate(zip(keys, records, strict=True))
+        ]
+        return Batch(
+            views=views,
+            labels=torch.tensor([record.label for record in records], dtype=torch.int64),
+            indices=torch.tensor([record.index for record in records], dtype=torch.int64),
+            weights=torch.tensor([float(error is None) for error in errors]),
+            failures=[(r.index, error) for r, error in zip(records, errors, strict=True) if error is not None],
+        )
+
+    def _fill(self, views: NDArray[np.uint8], epoch: int, record: VideoRecord) -> str | None:
+        """Writes the views [V, T, H, W, C] of a video; returns why it could not be decoded."""
+        if record.path is None:
+            error = f"{record.name}: no file of this name below the data root"
+        else:
+            try:
+                with open_video(record.path, backend=self.decoder) as video:
+                    self._decode(video, views, (self.seed, epoch, record.index))
+                return None
+            except DecodeError as reason:
+                error = str(reason)
+        views[:] = GREY
+        return error
+
+    def _decode(self, video: Video, views: NDArray[np.uint8], entropy: tuple[int, int, int]) -> None:
         total = video.num_frames
         try:
-            views = self._views_of(video, total, np.random.default_rng(entropy))
+            self._decode_of(total, video, views, np.random.default_rng(entropy))
         except TooFewFrames as error:
             if not 0 < error.num_frames < total:
                 raise
         else:
             if not self.exact_count or video.num_frames == total:
-                return views
+                return
         # The packets had promised another number of frames: once more, by the exact one.
-        return self._views_of(video, video.num_frames, np.random.default_rng(entropy))
+        self._decode_of(video.num_frames, video, views, np.random.default_rng(entropy))
 
-    def _views_of(self, video: Video, total: int, rng: np.random.Generator) -> Tensor:
+    def _decode_of(self, total: int, video: Video, views: NDArray[np.uint8], rng: np.random.Generator) -> None:
         clips = self.views.indices(total, rng)
-        wanted, place = np.unique(clips, return_inverse=True)
-        frames = video.frames(wanted.tolist(), convert=self.views.scaling(rng), to_end=self.exact_count)
-        crops = self.views.crops(torch.from_numpy(frames), rng)
-        # [crops, F, ...] -> [crops, clips, T, ...] -> clip by clip, its crops side by side
-        gathered = crops[:, torch.from_numpy(place.reshape(clips.shape))]
-        return gathered.transpose(0, 1).flatten(0, 1).contiguous()
+        by_clip = views.reshape(*self.views.shape, 3)
+        window = self.views.window(rng)
+        for index, frame in video.read(clips.ravel().tolist(), window=window, exact_count=self.exact_count):
+            crops = self.views.crops(frame)
+            for clip, place in np.argwhere(clips == index).tolist():
+                for view, crop in zip(by_clip[clip], crops, strict=True):
+                    view[place] = crop
 
 
-def collate_train(samples: Sequence[Sample | None], *, shape: tuple[int, int, int]) -> Batch:
-    """A training batch of constant size: a video that could not be decoded keeps its place with weight 0.
+def keep_places(batch: Batch) -> Batch:
+    """A training batch, of constant size: a video that could not be decoded keeps its place, with weight 0.
 
-    The shape is what batch statistics, accumulation and several devices rely on. Its place is filled with the first
-    clip of the batch, which has no weight in the loss there; where none could be decoded, the views are grey.
-
-    Args:
-        samples: Of the batch.
-        shape: (T, H, W) of a clip.
+    The size is what batch statistics, accumulation and several devices rely on. Its place is filled with the first
+    clip of the batch, which has no weight in the loss there; where none could be decoded, the views stay grey.
     """
-    present = [sample for sample in samples if sample is not None]
-    grey = torch.full((1, *shape, 3), 115, dtype=torch.uint8)
-    good = next((sample.views for sample in present if sample.views is not None), grey)
-    failures = [(sample.index, sample.error) for sample in present if sample.error is not None]
-    views = torch.stack([good if sample.views is None else sample.views for sample in present])
-    weights = torch.tensor([float(sample.views is not None) for sample in present])
-    return _batch(present, views, weights, failures)
+    is_decoded = (batch["weights"] > 0).tolist()
+    if any(is_decoded):
+        good = batch["views"][is_decoded.index(True)]
+        for row, decoded in enumerate(is_decoded):
+            if not decoded:
+                batch["views"][row] = good
+    return batch
 
 
-def collate_test(samples: Sequence[Sample | None]) -> Batch:
+def leave_out(batch: Batch) -> Batch:
     """A test batch: videos that could not be decoded are left out and named; B may be 0."""
-    present = [sample for sample in samples if sample is not None]
-    scored = [sample for sample in present if sample.views is not None]
-    failures = [(sample.index, sample.error) for sample in present if sample.error is not None]
-    views = (
-        torch.stack([sample.views for sample in scored if sample.views is not None]) if scored else NO_VIEWS[None][:0]
-    )
-    return _batch(scored, views, torch.ones(len(scored)), failures)
+    if not batch["failures"]:
+        return batch
+    decoded = batch["weights"] > 0
+    views, labels, indices, weights = (batch[name][decoded] for name in ("views", "labels", "indices", "weights"))
+    return Batch(views=views, labels=labels, indices=indices, weights=weights, failures=batch["failures"])
 
 
-def _batch(samples: Sequence[Sample], views: Tensor, weights: Tensor, failures: list[tuple[int, str]]) -> Batch:
-    return Batch(
-        views=views,
-        labels=torch.tensor([sample.label for sample in samples], dtype=torch.int64),
-        indices=torch.tensor([sample.index for sample in samples], dtype=torch.int64),
-        weights=weights,
-        failures=failures,
-    )
+def _empty(shape: list[int]) -> Tensor:
+    """Memory for a batch: in a worker, memory that the main process sees too, so that nothing is copied on the way."""
+    if get_worker_info() is None:
+        return torch.empty(shape, dtype=torch.uint8)
+    storage: torch.UntypedStorage = torch.UntypedStorage._new_shared(math.prod(shape))
+    return torch.empty(0, dtype=torch.uint8).set_(storage).view(shape)

@@ -3,23 +3,20 @@
 Szegedy et al., "Going Deeper with Convolutions", 2015, section 6; the usual augmentation on ImageNet. Regions have the
 distribution of torchvision's RandomResizedCrop, pixels are those of its resized_crop (bilinear with antialiasing).
 
-Shapes: F distinct frames of a video, H, W, C = 3; all uint8.
+Shapes: T frames of a clip, H, W, C = 3; all uint8.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torchvision.transforms.v2 import functional as F
 
+from videogn.data.decoding import Frames, Window, WindowOf
 from videogn.data.sampling import random_clip
 
 ASPECT_RATIOS = (3 / 4, 4 / 3)  # width by height
@@ -58,14 +55,6 @@ def region_of(height: int, width: int, *, area: tuple[float, float], draws: NDAr
     return Region((height - h) // 2, (width - w) // 2, h, w)
 
 
-def resized_crop(frame: NDArray[np.uint8], region: Region, size_px: int) -> NDArray[np.uint8]:
-    """A region of [H, W, C], scaled to [size_px, size_px, C]."""
-    top, left, height, width = region
-    part = np.ascontiguousarray(frame[top : top + height, left : left + width])
-    scaled = F.resize(torch.from_numpy(part).permute(2, 0, 1), [size_px, size_px], antialias=True)
-    return np.ascontiguousarray(scaled.permute(1, 2, 0).numpy())
-
-
 @dataclass(frozen=True)
 class RegionViews:
     """The one random view of a video in training: a random region, the same in all frames of the clip.
@@ -84,19 +73,27 @@ class RegionViews:
     crop_size: int
     flip_probability: float
 
+    @property
+    def shape(self) -> tuple[int, int, int, int, int]:
+        """(1 clip, 1 crop, T, H, W)."""
+        return 1, 1, self.num_frames, self.crop_size, self.crop_size
+
     def indices(self, total: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """[1, T] frame indices in a video of `total` frames."""
         return random_clip(total, num_frames=self.num_frames, frame_interval=self.frame_interval, rng=rng)[None]
 
-    def scaling(self, rng: np.random.Generator) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
-        """Takes the region of a frame and scales it."""
+    def window(self, rng: np.random.Generator) -> WindowOf:
+        """The region."""
         # All attempts are drawn at once: a region depends on the frame's size, which only the decoder will tell.
-        return partial(self._take, draws=rng.random((NUM_ATTEMPTS, 4)))
+        draws = rng.random((NUM_ATTEMPTS, 4))
+        flip = bool(rng.random() < self.flip_probability)
 
-    def _take(self, frame: NDArray[np.uint8], *, draws: NDArray[np.float64]) -> NDArray[np.uint8]:
-        region = region_of(frame.shape[0], frame.shape[1], area=self.crop_area, draws=draws)
-        return resized_crop(frame, region, self.crop_size)
+        def window_of(height: int, width: int) -> Window:
+            region = region_of(height, width, area=self.crop_area, draws=draws)
+            return Window(*region, self.crop_size, self.crop_size, flip)
 
-    def crops(self, scaled: Tensor, rng: np.random.Generator) -> Tensor:
-        """[1, F, crop, crop, C] of scaled frames [F, crop, crop, C]."""
-        return (scaled.flip(2) if rng.random() < self.flip_probability else scaled)[None]
+        return window_of
+
+    def crops(self, frame: Frames) -> Sequence[Frames]:
+        """The frame: it is the crop."""
+        return (frame,)

@@ -1,28 +1,18 @@
-"""From decoded frames to views: scale, crop, flip; one choice for all frames of a clip.
+"""From frames to views: scale, crop, flip; one choice for all frames of a clip.
 
-Shapes: F distinct frames of a video, V views, T frames of a clip, H, W, C = 3; all uint8. Scaling is torchvision's
-bilinear with antialiasing.
+Shapes: V views, T frames of a clip, H, W, C = 3; all uint8.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torchvision.transforms.v2 import functional as F
 
+from videogn.data.decoding import Frames, Window, WindowOf
 from videogn.data.sampling import ClipPolicy, Protocol, protocol_clips, random_clip
-
-
-def scale_short_side(frame: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
-    """Scales [H, W, C] so that the short side has `size_px` pixels; the long side is rounded down."""
-    planes = torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1)
-    return np.ascontiguousarray(F.resize(planes, [size_px], antialias=True).permute(1, 2, 0).numpy())
 
 
 def long_side_offsets(height: int, width: int, crop_px: int, num_crops: int) -> list[tuple[int, int]]:
@@ -43,7 +33,10 @@ def long_side_offsets(height: int, width: int, crop_px: int, num_crops: int) -> 
 
 @dataclass(frozen=True)
 class TrainViews:
-    """The one random view of a video in training.
+    """The one random view of a video in training: the short side scaled to a random size, then a random crop.
+
+    The crop is taken first, as whole pixels of the file, and only that is scaled: the same distribution of sizes and
+    places (to half a pixel of the file), from a third of the work.
 
     Attributes:
         num_frames: T.
@@ -59,23 +52,32 @@ class TrainViews:
     crop_size: int
     flip_probability: float
 
+    @property
+    def shape(self) -> tuple[int, int, int, int, int]:
+        """(1 clip, 1 crop, T, H, W)."""
+        return 1, 1, self.num_frames, self.crop_size, self.crop_size
+
     def indices(self, total: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """[1, T] frame indices in a video of `total` frames."""
         return random_clip(total, num_frames=self.num_frames, frame_interval=self.frame_interval, rng=rng)[None]
 
-    def scaling(self, rng: np.random.Generator) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
-        """Scales a frame to the short side that was drawn."""
+    def window(self, rng: np.random.Generator) -> WindowOf:
+        """The part of the frames that the crop shows."""
         low, high = self.scale_size
-        return partial(scale_short_side, size_px=int(rng.integers(low, high + 1)))
+        scale_size = int(rng.integers(low, high + 1))
+        u_top, u_left, u_flip = rng.random(3).tolist()
 
-    def crops(self, scaled: Tensor, rng: np.random.Generator) -> Tensor:
-        """[1, F, crop, crop, C] of scaled frames [F, H, W, C]."""
-        top = int(rng.integers(scaled.shape[1] - self.crop_size + 1))
-        left = int(rng.integers(scaled.shape[2] - self.crop_size + 1))
-        crop = scaled[:, top : top + self.crop_size, left : left + self.crop_size]
-        if rng.random() < self.flip_probability:
-            crop = crop.flip(2)
-        return crop[None]
+        def window_of(height: int, width: int) -> Window:
+            side = max(1, round(self.crop_size / scale_size * min(height, width)))
+            top, left = int(u_top * (height - side + 1)), int(u_left * (width - side + 1))
+            flip = u_flip < self.flip_probability
+            return Window(top, left, side, side, self.crop_size, self.crop_size, flip)
+
+        return window_of
+
+    def crops(self, frame: Frames) -> Sequence[Frames]:
+        """The frame: it is the crop."""
+        return (frame,)
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,11 @@ class TestViews:
 
     __test__ = False  # its name looks like a test's
 
+    @property
+    def shape(self) -> tuple[int, int, int, int, int]:
+        """(clips, crops of each, T, H, W)."""
+        return self.protocol.num_clips, self.protocol.num_crops, self.num_frames, self.crop_size, self.crop_size
+
     def indices(self, total: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """[num_clips, T] frame indices in a video of `total` frames."""
         return protocol_clips(
@@ -110,13 +117,19 @@ class TestViews:
             policy=self.policy,
         )
 
-    def scaling(self, rng: np.random.Generator) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
-        """Scales a frame to the short side."""
-        return partial(scale_short_side, size_px=self.scale_size)
+    def window(self, rng: np.random.Generator) -> WindowOf:
+        """The whole frame, its short side scaled; the long side is rounded down."""
 
-    def crops(self, scaled: Tensor, rng: np.random.Generator) -> Tensor:
-        """[num_crops, F, crop, crop, C] of scaled frames [F, H, W, C]."""
-        height, width = scaled.shape[1:3]
+        def window_of(height: int, width: int) -> Window:
+            short = min(height, width)
+            out_height, out_width = (side * self.scale_size // short for side in (height, width))
+            return Window(0, 0, height, width, out_height, out_width)
+
+        return window_of
+
+    def crops(self, frame: Frames) -> Sequence[Frames]:
+        """Each crop [crop, crop, C] of a scaled frame."""
+        height, width, _ = frame.shape
         size = self.crop_size
         offsets = long_side_offsets(height, width, size, self.protocol.num_crops)
-        return torch.stack([scaled[:, top : top + size, left : left + size] for top, left in offsets])
+        return [frame[top : top + size, left : left + size] for top, left in offsets]

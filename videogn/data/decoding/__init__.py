@@ -10,15 +10,28 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, get_args
 
+import numpy as np
 import torch
 
-from videogn.data.decoding.video import DecodeError, Frames, TooFewFrames, Video
+from videogn.data.decoding.video import DecodeError, TooFewFrames, Video
+from videogn.data.decoding.window import Frames, Window, WindowOf
 from videogn.data.media import is_image
 
 DecoderName = Literal["pyav", "decord"]
 DECODERS: tuple[str, ...] = get_args(DecoderName)
 
-__all__ = ["DECODERS", "DecodeError", "DecoderName", "Frames", "TooFewFrames", "Video", "decode_frames", "open_video"]
+__all__ = [
+    "DECODERS",
+    "DecodeError",
+    "DecoderName",
+    "Frames",
+    "TooFewFrames",
+    "Video",
+    "Window",
+    "WindowOf",
+    "decode_frames",
+    "open_video",
+]
 
 
 @contextmanager
@@ -72,4 +85,5 @@ def decode_frames(path: str | Path, indices: Sequence[int], *, backend: DecoderN
         ValueError: No index or a negative one; an unknown backend.
     """
     with open_video(path, backend=backend) as video:
-        return torch.from_numpy(video.frames(indices))
+        frames = dict(video.read(indices))
+    return torch.from_numpy(np.stack([frames[int(index)] for index in indices]))

@@ -7,14 +7,13 @@ default. On H.264 both give the same bytes.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from videogn.data.decoding.pyav import PyAVVideo
-from videogn.data.decoding.video import DecodeError, Frames, TooFewFrames
+from videogn.data.decoding.video import DecodeError, TooFewFrames, distinct
+from videogn.data.decoding.window import Frames, WindowOf, cut, whole
 
 
 class DecordVideo:
@@ -52,23 +51,19 @@ class DecordVideo:
         """The same: decord has no other count."""
         return self.num_frames
 
-    def frames(
-        self, indices: Sequence[int], *, convert: Callable[[Frames], Frames] | None = None, to_end: bool = False
-    ) -> Frames:
-        """The frames at `indices` as uint8 [T, H, W, 3]; see `Video.frames`."""
-        order = np.asarray(indices, dtype=np.int64)
-        if not order.size or order.min() < 0:
-            raise ValueError(f"expected frame indices from 0, got {order.tolist()}")
-        if order.max() >= self.num_frames:
-            raise TooFewFrames(self.path, int(order.max()), self.num_frames)
-        unique, inverse = np.unique(order, return_inverse=True)
-        try:
-            frames = [self._reader[int(index)].asnumpy() for index in unique]
-        except (self._error, RuntimeError) as error:
-            raise DecodeError(self.path, f"decord: {_first_line(error)}") from error
-        if convert is not None:
-            frames = [convert(frame) for frame in frames]
-        return np.stack([frames[place] for place in inverse])
+    def read(
+        self, indices: Sequence[int], *, window: WindowOf | None = None, exact_count: bool = False
+    ) -> Iterator[tuple[int, Frames]]:
+        """The frames at `indices`, each distinct one as (index, frame); see `Video.read`."""
+        wanted = distinct(indices)
+        if wanted[-1] >= self.num_frames:
+            raise TooFewFrames(self.path, wanted[-1], self.num_frames)
+        for index in wanted:
+            try:
+                frame = self._reader[index].asnumpy()
+            except (self._error, RuntimeError) as error:
+                raise DecodeError(self.path, f"decord: {_first_line(error)}") from error
+            yield index, cut(frame, (window or whole)(*frame.shape[:2]))
 
     def close(self) -> None:
         """Lets the file go."""
@@ -81,8 +76,8 @@ def _check_is_read_rightly(path: str) -> None:
         codec, container = video.format
         if codec != "h264" or "avi" in container:
             raise DecodeError(path, f"decord does not read {codec} in {container} reliably; use the decoder pyav")
-        if video.count_frames() != video.num_packets:
-            raise DecodeError(path, "decord does not survive damaged files; use the decoder pyav")
+        if video.scan.table is None:
+            raise DecodeError(path, "decord may misread this file, or not survive it; use the decoder pyav")
 
 
 def _first_line(error: Exception) -> str:

@@ -10,13 +10,14 @@ cuts everything above 255 to white.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from videogn.data.decoding.video import DecodeError, Frames, TooFewFrames
+from videogn.data.decoding.video import DecodeError, TooFewFrames, distinct
+from videogn.data.decoding.window import Frames, WindowOf, cut, whole
 
 # By content, whatever the name says (ImageNet has a PNG called .JPEG). Not all that Pillow knows: for some formats it
 # starts other programs.
@@ -45,19 +46,15 @@ class ImageVideo:
         self._decode()
         return self.num_frames
 
-    def frames(
-        self, indices: Sequence[int], *, convert: Callable[[Frames], Frames] | None = None, to_end: bool = False
-    ) -> Frames:
-        """The image for each of `indices`, which must be 0, as uint8 [T, H, W, 3]; see `Video.frames`."""
-        wanted = [int(index) for index in indices]
-        if not wanted or min(wanted) < 0:
-            raise ValueError(f"expected frame indices from 0, got {wanted}")
+    def read(
+        self, indices: Sequence[int], *, window: WindowOf | None = None, exact_count: bool = False
+    ) -> Iterator[tuple[int, Frames]]:
+        """The image as frame 0; see `Video.read`."""
+        wanted = distinct(indices)
         frame = self._decode()
-        if max(wanted) >= self.num_frames:
-            raise TooFewFrames(self.path, max(wanted), self.num_frames)
-        if convert is not None:
-            frame = convert(frame)
-        return np.repeat(frame[None], len(wanted), axis=0)
+        if wanted[-1] >= self.num_frames:
+            raise TooFewFrames(self.path, wanted[-1], self.num_frames)
+        yield 0, cut(frame, (window or whole)(*frame.shape[:2]))
 
     def close(self) -> None:
         """Nothing is held open."""

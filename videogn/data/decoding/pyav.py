@@ -1,15 +1,16 @@
-"""Decoding by PyAV (FFmpeg's libraries): exact on every file that FFmpeg can show.
+"""Decoding by PyAV (FFmpeg's libraries): exact on every file that FFmpeg can show, and no more of it than is needed.
 
-A clip's frames are found by counting what comes out of the decoder from the beginning, never by timestamps: variable
-rates, edit lists, missing times, several streams and damaged packets can't shift them. Decoding ends with the last
-frame that was asked for.
+Where the packets tell which frame each shows (`packets`), decoding starts at the last possible place before each
+wanted frame and passes over pictures that none refers to. Where they do not, and where anything at all goes otherwise
+than the packets promised, the frames are found by counting what comes out of the decoder from the beginning: variable
+rates, edit lists, missing times, several streams and damaged packets can't shift them.
 """
 
 from __future__ import annotations
 
 import contextlib
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,21 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from videogn.data.decoding.video import DecodeError, Frames, TooFewFrames, orient
+from videogn.data.decoding.bitstream import inspector
+from videogn.data.decoding.packets import PacketTable, Scan, scan
+from videogn.data.decoding.plan import Stretch, plan
+from videogn.data.decoding.video import DecodeError, TooFewFrames, distinct, orient
+from videogn.data.decoding.window import Frames, Window, WindowOf, cut, whole
 
 # A title that is not UTF-8 must not stop the opening; PyAV 19 lets it pass by itself.
 _OPEN_SETTINGS: dict[str, Any] = {"metadata_errors": "ignore"} if int(av.__version__.partition(".")[0]) < 19 else {}
 
 # a, b, c, d of display matrices by quarters of a turn, counterclockwise.
 _TURNS = ((1, 0, 0, 1), (0, -1, 1, 0), (-1, 0, 0, -1), (0, 1, -1, 0))
+
+
+class _Unexpected(Exception):
+    """The file is not what its packets promised: only a full decode tells."""
 
 
 class PyAVVideo:
@@ -42,95 +51,80 @@ class PyAVVideo:
 
     def __init__(self, path: str | Path) -> None:
         self.path = str(path)
-        self._container = self._open()
+        self._container, self._stream = self._open()
         self._is_fresh = True
         # One for all frames: each would otherwise set up its own conversion, which costs more than converting.
         self._reformatter = VideoReformatter()
+        self._scan: Scan | None = None
         self._num_frames: int | None = None
         self._exact = False
 
-    def _open(self) -> InputContainer:
+    def _open(self) -> tuple[InputContainer, VideoStream]:
+        """The file and the stream that a player shows."""
         if not Path(self.path).is_file():
             raise DecodeError(self.path, "no such file")
         try:
             # The protocol keeps odd names (a leading dash, a colon) from being read as anything but a path.
-            return av.open(f"file:{self.path}", **_OPEN_SETTINGS)
+            container = av.open(f"file:{self.path}", **_OPEN_SETTINGS)
         except (FFmpegError, ValueError, OSError) as error:
             raise DecodeError(self.path, _reason(error)) from error
+        stream = container.streams.best("video")
+        if not isinstance(stream, VideoStream):
+            container.close()
+            raise DecodeError(self.path, "the file has no video stream")
+        if stream.codec_context is None:
+            container.close()
+            raise DecodeError(self.path, "there is no decoder for its codec")
+        # One decoder thread: the loader's workers are the parallelism; and how FFmpeg conceals damage depends on the
+        # number of threads, so that another number shows other pixels, and sometimes fewer frames, of a damaged file.
+        stream.thread_type = "NONE"
+        stream.thread_count = 1
+        return container, stream
 
     def _rewind(self) -> VideoStream:
-        """The stream that a player shows, at its beginning.
+        """The stream at its beginning.
 
         A fresh container each time: not every format can seek back to its first packet.
         """
         if not self._is_fresh:
             self._container.close()
-            self._container = self._open()
+            self._container, self._stream = self._open()
         self._is_fresh = False
-        stream = self._container.streams.best("video")
-        if not isinstance(stream, VideoStream):
-            raise DecodeError(self.path, "the file has no video stream")
-        # One decoder thread: the loader's workers are the parallelism; and how FFmpeg conceals damage depends on the
-        # number of threads, so that another number shows other pixels, and sometimes fewer frames, of a damaged file.
-        stream.thread_type = "NONE"
-        stream.thread_count = 1
-        return stream
+        return self._stream
+
+    # What the packets say
+
+    @property
+    def scan(self) -> Scan:
+        """The packets, from one pass without decoding."""
+        if self._scan is None:
+            stream = self._rewind()
+            context = stream.codec_context
+            self._scan = scan(
+                self._packets(stream),
+                codec=context.name,
+                inspect=inspector(context.name, context.extradata),
+                reorder_depth=context.reorder_depth,
+            )
+        return self._scan
 
     @property
     def num_frames(self) -> int:
-        """Packets of the stream, from one pass without decoding, until a decode found the exact number.
+        """By the packets, until a decode found the exact number.
 
         The two differ for damaged files and for AVIs whose frames are packed several to a packet (all of HMDB51).
         """
         if self._num_frames is None:
-            self._num_frames = self.num_packets
+            table = self.scan.table
+            self._num_frames = table.num_frames if table is not None else self.scan.num_packets
             if not self._num_frames:
                 raise DecodeError(self.path, "the video stream has no packets")
         return self._num_frames
 
     @property
-    def num_packets(self) -> int:
-        """Packets of the stream that are to be shown, from one pass without decoding."""
-        stream = self._rewind()
-        return sum(1 for packet in self._packets(stream) if packet.size and not packet.is_discard)
-
-    @property
     def format(self) -> tuple[str, str]:
         """(codec, container) by FFmpeg's names."""
-        stream = self._rewind()
-        return stream.codec_context.name, self._container.format.name
-
-    def frames(
-        self, indices: Sequence[int], *, convert: Callable[[Frames], Frames] | None = None, to_end: bool = False
-    ) -> Frames:
-        """The frames at `indices` as uint8 [T, H, W, 3]; see `Video.frames`."""
-        wanted = sorted({int(index) for index in indices})
-        if not wanted:
-            raise ValueError("no frame was asked for")
-        if wanted[0] < 0:
-            raise ValueError(f"frame {wanted[0]} was asked for; indices count from 0")
-        found: dict[int, Frames] = {}
-        shape = (0, 0)
-        count = 0
-        complete = False
-        for frame in self._decode():
-            if count == 0:
-                # A stream may change its size on the way: the first frame's stands, as in a player's window.
-                shape = (frame.width, frame.height)
-            if not complete and count == wanted[len(found)]:
-                rgb = self._to_rgb(frame, *shape)
-                found[count] = convert(rgb) if convert is not None else rgb
-                complete = len(found) == len(wanted)
-            count += 1
-            if complete and not to_end:
-                break
-        else:
-            self._num_frames, self._exact = count, True
-        if not count:
-            raise DecodeError(self.path, "no frame can be decoded")
-        if not complete:
-            raise TooFewFrames(self.path, wanted[len(found)], count)
-        return np.stack([found[int(index)] for index in indices])
+        return self._stream.codec_context.name, self._container.format.name
 
     def count_frames(self) -> int:
         """The exact number of frames, by a full decode; see `Video.count_frames`."""
@@ -140,8 +134,95 @@ class PyAVVideo:
             raise DecodeError(self.path, "no frame can be decoded")
         return self._num_frames
 
+    # Frames
+
+    def read(
+        self, indices: Sequence[int], *, window: WindowOf | None = None, exact_count: bool = False
+    ) -> Iterator[tuple[int, Frames]]:
+        """The frames at `indices`, each distinct one as (index, frame); see `Video.read`."""
+        wanted = distinct(indices)
+        table = self.scan.table
+        if table is not None and wanted[-1] < table.num_frames:
+            try:
+                yield from self._read_planned(wanted, table, window or whole)
+                return
+            except _Unexpected:
+                self._scan = Scan(self.scan.num_packets, None)
+        yield from self._read_all(wanted, window or whole, exact_count)
+
+    def _read_planned(self, wanted: list[int], table: PacketTable, window: WindowOf) -> Iterator[tuple[int, Frames]]:
+        converter = _Converter(self.path, self._reformatter, window)
+        frame_at: dict[int | None, int] = {int(table.pts[table.packet_of[index]]): index for index in wanted}
+        try:
+            for stretch in plan(table, wanted):
+                for frame in self._decode_stretch(stretch, table):
+                    if (index := frame_at.pop(frame.pts, None)) is not None:
+                        yield index, converter(frame)
+        except FFmpegError as error:
+            raise _Unexpected from error
+        if frame_at:
+            raise _Unexpected
+
+    def _decode_stretch(self, stretch: Stretch, table: PacketTable) -> Iterator[VideoFrame]:
+        """Frames of a stretch, more than are wanted; ends with all of them."""
+        stream, at, packets = self._go_to(stretch.start, table)
+        context = stream.codec_context
+        size = (context.width, context.height)
+        skips = False
+        for packet in packets:
+            if packet.pts != table.pts[at]:
+                raise _Unexpected
+            if at >= stretch.start:
+                skip = table.can_skip and at not in stretch.frames
+                if skip != skips:
+                    context.skip_frame, skips = ("NONREF" if skip else "DEFAULT"), skip
+                yield from _sound(packet.decode(), size)
+            at += 1
+            if at == stretch.stop:
+                yield from _sound(context.decode(None), size)
+                return
+        raise _Unexpected
+
+    def _go_to(self, start: int, table: PacketTable) -> tuple[VideoStream, int, Iterator[av.Packet]]:
+        """The stream, the number of the next packet, which is `start` or lies before it, and the packets from there."""
+        if self._is_fresh and start == 0:
+            stream = self._rewind()
+            return stream, 0, self._packets(stream)
+        self._is_fresh = False
+        stream = self._stream
+        context = stream.codec_context
+        depth = context.reorder_depth
+        self._container.seek(int(table.pts[start]), stream=stream, backward=True)
+        context.reorder_depth = depth  # a seek makes the decoder forget it
+        packets = self._packets(stream)
+        first = next(packets, None)
+        if first is None or first.pts is None:
+            raise _Unexpected
+        found = np.flatnonzero(table.pts[: start + 1] == first.pts)
+        if not len(found):
+            raise _Unexpected
+        return stream, int(found[0]), _chain(first, packets)
+
+    def _read_all(self, wanted: list[int], window: WindowOf, exact_count: bool) -> Iterator[tuple[int, Frames]]:
+        converter = _Converter(self.path, self._reformatter, window)
+        found = count = 0
+        for frame in self._decode():
+            converter.settle(frame)  # by the first: a stream may change its size on the way
+            if found < len(wanted) and count == wanted[found]:
+                yield count, converter(frame)
+                found += 1
+            count += 1
+            if found == len(wanted) and not exact_count:
+                break
+        else:
+            self._num_frames, self._exact = count, True
+        if not count:
+            raise DecodeError(self.path, "no frame can be decoded")
+        if found < len(wanted):
+            raise TooFewFrames(self.path, wanted[found], count)
+
     def _decode(self) -> Iterator[VideoFrame]:
-        """Frames in the order shown; damaged packets are passed over, as players do."""
+        """All frames in the order shown; damaged packets are passed over, as players do."""
         stream = self._rewind()
         for packet in self._packets(stream):
             with contextlib.suppress(FFmpegError):
@@ -156,17 +237,58 @@ class PyAVVideo:
                 return  # the rest of a damaged container can't be read: what came before stands
             yield packet
 
-    def _to_rgb(self, frame: VideoFrame, width: int, height: int) -> Frames:
-        try:
-            # One thread: the default starts a pool that costs many times the conversion itself.
-            rgb = self._reformatter.reformat(frame, width=width, height=height, format="rgb24", threads=1)
-            return orient(rgb.to_ndarray().astype(np.uint8, copy=False), _display_matrix(frame))
-        except (FFmpegError, ValueError, MemoryError) as error:
-            raise DecodeError(self.path, f"a frame can't be converted to RGB: {_reason(error)}") from error
-
     def close(self) -> None:
         """Lets the file go."""
         self._container.close()
+
+
+class _Converter:
+    """From decoded frames to the RGB that is wanted of them.
+
+    Args:
+        path: The file, for errors.
+        reformatter: Of the video.
+        window: The part that is wanted.
+    """
+
+    def __init__(self, path: str, reformatter: VideoReformatter, window: WindowOf) -> None:
+        self.path = path
+        self.reformatter = reformatter
+        self.window_of = window
+        self.size: tuple[int, int] | None = None
+        self.window: Window | None = None
+
+    def settle(self, frame: VideoFrame) -> None:
+        """Takes the size of the first frame for all, as a player's window does."""
+        if self.size is None:
+            self.size = (frame.width, frame.height)
+
+    def __call__(self, frame: VideoFrame) -> Frames:
+        self.settle(frame)
+        assert self.size is not None
+        width, height = self.size
+        try:
+            # One thread: the default starts a pool that costs many times the conversion itself.
+            rgb = self.reformatter.reformat(frame, width=width, height=height, format="rgb24", threads=1)
+            shown = orient(rgb.to_ndarray().astype(np.uint8, copy=False), _display_matrix(frame))
+        except (FFmpegError, ValueError, MemoryError) as error:
+            raise DecodeError(self.path, f"a frame can't be converted to RGB: {_reason(error)}") from error
+        if self.window is None:
+            self.window = self.window_of(*shown.shape[:2])
+        return cut(shown, self.window)
+
+
+def _sound(frames: list[VideoFrame], size: tuple[int, int]) -> list[VideoFrame]:
+    """The frames, unless there is any doubt that they are those that the packets promised."""
+    for frame in frames:
+        if frame.is_corrupt or frame.interlaced_frame or (frame.width, frame.height) != size:
+            raise _Unexpected
+    return frames
+
+
+def _chain(first: av.Packet, rest: Iterator[av.Packet]) -> Iterator[av.Packet]:
+    yield first
+    yield from rest
 
 
 def _display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-Frames = NDArray[np.uint8]
+from videogn.data.decoding.window import Frames, WindowOf
 
 
 class DecodeError(ValueError):
@@ -36,7 +33,7 @@ class TooFewFrames(DecodeError):
 
 
 class Video(Protocol):
-    """An open video file. Frames are RGB, uint8 [T, H, W, 3], rotated as a player shows them."""
+    """An open video file. Frames are RGB, uint8 [H, W, 3], rotated as a player shows them."""
 
     @property
     def num_frames(self) -> int:
@@ -49,24 +46,41 @@ class Video(Protocol):
             DecodeError: No frame can be decoded.
         """
 
-    def frames(
-        self, indices: Sequence[int], *, convert: Callable[[Frames], Frames] | None = None, to_end: bool = False
-    ) -> Frames:
-        """The frames at `indices` (any order, repeats allowed) from one decode.
+    def read(
+        self, indices: Sequence[int], *, window: WindowOf | None = None, exact_count: bool = False
+    ) -> Iterator[tuple[int, Frames]]:
+        """The frames at `indices` from one decode, each distinct one as (index, frame), in order.
+
+        A file that turns out damaged on the way is read once more from its beginning: frames that were given come
+        again, and those that come last stand.
 
         Args:
-            indices: Which, from 0.
-            convert: Applied to each distinct frame [H, W, C] as it is decoded: what is scaled down at once never lies
-                in memory at its full size.
-            to_end: Decode on to the end: `num_frames` is exact afterwards.
+            indices: Which, from 0; any order, repeats allowed.
+            window: The part of the frames that is wanted, and its size; default: all.
+            exact_count: `num_frames` is to be exact afterwards, if need be by decoding to the end.
 
         Raises:
             TooFewFrames: An index is past the last frame that can be decoded; `num_frames` is exact from then on.
             DecodeError: No frame can be decoded.
+            ValueError: No index, or a negative one.
         """
 
     def close(self) -> None:
         """Lets the file go."""
+
+
+def distinct(indices: Sequence[int]) -> list[int]:
+    """Frame indices in order, each once.
+
+    Raises:
+        ValueError: None, or a negative one.
+    """
+    wanted = sorted({int(index) for index in indices})
+    if not wanted:
+        raise ValueError("no frame was asked for")
+    if wanted[0] < 0:
+        raise ValueError(f"frame {wanted[0]} was asked for; indices count from 0")
+    return wanted
 
 
 def orient(frame: Frames, matrix: Sequence[int]) -> Frames:

@@ -1,0 +1,57 @@
+"""The least decoding that gives the frames that are wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from videogn.data.decoding.packets import PacketTable
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Packets that are decoded one after the other.
+
+    Attributes:
+        start: The first packet; decoding may start there.
+        stop: Behind the last packet.
+        frames: Frames wanted of it, by the packet that shows each.
+    """
+
+    start: int
+    stop: int
+    frames: dict[int, int]
+
+
+def plan(table: PacketTable, wanted: Sequence[int]) -> list[Stretch]:
+    """Stretches of packets that show the wanted frames, in the order of the file.
+
+    A frame needs what lies between it and the last packet before it at which decoding may start and that is not shown
+    later than it. Where a stretch would run over packets that nothing needs, another begins: a jump costs less than to
+    decode one.
+
+    Args:
+        table: The video's packets.
+        wanted: Frame indices below table.num_frames, each once.
+    """
+    stretches: list[Stretch] = []
+    packets = table.packet_of[np.asarray(wanted)]
+    for place in np.argsort(packets).tolist():
+        packet, frame = int(packets[place]), wanted[place]
+        start = _start(table, packet)
+        if stretches and start <= stretches[-1].stop:
+            last = stretches[-1]
+            last.frames[packet] = frame
+            stretches[-1] = Stretch(last.start, packet + 1, last.frames)
+        else:
+            stretches.append(Stretch(start, packet + 1, {packet: frame}))
+    return stretches
+
+
+def _start(table: PacketTable, packet: int) -> int:
+    at = int(np.searchsorted(table.starts, packet, side="right")) - 1
+    while at > 0 and table.pts[table.starts[at]] > table.pts[packet]:
+        at -= 1
+    return int(table.starts[at])

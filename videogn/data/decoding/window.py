@@ -1,0 +1,68 @@
+"""The part of a frame that is wanted, and at what size.
+
+Shapes: H, W, C = 3, uint8 RGB. Scaling is torchvision's bilinear with antialiasing (its `resize`, bit for bit).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+Frames = NDArray[np.uint8]
+
+
+class Window(NamedTuple):
+    """A region of a frame as it is shown, and what becomes of it; all in px.
+
+    Attributes:
+        top: Of the region.
+        left: Of the region.
+        height: Of the region.
+        width: Of the region.
+        out_height: What the region is scaled to.
+        out_width: What the region is scaled to.
+        flip: Left and right change places.
+    """
+
+    top: int
+    left: int
+    height: int
+    width: int
+    out_height: int
+    out_width: int
+    flip: bool = False
+
+
+# From the height and width of a frame as it is shown, which only the decoder knows, to the part that is wanted.
+WindowOf = Callable[[int, int], Window]
+
+
+def whole(height: int, width: int) -> Window:
+    """All of a frame, as it is."""
+    return Window(0, 0, height, width, height, width)
+
+
+def cut(frame: Frames, window: Window) -> Frames:
+    """What a window wants of a frame.
+
+    Args:
+        frame: uint8 [H, W, C].
+        window: Inside it.
+
+    Returns:
+        uint8 [out_height, out_width, C]; a view of the frame where nothing has to be done.
+    """
+    region = frame[window.top : window.top + window.height, window.left : window.left + window.width]
+    if (window.height, window.width) != (window.out_height, window.out_width):
+        # One picture [1, C, H, W] that lies as [H, W, C]: the memory format in which torch scales bytes fastest.
+        planes = torch.from_numpy(np.ascontiguousarray(region)).permute(2, 0, 1)[None]
+        size = [window.out_height, window.out_width]
+        region = F.interpolate(planes, size, mode="bilinear", antialias=True)[0].permute(1, 2, 0).numpy()
+    if window.flip:
+        region = torch.from_numpy(np.ascontiguousarray(region)).flip(1).numpy()
+    return region
