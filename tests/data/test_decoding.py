@@ -57,12 +57,13 @@ def test_frames_in_any_order_and_repeated(video):
         np.testing.assert_array_equal(frame.numpy(), expected[index])
 
 
-def test_decord_gives_the_same_bytes_on_h264(video, shared_data):
-    pytest.importorskip("decord")
+@pytest.mark.parametrize("backend", ["decord", "torchcodec"])
+def test_other_decoders_give_the_same_bytes_on_h264(video, shared_data, backend):
+    pytest.importorskip(backend, exc_type=(ImportError, RuntimeError))
     h264 = ["mmaction2_test.mp4", "torchvision_basketball.mp4", "derived/k_one_keyframe_8_bframes.mp4"]
     h264 += ["torchcodec_bt709_full_range.mp4", "decord_video_270.mov", "derived/k_rotate90_tag.mp4"]
     for path in [video, *(shared_data / "odd" / name for name in h264)]:
-        with open_video(path, backend="pyav") as one, open_video(path, backend="decord") as other:
+        with open_video(path, backend="pyav") as one, open_video(path, backend=backend) as other:
             total = one.count_frames()
             assert other.count_frames() == total
             indices = np.random.default_rng(0).integers(total, size=12)
@@ -184,12 +185,13 @@ def test_display_matrices_turn_and_mirror(matrix, expected):
     np.testing.assert_array_equal(orient(frame, [65536 * value for value in matrix]), expected(frame))
 
 
-def test_decord_refuses_what_it_misreads(shared_data):
-    pytest.importorskip("decord")
+@pytest.mark.parametrize("backend", ["decord", "torchcodec"])
+def test_other_decoders_do_not_get_what_they_misread(shared_data, backend):
+    pytest.importorskip(backend, exc_type=(ImportError, RuntimeError))
     odd = shared_data / "odd"
     for name in ("torchvision_RATRACE_wave_f_nm_np1_fr_goo_37.avi", "derived/k_truncated60_faststart.mp4"):
         with pytest.raises(DecodeError, match="use the decoder pyav"):
-            decode_frames(odd / name, [0], backend="decord")
+            decode_frames(odd / name, [0], backend=backend)
 
 
 @pytest.mark.parametrize("suffix", ["avi", "mov", "mkv"])
@@ -227,10 +229,10 @@ def test_a_title_that_is_not_utf8_does_not_stop_the_opening(tmp_path):
     assert decode_frames(path, [4]).shape == (1, 48, 64, 3)
 
 
-@pytest.mark.parametrize("backend", ["pyav", "decord"])
+@pytest.mark.parametrize("backend", ["pyav", "decord", "torchcodec"])
 def test_errors_name_file_and_reason(tmp_path, video, backend):
-    if backend == "decord":
-        pytest.importorskip("decord")
+    if backend != "pyav":
+        pytest.importorskip(backend, exc_type=(ImportError, RuntimeError))
     text = tmp_path / "text.mp4"
     text.write_text("not a video")
     with pytest.raises(DecodeError, match=r"text\.mp4: "):
@@ -245,7 +247,7 @@ def test_errors_name_file_and_reason(tmp_path, video, backend):
 
 
 def test_an_unknown_backend_is_refused(video):
-    with pytest.raises(ValueError, match="unknown decoder 'opencv'; expected one of pyav, decord"):
+    with pytest.raises(ValueError, match="unknown decoder 'opencv'; expected one of pyav, decord, torchcodec"):
         decode_frames(video, [0], backend="opencv")
 
 

@@ -58,7 +58,7 @@ class KineticsDataModule(LightningDataModule):
         total_batch_size: Clips per optimiser step over all devices and accumulated forwards. Default: one forward on
             each device. With the command, use --total_batch_size.
         num_workers: Processes that decode. Default: one a core, at most 8.
-        decoder: pyav (exact on every file) or decord.
+        decoder: pyav (exact on every file, and the fastest), decord or torchcodec (an optional extra).
         protocol: How `test` and `predict` see a video: clips x crops.
         clip_policy: Where test clips start: nonlocal (the paper's; the last ones wrap around) or spread (SlowFast's).
         skip_undecodable: Go on training without videos that can't be decoded (counted) instead of stopping.
@@ -121,8 +121,8 @@ class KineticsDataModule(LightningDataModule):
             raise ValueError(f"flip_probability is {flip_probability}; expected a number from 0 to 1")
         if protocol not in PROTOCOLS:
             raise ValueError(f"unknown protocol {protocol!r}; expected one of {', '.join(PROTOCOLS)}")
-        if decoder == "decord" and find_spec("decord") is None:
-            raise ValueError("decoder is decord, which is not installed here; use pyav")
+        if decoder != "pyav" and find_spec(decoder) is None:
+            raise ValueError(f"decoder is {decoder}, which is not installed here; use pyav")
         if seed < 0:
             raise ValueError(f"seed is {seed}; expected 0 or more")
         if num_workers is not None and num_workers < 0:

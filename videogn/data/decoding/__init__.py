@@ -17,7 +17,7 @@ from videogn.data.decoding.video import DecodeError, TooFewFrames, Video
 from videogn.data.decoding.window import Frames, Window, WindowOf
 from videogn.data.media import is_image
 
-DecoderName = Literal["pyav", "decord"]
+DecoderName = Literal["pyav", "decord", "torchcodec"]
 DECODERS: tuple[str, ...] = get_args(DecoderName)
 
 __all__ = [
@@ -55,10 +55,14 @@ def open_video(path: str | Path, *, backend: DecoderName = "pyav") -> Iterator[V
         from videogn.data.decoding.pyav import PyAVVideo
 
         video = PyAVVideo(path)
-    else:
+    elif backend == "decord":
         from videogn.data.decoding.decord import DecordVideo
 
         video = DecordVideo(path)
+    else:
+        from videogn.data.decoding.torchcodec import TorchCodecVideo
+
+        video = TorchCodecVideo(path)
     try:
         yield video
     finally:
@@ -74,7 +78,7 @@ def decode_frames(path: str | Path, indices: Sequence[int], *, backend: DecoderN
     Args:
         path: The file.
         indices: Which frames, from 0; any order, repeats allowed.
-        backend: "pyav" (exact on every file) or "decord".
+        backend: "pyav" (exact on every file), "decord" or "torchcodec".
 
     Returns:
         uint8 [T, H, W, C], RGB, T = len(indices).

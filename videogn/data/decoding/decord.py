@@ -6,12 +6,11 @@ default. On H.264 both give the same bytes.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from videogn.data.decoding.pyav import PyAVVideo
+from videogn.data.decoding.sound import check_sound, first_line
 from videogn.data.decoding.video import DecodeError, TooFewFrames, distinct
 from videogn.data.decoding.window import Frames, WindowOf, cut, whole
 
@@ -28,19 +27,17 @@ class DecordVideo:
 
     def __init__(self, path: str | Path) -> None:
         self.path = str(path)
-        if not Path(self.path).is_file():
-            raise DecodeError(self.path, "no such file")
+        check_sound(self.path, backend="decord", codecs={"h264"})
         try:
             import decord
         except ImportError as error:
             raise DecodeError(self.path, "decord is not installed here; use the decoder pyav") from error
         decord.logging.set_level(decord.logging.FATAL)
-        _check_is_read_rightly(self.path)
         self._error: Any = decord.DECORDError
         try:
             self._reader: Any = decord.VideoReader(self.path, num_threads=1)
         except (decord.DECORDError, RuntimeError) as error:
-            raise DecodeError(self.path, f"decord: {_first_line(error)}") from error
+            raise DecodeError(self.path, f"decord: {first_line(error)}") from error
 
     @property
     def num_frames(self) -> int:
@@ -62,23 +59,9 @@ class DecordVideo:
             try:
                 frame = self._reader[index].asnumpy()
             except (self._error, RuntimeError) as error:
-                raise DecodeError(self.path, f"decord: {_first_line(error)}") from error
+                raise DecodeError(self.path, f"decord: {first_line(error)}") from error
             yield index, cut(frame, (window or whole)(*frame.shape[:2]))
 
     def close(self) -> None:
         """Lets the file go."""
         self._reader = None
-
-
-def _check_is_read_rightly(path: str) -> None:
-    """Raises DecodeError for a file that decord is known to misread or not to survive: anything but sound H.264."""
-    with contextlib.closing(PyAVVideo(path)) as video:
-        codec, container = video.format
-        if codec != "h264" or "avi" in container:
-            raise DecodeError(path, f"decord does not read {codec} in {container} reliably; use the decoder pyav")
-        if video.scan.table is None:
-            raise DecodeError(path, "decord may misread this file, or not survive it; use the decoder pyav")
-
-
-def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

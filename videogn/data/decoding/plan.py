@@ -37,14 +37,13 @@ def plan(table: PacketTable, wanted: Sequence[int]) -> list[Stretch]:
         wanted: Frame indices below table.num_frames, each once.
     """
     stretches: list[Stretch] = []
-    packets = table.packet_of[np.asarray(wanted)]
-    for place in np.argsort(packets).tolist():
-        packet, frame = int(packets[place]), wanted[place]
-        start = _start(table, packet)
+    packets = table.packet_of[np.asarray(wanted)].tolist()
+    needs = sorted((_start(table, packet), packet, frame) for packet, frame in zip(packets, wanted, strict=True))
+    for start, packet, frame in needs:
         if stretches and start <= stretches[-1].stop:
             last = stretches[-1]
             last.frames[packet] = frame
-            stretches[-1] = Stretch(last.start, packet + 1, last.frames)
+            stretches[-1] = Stretch(last.start, max(last.stop, packet + 1), last.frames)
         else:
             stretches.append(Stretch(start, packet + 1, {packet: frame}))
     return stretches

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import struct
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,10 @@ from videogn.data.decoding.packets import PacketTable, Scan, scan
 from videogn.data.decoding.plan import Stretch, plan
 from videogn.data.decoding.video import DecodeError, TooFewFrames, distinct, orient
 from videogn.data.decoding.window import Frames, Window, WindowOf, cut, whole
+
+# Containers that say when each packet is shown. In others (AVI) the library makes it up.
+_CONTAINERS_WITH_TIMES = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "flv", "mpegts"}
+_PROGRESSIVE = {0, 1}  # FFmpeg's field orders: unknown, progressive
 
 # A title that is not UTF-8 must not stop the opening; PyAV 19 lets it pass by itself.
 _OPEN_SETTINGS: dict[str, Any] = {"metadata_errors": "ignore"} if int(av.__version__.partition(".")[0]) < 19 else {}
@@ -100,10 +105,12 @@ class PyAVVideo:
         if self._scan is None:
             stream = self._rewind()
             context = stream.codec_context
+            # Of interlaced video a packet may hold a field: half a frame.
+            tells = self._container.format.name in _CONTAINERS_WITH_TIMES and context.field_order in _PROGRESSIVE
             self._scan = scan(
                 self._packets(stream),
                 codec=context.name,
-                inspect=inspector(context.name, context.extradata),
+                inspect=inspector(context.name, context.extradata) if tells else None,
                 reorder_depth=context.reorder_depth,
             )
         return self._scan
@@ -152,10 +159,14 @@ class PyAVVideo:
 
     def _read_planned(self, wanted: list[int], table: PacketTable, window: WindowOf) -> Iterator[tuple[int, Frames]]:
         converter = _Converter(self.path, self._reformatter, window)
-        frame_at: dict[int | None, int] = {int(table.pts[table.packet_of[index]]): index for index in wanted}
+        frame_at = {int(table.pts[table.packet_of[index]]): index for index in wanted}
         try:
             for stretch in plan(table, wanted):
+                last: int | None = None
                 for frame in self._decode_stretch(stretch, table):
+                    if frame.pts is None or (last is not None and frame.pts <= last):
+                        raise _Unexpected  # the times are not those of the order in which frames are shown
+                    last = frame.pts
                     if (index := frame_at.pop(frame.pts, None)) is not None:
                         yield index, converter(frame)
         except FFmpegError as error:
@@ -185,23 +196,19 @@ class PyAVVideo:
 
     def _go_to(self, start: int, table: PacketTable) -> tuple[VideoStream, int, Iterator[av.Packet]]:
         """The stream, the number of the next packet, which is `start` or lies before it, and the packets from there."""
-        if self._is_fresh and start == 0:
-            stream = self._rewind()
-            return stream, 0, self._packets(stream)
-        self._is_fresh = False
-        stream = self._stream
-        context = stream.codec_context
-        depth = context.reorder_depth
-        self._container.seek(int(table.pts[start]), stream=stream, backward=True)
-        context.reorder_depth = depth  # a seek makes the decoder forget it
-        packets = self._packets(stream)
-        first = next(packets, None)
-        if first is None or first.pts is None:
-            raise _Unexpected
-        found = np.flatnonzero(table.pts[: start + 1] == first.pts)
-        if not len(found):
-            raise _Unexpected
-        return stream, int(found[0]), _chain(first, packets)
+        if not self._is_fresh:
+            context = self._stream.codec_context
+            depth = context.reorder_depth
+            with contextlib.suppress(FFmpegError):  # it may not be able to
+                self._container.seek(int(table.pts[start]), stream=self._stream, backward=True)
+                context.reorder_depth = depth  # which makes the decoder forget it
+                packets = self._packets(self._stream)
+                first = next(packets, None)
+                found = np.flatnonzero(table.pts[: start + 1] == first.pts) if first is not None else np.empty(0)
+                if first is not None and len(found):
+                    return _strict(self._stream), int(found[0]), chain([first], packets)
+        stream = _strict(self._rewind())
+        return stream, 0, self._packets(stream)
 
     def _read_all(self, wanted: list[int], window: WindowOf, exact_count: bool) -> Iterator[tuple[int, Frames]]:
         converter = _Converter(self.path, self._reformatter, window)
@@ -278,17 +285,19 @@ class _Converter:
         return cut(shown, self.window)
 
 
+def _strict(stream: VideoStream) -> VideoStream:
+    """The stream, with a decoder that reports damage where it would otherwise conceal it."""
+    if not stream.codec_context.is_open:
+        stream.codec_context.options = {"err_detect": "explode"}
+    return stream
+
+
 def _sound(frames: list[VideoFrame], size: tuple[int, int]) -> list[VideoFrame]:
     """The frames, unless there is any doubt that they are those that the packets promised."""
     for frame in frames:
         if frame.is_corrupt or frame.interlaced_frame or (frame.width, frame.height) != size:
             raise _Unexpected
     return frames
-
-
-def _chain(first: av.Packet, rest: Iterator[av.Packet]) -> Iterator[av.Packet]:
-    yield first
-    yield from rest
 
 
 def _display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:

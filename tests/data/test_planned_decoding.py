@@ -1,0 +1,268 @@
+"""Decoding only what is needed gives what a full decode shows: over codecs, containers, structures and times."""
+
+import random
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.data.test_decoding import full_decode
+from videogn.data.decoding.bitstream import Picture, inspector
+from videogn.data.decoding.packets import PacketTable
+from videogn.data.decoding.plan import plan
+from videogn.data.decoding.pyav import PyAVVideo
+
+X265 = "log-level=none:pools=none:frame-threads=1:keyint=12"
+
+
+def encode(
+    path: Path, codec: str, options: dict[str, str], *, num_frames: int, seed: int, gaps: bool = False, shift: int = 0
+) -> Path:
+    """Moving noise with a cut every 20 frames.
+
+    gaps: Frames last 1 to 3 ticks. shift: Times begin that many ticks before 0, which makes an edit list in MP4.
+    """
+    small = np.random.default_rng(seed).integers(0, 256, (num_frames + 4, 8, 12, 3))
+    lengths = random.Random(seed)
+    pts = 0
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25, options=options)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+
+        def mux(packets: list[av.Packet]) -> None:
+            for packet in packets:
+                assert packet.pts is not None
+                assert packet.dts is not None
+                packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+                container.mux(packet)
+
+        for k in range(num_frames):
+            picture = np.kron(small[k : k + 4].mean(0), np.ones((8, 8, 1))).astype(np.uint8)
+            picture = np.roll(picture, 3 * k if k // 20 % 2 else 0, axis=1)
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = pts, Fraction(1, 25)
+            pts += lengths.choice([1, 1, 2, 3]) if gaps else 1
+            mux(stream.encode(frame))
+        mux(stream.encode())
+    return path
+
+
+def x264(**params: int | str) -> tuple[str, dict[str, str]]:
+    joined = ":".join(f"{name.replace('_', '-')}={value}" for name, value in params.items())
+    return "libx264", {"threads": "1", "x264-params": joined}
+
+
+# name -> encoder, suffix, whether packets tell which frame they show, whether there are frames to pass over
+CASES: dict[str, tuple[tuple[str, dict[str, str]], str, bool, bool]] = {
+    "h264": (x264(keyint=30, bframes=3, b_pyramid="normal"), "mp4", True, True),
+    "h264, one key frame": (x264(keyint=250, bframes=5, b_pyramid="strict", scenecut=0), "mkv", True, True),
+    "h264, no B-frames": (x264(keyint=12, bframes=0, ref=4), "mov", True, False),
+    "h264, slices": (x264(keyint=12, bframes=2, slices=3, weightp=2), "flv", True, True),
+    "h264, open GOP": (x264(keyint=12, bframes=3, open_gop=1), "mp4", True, True),
+    "h264, intra refresh": (x264(keyint=12, bframes=0, intra_refresh=1), "mp4", True, False),
+    "h264, transport stream": (x264(keyint=12, bframes=3), "ts", True, True),
+    "h264, interlaced": (x264(keyint=12, bframes=2, tff=1), "mp4", False, False),
+    "h264, made-up times": (x264(keyint=12, bframes=3), "avi", False, False),
+    "hevc": (("libx265", {"x265-params": f"{X265}:bframes=4:open-gop=0"}), "mp4", True, True),
+    "hevc, open GOP": (("libx265", {"x265-params": f"{X265}:bframes=2:open-gop=1"}), "mkv", True, True),
+    "hevc, layers": (("libx265", {"x265-params": f"{X265}:bframes=4:temporal-layers=3"}), "mkv", True, False),
+    "vp9, hidden frames": (
+        ("libvpx-vp9", {"deadline": "good", "cpu-used": "5", "auto-alt-ref": "1", "lag-in-frames": "16", "g": "15"}),
+        "webm",
+        True,
+        False,
+    ),
+    "av1": (("libsvtav1", {"preset": "10", "g": "15", "svtav1-params": "lp=1"}), "mkv", True, False),
+    "vp8": (("mpeg4", {"g": "12", "bf": "2"}), "mp4", False, False),
+}
+
+
+def read_counted(path: Path, indices: list[int]) -> tuple[dict[int, np.ndarray], int, bool]:
+    """Frames, how many came out of the decoder for them, and whether it had to be decoded from the beginning."""
+    video = PyAVVideo(path)
+    decoded = []
+    once = video._decode_stretch
+    video._decode_stretch = lambda *args: (decoded.append(frame) or frame for frame in once(*args))
+    try:
+        planned = video.scan.table is not None
+        frames = dict(video.read(indices))
+        return frames, len(decoded), planned and video.scan.table is None
+    finally:
+        video.close()
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("times", ["even", "uneven", "from before 0"])
+def test_frames_are_those_of_a_full_decode(tmp_path, name, times):
+    (codec, options), suffix, tells, skips = CASES[name]
+    if suffix == "avi" and times != "even":
+        pytest.skip("AVI has one time between frames")
+    path = tmp_path / f"video.{suffix}"
+    seed = len(name)
+    encode(path, codec, options, num_frames=70, seed=seed, gaps=times == "uneven", shift=7 * (times == "from before 0"))
+    expected = full_decode(path)
+    total = len(expected)
+    with_table = PyAVVideo(path)
+    table = with_table.scan.table
+    with_table.close()
+    assert (table is not None) == tells
+    if table is not None:
+        assert table.num_frames == total
+    rng = random.Random(seed)
+    fewest = total
+    for trial in range(12):
+        interval = rng.choice([1, 2, 3, 9])
+        start = rng.randrange(total)
+        indices = sorted({(start + interval * place) % total for place in range(rng.choice([1, 4, 12]))})
+        if trial % 3 == 0:
+            indices = rng.sample(range(total), 6)
+        frames, decoded, fell_back = read_counted(path, indices)
+        assert not fell_back
+        assert list(frames) == sorted(indices)
+        for index, frame in frames.items():
+            np.testing.assert_array_equal(frame, expected[index], err_msg=f"frame {index} of {indices}")
+        fewest = min(fewest, decoded)
+    last = total - 1
+    frames, decoded, _ = read_counted(path, [last])
+    np.testing.assert_array_equal(frames[last], expected[last])
+    if tells and len(table.starts) > 1:
+        assert decoded <= total // 2  # it began at the last key frame
+    if skips:
+        every_fourth, decoded, _ = read_counted(path, list(range(0, total, 4)))
+        assert len(every_fourth) <= decoded < 0.9 * total
+
+
+def test_edit_lists_hide_frames_from_all(tmp_path):
+    """A cut without re-encoding: MP4 keeps the frames before the cut, hidden by an edit list."""
+    whole = encode(tmp_path / "whole.mp4", *x264(keyint=30, bframes=2), num_frames=60, seed=3)
+    cut = tmp_path / "cut.mp4"
+    with av.open(str(whole)) as source, av.open(str(cut), "w") as target:
+        stream = source.streams.video[0]
+        copy = target.add_stream_from_template(stream)
+        for packet in source.demux(stream):
+            if packet.dts is not None and packet.pts is not None:
+                ticks = int(10 / 25 / stream.time_base)
+                packet.pts, packet.dts, packet.stream = packet.pts - ticks, packet.dts - ticks, copy
+                target.mux(packet)
+    expected = full_decode(cut)
+    assert len(expected) == 50
+    video = PyAVVideo(cut)
+    assert video.num_frames == 50
+    assert video.scan.num_packets == 50
+    video.close()
+    for indices in ([0], [49], list(range(0, 50, 3))):
+        frames, _, fell_back = read_counted(cut, indices)
+        assert not fell_back
+        for index, frame in frames.items():
+            np.testing.assert_array_equal(frame, expected[index])
+
+
+def test_a_file_that_breaks_its_promise_is_decoded_in_full(tmp_path):
+    """Damage that shows only in decoding: the frames are those of a full decode, and no table is trusted again."""
+    path = encode(tmp_path / "good.mp4", *x264(keyint=12, bframes=2), num_frames=60, seed=1)
+    data = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        packets = [p for p in container.demux(container.streams.video[0]) if p.size]
+    is_referred_to = [packet for packet in packets if data[packet.pos + 4] & 0x60]
+    victim = is_referred_to[12]
+    data[victim.pos + 6 : victim.pos + 14] = bytes(8)  # the slice's header, behind its first byte
+    damaged = tmp_path / "damaged.mp4"
+    damaged.write_bytes(data)
+    expected = full_decode(damaged)
+    assert len(expected) == 59  # a frame is lost, and all behind it move up
+    frames, _, fell_back = read_counted(damaged, list(range(0, 59, 4)))
+    assert fell_back
+    for index, frame in frames.items():
+        np.testing.assert_array_equal(frame, expected[index])
+
+
+@st.composite
+def tables(draw) -> PacketTable:
+    """Packets of groups that each begin with a start, shown in any order within a group; some are never shown."""
+    sizes = draw(st.lists(st.integers(1, 9), min_size=1, max_size=6))
+    pts: list[int] = []
+    starts = []
+    for size in sizes:
+        starts.append(len(pts))
+        # A group's first packet may be shown after others of it, which then need the group before (an open GOP).
+        first = 0 if len(starts) == 1 else draw(st.integers(0, size - 1))
+        rest = draw(st.permutations([place for place in range(size) if place != first]))
+        pts += [sum(sizes[: len(starts) - 1]) + place for place in (first, *rest)]
+    hidden = draw(st.sets(st.integers(0, len(pts) - 1), max_size=len(pts) - 1))
+    shown = sorted((time, packet) for packet, time in enumerate(pts) if packet not in hidden)
+    return PacketTable(np.array(pts), np.array(starts), np.array([packet for _, packet in shown]), True)
+
+
+@settings(max_examples=300, deadline=None)
+@given(tables(), st.data())
+def test_a_plan_covers_what_every_frame_needs_and_no_more_than_a_decode_from_the_start(table, data):
+    wanted = sorted(data.draw(st.sets(st.integers(0, table.num_frames - 1), min_size=1)))
+    stretches = plan(table, wanted)
+    starts = set(table.starts.tolist())
+    assert sorted(frame for stretch in stretches for frame in stretch.frames.values()) == wanted
+    for stretch in stretches:
+        assert stretch.start in starts
+        assert stretch.stop == max(stretch.frames) + 1
+        for packet, frame in stretch.frames.items():
+            assert table.packet_of[frame] == packet
+            # Some start lies at or before it, inside the stretch, and is not shown later than it (or is the first).
+            inside = [s for s in starts if stretch.start <= s <= packet]
+            assert any(table.pts[s] <= table.pts[packet] or s == 0 for s in inside)
+    for one, other in pairwise(stretches):
+        assert one.stop < other.start  # in order, and worth the jump
+
+
+@pytest.mark.parametrize(
+    ("codec", "data", "expected"),
+    [
+        ("h264", bytes([0, 0, 0, 2, 0x65, 0x88]), Picture(True)),
+        ("h264", bytes([0, 0, 0, 2, 0x41, 0x9A]), Picture(False)),
+        ("h264", bytes([0, 0, 0, 2, 0x41, 0x1A]), None),  # a slice that is not the picture's first
+        ("h264", bytes([0, 0, 0, 1, 0x09, 0, 0, 0, 2, 0x65, 0x88]), Picture(True)),  # behind another unit
+        ("h264", bytes([0, 0, 0, 9, 0x65, 0x88]), None),  # cut off
+        ("h264", bytes([0, 0, 0, 2, 0x06, 0x05]), None),  # no picture
+        ("hevc", bytes([0, 0, 0, 3, 0x26, 0x01, 0x80]), Picture(True)),  # IDR
+        ("hevc", bytes([0, 0, 0, 3, 0x2A, 0x01, 0x80]), Picture(True, 0, True)),  # CRA
+        ("hevc", bytes([0, 0, 0, 3, 0x02, 0x03, 0x80]), Picture(False, 2)),  # third temporal layer
+        ("hevc", bytes([0, 0, 0, 3, 0x20, 0x01, 0x80]), None),  # a splice (BLA)
+        ("hevc", bytes([0, 0, 0, 3, 0x26, 0x01, 0x00]), None),
+        ("vp9", bytes([0x82, 1, 2]), Picture(True)),  # key frame, shown
+        ("vp9", bytes([0x86, 1, 2]), Picture(False)),
+        ("vp9", bytes([0x84, 1, 2]), None),  # hidden, alone in its packet
+        ("vp9", bytes([0x88, 1, 2]), Picture(False)),  # shows one that was decoded before
+        ("vp9", bytes([0x84, 1, 0x86, 2, 3, 0xC1, 2, 3, 0xC1]), Picture(False)),  # hidden and shown in one packet
+        ("vp9", bytes([0x86, 1, 0x86, 2, 3, 0xC1, 2, 3, 0xC1]), None),  # two shown
+        ("vp9", b"", None),
+        ("av1", b"\x12\0", Picture(True)),
+    ],
+)
+def test_what_the_first_bytes_of_a_packet_say(codec, data, expected):
+    extradata = bytes([1, 0, 0, 0, 0xFF] + 16 * [0] + [3])  # units by lengths of four bytes
+    inspect = inspector(codec, extradata)
+    assert inspect is not None
+    assert inspect(memoryview(data), True) == expected
+
+
+@pytest.mark.parametrize(
+    ("codec", "data", "expected"),
+    [
+        ("h264", b"\0\0\0\1\x09\xf0\0\0\1\x65\x88", Picture(True)),
+        ("h264", b"\0\0\1\x41\x9a", Picture(False)),
+        ("hevc", b"\0\0\0\1\x26\x01\x80", Picture(True)),
+        ("hevc", b"\x26\x01\x80", None),
+    ],
+)
+def test_units_behind_start_codes(codec, data, expected):
+    inspect = inspector(codec, None)
+    assert inspect is not None
+    assert inspect(memoryview(data), True) == expected
+
+
+def test_codecs_that_say_too_little_have_no_inspector():
+    assert inspector("mpeg4", None) is None
+    assert inspector("vp8", None) is None
