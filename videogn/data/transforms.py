@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,22 @@ def long_side_offsets(height: int, width: int, crop_px: int, num_crops: int) -> 
     if width >= height:
         return [(top, 0), (top, left), (top, width - crop_px)]
     return [(0, left), (top, left), (height - crop_px, left)]
+
+
+class Augmentation(NamedTuple):
+    """What is random about a training crop.
+
+    Attributes:
+        scale_size: Short side in px.
+        top: Of the crop, as a share of the room there is.
+        left: Of the crop, as a share of the room there is.
+        flip: Left and right change places.
+    """
+
+    scale_size: int
+    top: float
+    left: float
+    flip: bool
 
 
 @dataclass(frozen=True)
@@ -61,17 +78,21 @@ class TrainViews:
         """[1, T] frame indices in a video of `total` frames."""
         return random_clip(total, num_frames=self.num_frames, frame_interval=self.frame_interval, rng=rng)[None]
 
-    def window(self, rng: np.random.Generator) -> WindowOf:
-        """The part of the frames that the crop shows."""
+    def augmentation(self, rng: np.random.Generator) -> Augmentation:
+        """Draws a crop."""
         low, high = self.scale_size
         scale_size = int(rng.integers(low, high + 1))
-        u_top, u_left, u_flip = rng.random(3).tolist()
+        top, left, flip = rng.random(3).tolist()
+        return Augmentation(scale_size, top, left, flip < self.flip_probability)
+
+    def window(self, rng: np.random.Generator) -> WindowOf:
+        """The part of the frames that the crop shows."""
+        drawn = self.augmentation(rng)
 
         def window_of(height: int, width: int) -> Window:
-            side = max(1, round(self.crop_size / scale_size * min(height, width)))
-            top, left = int(u_top * (height - side + 1)), int(u_left * (width - side + 1))
-            flip = u_flip < self.flip_probability
-            return Window(top, left, side, side, self.crop_size, self.crop_size, flip)
+            side = max(1, round(self.crop_size / drawn.scale_size * min(height, width)))
+            top, left = int(drawn.top * (height - side + 1)), int(drawn.left * (width - side + 1))
+            return Window(top, left, side, side, self.crop_size, self.crop_size, drawn.flip)
 
         return window_of
 

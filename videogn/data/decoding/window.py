@@ -59,8 +59,9 @@ def cut(frame: Frames, window: Window) -> Frames:
     """
     region = frame[window.top : window.top + window.height, window.left : window.left + window.width]
     if (window.height, window.width) != (window.out_height, window.out_width):
-        # One picture [1, C, H, W] that lies as [H, W, C]: the memory format in which torch scales bytes fastest.
-        planes = torch.from_numpy(np.ascontiguousarray(region)).permute(2, 0, 1)[None]
+        # One picture, [1, H, W, C] seen as [1, C, H, W]: the memory format in which torch scales bytes fastest, told by
+        # strides of which even that of the first dimension counts.
+        planes = torch.from_numpy(np.ascontiguousarray(region))[None].permute(0, 3, 1, 2)
         size = [window.out_height, window.out_width]
         region = F.interpolate(planes, size, mode="bilinear", antialias=True)[0].permute(1, 2, 0).numpy()
     if window.flip:
