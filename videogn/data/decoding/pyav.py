@@ -9,7 +9,6 @@ rates, edit lists, missing times, several streams and damaged packets can't shif
 from __future__ import annotations
 
 import contextlib
-import struct
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -20,14 +19,14 @@ import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from videogn.data.decoding.bitstream import inspector
+from videogn.data.decoding.convert import Converter, reason_of
 from videogn.data.decoding.packets import PacketTable, Scan, scan
 from videogn.data.decoding.plan import Stretch, plan
-from videogn.data.decoding.video import DecodeError, TooFewFrames, distinct, orient
-from videogn.data.decoding.window import Frames, Window, WindowOf, cut, whole
+from videogn.data.decoding.video import DecodeError, TooFewFrames, distinct
+from videogn.data.decoding.window import Frames, WindowOf, whole
 
 # Containers that say when each packet is shown. In others (AVI) the library makes it up.
 _CONTAINERS_WITH_TIMES = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "flv", "mpegts"}
@@ -36,8 +35,9 @@ _PROGRESSIVE = {0, 1}  # FFmpeg's field orders: unknown, progressive
 # A title that is not UTF-8 must not stop the opening; PyAV 19 lets it pass by itself.
 _OPEN_SETTINGS: dict[str, Any] = {"metadata_errors": "ignore"} if int(av.__version__.partition(".")[0]) < 19 else {}
 
-# a, b, c, d of display matrices by quarters of a turn, counterclockwise.
-_TURNS = ((1, 0, 0, 1), (0, -1, 1, 0), (-1, 0, 0, -1), (0, 1, -1, 0))
+
+# The index of a frame, the frame as the decoder gives it, and the (width, height) that the video is shown at.
+Decoded = tuple[int, VideoFrame, tuple[int, int]]
 
 
 class _Unexpected(Exception):
@@ -58,8 +58,6 @@ class PyAVVideo:
         self.path = str(path)
         self._container, self._stream = self._open()
         self._is_fresh = True
-        # One for all frames: each would otherwise set up its own conversion, which costs more than converting.
-        self._reformatter = VideoReformatter()
         self._scan: Scan | None = None
         self._num_frames: int | None = None
         self._exact = False
@@ -72,7 +70,7 @@ class PyAVVideo:
             # The protocol keeps odd names (a leading dash, a colon) from being read as anything but a path.
             container = av.open(f"file:{self.path}", **_OPEN_SETTINGS)
         except (FFmpegError, ValueError, OSError) as error:
-            raise DecodeError(self.path, _reason(error)) from error
+            raise DecodeError(self.path, reason_of(error)) from error
         stream = container.streams.best("video")
         if not isinstance(stream, VideoStream):
             container.close()
@@ -136,7 +134,7 @@ class PyAVVideo:
     def count_frames(self) -> int:
         """The exact number of frames, by a full decode; see `Video.count_frames`."""
         if not self._exact:
-            self._num_frames, self._exact = sum(1 for _ in self._decode()), True
+            self._num_frames, self._exact = sum(1 for _ in self._decode_all()), True
         if not self._num_frames:
             raise DecodeError(self.path, "no frame can be decoded")
         return self._num_frames
@@ -147,30 +145,32 @@ class PyAVVideo:
         self, indices: Sequence[int], *, window: WindowOf | None = None, exact_count: bool = False
     ) -> Iterator[tuple[int, Frames]]:
         """The frames at `indices`, each distinct one as (index, frame); see `Video.read`."""
+        convert = Converter(self.path, window or whole)
+        for index, frame, size in self.decode(indices, exact_count=exact_count):
+            yield index, convert(frame, size)
+
+    def decode(self, indices: Sequence[int], *, exact_count: bool = False) -> Iterator[Decoded]:
+        """As `read`, before any conversion: what the decoder gives."""
         wanted = distinct(indices)
         table = self.scan.table
         if table is not None and wanted[-1] < table.num_frames:
             try:
-                yield from self._read_planned(wanted, table, window or whole)
+                yield from self._decode_planned(wanted, table)
                 return
-            except _Unexpected:
+            except (_Unexpected, FFmpegError):
                 self._scan = Scan(self.scan.num_packets, None)
-        yield from self._read_all(wanted, window or whole, exact_count)
+        yield from self._decode_counted(wanted, exact_count)
 
-    def _read_planned(self, wanted: list[int], table: PacketTable, window: WindowOf) -> Iterator[tuple[int, Frames]]:
-        converter = _Converter(self.path, self._reformatter, window)
+    def _decode_planned(self, wanted: list[int], table: PacketTable) -> Iterator[Decoded]:
         frame_at = {int(table.pts[table.packet_of[index]]): index for index in wanted}
-        try:
-            for stretch in plan(table, wanted):
-                last: int | None = None
-                for frame in self._decode_stretch(stretch, table):
-                    if frame.pts is None or (last is not None and frame.pts <= last):
-                        raise _Unexpected  # the times are not those of the order in which frames are shown
-                    last = frame.pts
-                    if (index := frame_at.pop(frame.pts, None)) is not None:
-                        yield index, converter(frame)
-        except FFmpegError as error:
-            raise _Unexpected from error
+        for stretch in plan(table, wanted):
+            last: int | None = None
+            for frame in self._decode_stretch(stretch, table):
+                if frame.pts is None or (last is not None and frame.pts <= last):
+                    raise _Unexpected  # the times are not those of the order in which frames are shown
+                last = frame.pts
+                if (index := frame_at.pop(frame.pts, None)) is not None:
+                    yield index, frame, (frame.width, frame.height)
         if frame_at:
             raise _Unexpected
 
@@ -210,13 +210,15 @@ class PyAVVideo:
         stream = _strict(self._rewind())
         return stream, 0, self._packets(stream)
 
-    def _read_all(self, wanted: list[int], window: WindowOf, exact_count: bool) -> Iterator[tuple[int, Frames]]:
-        converter = _Converter(self.path, self._reformatter, window)
+    def _decode_counted(self, wanted: list[int], exact_count: bool) -> Iterator[Decoded]:
         found = count = 0
-        for frame in self._decode():
-            converter.settle(frame)  # by the first: a stream may change its size on the way
+        size = (0, 0)
+        for frame in self._decode_all():
+            if count == 0:
+                # A stream may change its size on the way: the first frame's stands, as in a player's window.
+                size = (frame.width, frame.height)
             if found < len(wanted) and count == wanted[found]:
-                yield count, converter(frame)
+                yield count, frame, size
                 found += 1
             count += 1
             if found == len(wanted) and not exact_count:
@@ -228,7 +230,7 @@ class PyAVVideo:
         if found < len(wanted):
             raise TooFewFrames(self.path, wanted[found], count)
 
-    def _decode(self) -> Iterator[VideoFrame]:
+    def _decode_all(self) -> Iterator[VideoFrame]:
         """All frames in the order shown; damaged packets are passed over, as players do."""
         stream = self._rewind()
         for packet in self._packets(stream):
@@ -249,42 +251,6 @@ class PyAVVideo:
         self._container.close()
 
 
-class _Converter:
-    """From decoded frames to the RGB that is wanted of them.
-
-    Args:
-        path: The file, for errors.
-        reformatter: Of the video.
-        window: The part that is wanted.
-    """
-
-    def __init__(self, path: str, reformatter: VideoReformatter, window: WindowOf) -> None:
-        self.path = path
-        self.reformatter = reformatter
-        self.window_of = window
-        self.size: tuple[int, int] | None = None
-        self.window: Window | None = None
-
-    def settle(self, frame: VideoFrame) -> None:
-        """Takes the size of the first frame for all, as a player's window does."""
-        if self.size is None:
-            self.size = (frame.width, frame.height)
-
-    def __call__(self, frame: VideoFrame) -> Frames:
-        self.settle(frame)
-        assert self.size is not None
-        width, height = self.size
-        try:
-            # One thread: the default starts a pool that costs many times the conversion itself.
-            rgb = self.reformatter.reformat(frame, width=width, height=height, format="rgb24", threads=1)
-            shown = orient(rgb.to_ndarray().astype(np.uint8, copy=False), _display_matrix(frame))
-        except (FFmpegError, ValueError, MemoryError) as error:
-            raise DecodeError(self.path, f"a frame can't be converted to RGB: {_reason(error)}") from error
-        if self.window is None:
-            self.window = self.window_of(*shown.shape[:2])
-        return cut(shown, self.window)
-
-
 def _strict(stream: VideoStream) -> VideoStream:
     """The stream, with a decoder that reports damage where it would otherwise conceal it."""
     if not stream.codec_context.is_open:
@@ -298,23 +264,3 @@ def _sound(frames: list[VideoFrame], size: tuple[int, int]) -> list[VideoFrame]:
         if frame.is_corrupt or frame.interlaced_frame or (frame.width, frame.height) != size:
             raise _Unexpected
     return frames
-
-
-def _display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
-    """a, b, c, d of the frame's display matrix; the identity where it has none."""
-    try:
-        data: Any = frame.side_data.get("DISPLAYMATRIX")
-    except ValueError:
-        # PyAV 18 gives up on all side data where one kind is newer than itself: EXIF, in motion JPEG of some cameras.
-        # It still tells by how much to turn; mirroring is lost.
-        return _TURNS[round(frame.rotation / 90) % 4]
-    if data is None:
-        return 1, 0, 0, 1
-    a, b, _, c, d = struct.unpack_from("=5i", bytes(data))
-    return a, b, c, d
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, FFmpegError) and error.strerror:
-        return error.strerror
-    return str(error) or type(error).__name__

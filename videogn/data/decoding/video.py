@@ -92,8 +92,14 @@ def orient(frame: Frames, matrix: Sequence[int]) -> Frames:
             multiples of 90 degrees count as the nearest of those.
     """
     a, b, c, d = matrix
-    if abs(a) + abs(d) < abs(b) + abs(c):  # rows become columns
+    if is_turned(matrix):
         frame, a, d = frame.transpose(1, 0, 2), c, b
     if a < 0:
         frame = frame[:, ::-1]
     return frame[::-1] if d < 0 else frame
+
+
+def is_turned(matrix: Sequence[int]) -> bool:
+    """Whether a display matrix makes columns of rows."""
+    a, b, c, d = matrix
+    return abs(a) + abs(d) < abs(b) + abs(c)
