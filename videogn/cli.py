@@ -20,6 +20,7 @@ COMMANDS = {
     "data": "data",
     "weights": "weights",
     "models": "models",
+    "bench": "bench",
 }
 OVERVIEW = """\
 usage: videogn COMMAND [--help] ...
@@ -46,6 +47,9 @@ Weights:
 
 Networks:
   models      parameters, GFLOPs and memory of each: videogn models
+
+Speed:
+  bench       how fast clips are read, beside other libraries: videogn bench data DIR
 
 fit, test, validate and predict are Lightning's trainer behind one command (LightningCLI): every setting of the model,
 the data and the trainer is a flag, and `--config` names a file of them; later ones win. A bare name such as i3d_gn.yaml

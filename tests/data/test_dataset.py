@@ -7,7 +7,7 @@ from torchvision.transforms.v2 import functional as F
 
 from tests.videos import write_video
 from videogn.data.datamodule import KineticsDataModule
-from videogn.data.dataset import NO_VIDEO, VideoDataset, keep_places, leave_out
+from videogn.data.dataset import NO_VIDEO, TestDataset, TrainDataset
 from videogn.data.decoding import decode_frames
 from videogn.data.decoding.pyav import PyAVVideo
 from videogn.data.lists import ListError, VideoRecord
@@ -34,7 +34,9 @@ def small_module(root, **settings) -> KineticsDataModule:
 
 
 def test_test_views_are_clips_times_crops_of_the_right_frames(video):
-    views = VideoDataset(records(video), views=TEST, exact_count=True)[(0, 0)]["views"][0]
+    made = TestDataset(records(video), views=TEST)[(0, 0)]["views"][0]
+    assert len(made) == 30
+    views = torch.stack(list(made))
     assert views.shape == (30, 8, 32, 32, 3)
     assert views.dtype == torch.uint8
     frames = short_side(decode_frames(video, range(50)), 32)
@@ -55,7 +57,7 @@ def test_all_views_come_from_one_decode(video, monkeypatch):
             yield index, frame
 
     monkeypatch.setattr(PyAVVideo, "read", counted)
-    VideoDataset(records(video), views=TEST, exact_count=True)[(0, 0)]
+    TestDataset(records(video), views=TEST)[(0, 0)]
     assert given == np.unique(protocol_clips(50, num_clips=10, num_frames=8, frame_interval=2)).tolist()
 
 
@@ -63,29 +65,29 @@ def test_test_clips_go_by_the_exact_number_of_frames(shared_data):
     path = shared_data / "odd" / "torchvision_RATRACE_wave_f_nm_np1_fr_goo_37.avi"  # 73 packets, 72 frames
     # Clips of 4 frames never ask for the frame that is not there: only the decode to the end can tell.
     short = TestViews(4, 2, 32, 32, PROTOCOLS["10x3"], "nonlocal")
-    views = VideoDataset(records(path), views=short, exact_count=True)[(0, 0)]["views"][0]
+    views = TestDataset(records(path), views=short)[(0, 0)]["views"][0]
     starts = [int(protocol_clips(total, num_clips=10, num_frames=4, frame_interval=2)[9, 0]) for total in (72, 73)]
     assert starts == [64, 65]
     exact, by_packets = short_side(decode_frames(path, starts), 32)[:, :, :32]
     assert not torch.equal(exact, by_packets)
-    assert torch.equal(views[27, 0], exact)
+    assert torch.equal(views[27][0], exact)
 
 
 def test_a_sample_depends_on_seed_epoch_and_video_alone(video):
-    dataset = VideoDataset(records(video, video), views=TRAIN, seed=1)
+    dataset = TrainDataset(records(video, video), views=TRAIN, seed=1)
     first = dataset[(0, 0)]["views"][0]
     dataset[(3, 1)]  # what else was asked for changes nothing
     torch.manual_seed(7)
     assert torch.equal(dataset[(0, 0)]["views"][0], first)
     others = [dataset[(1, 0)]["views"][0], dataset[(0, 1)]["views"][0]]
-    others.append(VideoDataset(records(video), views=TRAIN, seed=2)[(0, 0)]["views"][0])
+    others.append(TrainDataset(records(video), views=TRAIN, seed=2)[(0, 0)]["views"][0])
     assert not any(torch.equal(first, other) for other in others)
 
 
 def test_a_short_video_loops(tmp_path):
     short = write_video(tmp_path / "short.mp4", num_frames=5)
     views = TrainViews(num_frames=8, frame_interval=2, scale_size=(48, 48), crop_size=48, flip_probability=0.0)
-    sample = VideoDataset(records(short), views=views)[(0, 0)]["views"][0, 0]
+    sample = TrainDataset(records(short), views=views)[(0, 0)]["views"][0, 0]
     frames = decode_frames(short, [0, 2, 4, 1, 3, 0, 2, 4])
     left = next(x for x in range(17) if torch.equal(sample[0], frames[0][:, x : x + 48]))
     assert torch.equal(sample, frames[:, :, left : left + 48])
@@ -94,7 +96,7 @@ def test_a_short_video_loops(tmp_path):
 def test_a_clip_past_the_true_end_is_drawn_again_by_the_true_number(shared_data):
     path = shared_data / "odd" / "torchvision_TrumanShow_wave_f_nm_np1_fr_med_26.avi"  # 49 packets, 48 frames
     views = TrainViews(num_frames=49, frame_interval=1, scale_size=(32, 32), crop_size=32, flip_probability=0.0)
-    batch = VideoDataset(records(path), views=views)[(0, 0)]
+    batch = TrainDataset(records(path), views=views)[(0, 0)]
     assert not batch["failures"]
     assert torch.equal(batch["views"][0, 0, 48], batch["views"][0, 0, 0])  # 48 frames loop
 
@@ -103,16 +105,16 @@ def test_failures_are_named_and_never_replaced(video, tmp_path):
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"nothing")
     missing = VideoRecord(None, 1, 7, "gone")
-    dataset = VideoDataset([*records(video, broken), missing], views=TEST, exact_count=True)
+    dataset = TestDataset([*records(video, broken), missing], views=TEST)
     keys = [(0, place) for place in (0, 1, 2, NO_VIDEO)]
-    batch = leave_out(dataset.__getitems__(keys))
-    assert batch["views"].shape[0] == 1
+    batch = dataset.__getitems__(keys)
+    assert len(batch["views"]) == 1
     assert batch["indices"].tolist() == [0]
     assert [index for index, _ in batch["failures"]] == [1, 7]
     assert "broken.mp4: " in batch["failures"][0][1]
     assert "gone: no file" in batch["failures"][1][1]
-    empty = leave_out(dataset.__getitems__(keys[1:]))
-    assert empty["views"].shape[0] == 0
+    empty = dataset.__getitems__(keys[1:])
+    assert empty["views"] == []
     assert len(empty["labels"]) == 0
     assert len(empty["failures"]) == 2
 
@@ -120,14 +122,14 @@ def test_failures_are_named_and_never_replaced(video, tmp_path):
 def test_a_training_batch_keeps_its_shape_and_gives_the_skipped_no_weight(video, tmp_path):
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"nothing")
-    dataset = VideoDataset(records(broken, video, video), views=TRAIN)
-    batch = keep_places(dataset.__getitems__([(0, place) for place in range(3)]))
+    dataset = TrainDataset(records(broken, video, video), views=TRAIN)
+    batch = dataset.__getitems__([(0, place) for place in range(3)])
     assert batch["views"].shape == (3, 1, 8, 32, 32, 3)
     assert batch["weights"].tolist() == [0.0, 1.0, 1.0]
     assert batch["labels"].tolist() == [0, 1, 0]
     assert [index for index, _ in batch["failures"]] == [0]
     assert torch.equal(batch["views"][0], batch["views"][1])
-    alone = keep_places(dataset[(0, 0)])
+    alone = dataset[(0, 0)]
     assert alone["views"].shape == (1, 1, 8, 32, 32, 3)
     assert alone["weights"].tolist() == [0.0]
 
@@ -196,8 +198,9 @@ def test_module_reads_a_folder_with_lists(data_root):
     assert len(module.catalog.records("train")) == 12
     assert module.catalog.records("test") == module.catalog.records("val")
     batch = next(iter(module.val_dataloader()))
-    assert batch["views"].shape == (4, 1, 8, 32, 32, 3)
-    assert next(iter(module.test_dataloader()))["views"].shape == (1, 30, 8, 32, 32, 3)
+    assert [view.shape for video in batch["views"] for view in video] == 4 * [(8, 32, 32, 3)]
+    (views,) = next(iter(module.test_dataloader()))["views"]
+    assert [view.shape for view in views] == 30 * [(8, 32, 32, 3)]
 
 
 def test_fingerprint_is_of_names_labels_and_sizes(data_root, tmp_path):

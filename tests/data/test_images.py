@@ -13,7 +13,7 @@ from torchvision.datasets.folder import IMG_EXTENSIONS, pil_loader
 
 from tests.data.images import picture, write_image, write_kinds
 from videogn import decode_frames
-from videogn.data.dataset import VideoDataset, leave_out
+from videogn.data.dataset import TestDataset, TrainDataset
 from videogn.data.decoding import DecodeError, TooFewFrames, open_video
 from videogn.data.lists import VideoRecord
 from videogn.data.media import IMAGE_SUFFIXES
@@ -106,8 +106,8 @@ def test_broken_images_are_named_with_a_reason_and_counted(tmp_path):
     paths = [tmp_path / "good.jpg", *(path for path, _ in broken.values())]
     records = [VideoRecord(str(path), 0, place, path.name) for place, path in enumerate(paths)]
     views = TestViews(1, 1, 32, 32, PROTOCOLS["1x1"], "nonlocal")
-    dataset = VideoDataset(records, views=views, exact_count=True)
-    batch = leave_out(dataset.__getitems__([(0, place) for place in range(len(records))]))
+    dataset = TestDataset(records, views=views)
+    batch = dataset.__getitems__([(0, place) for place in range(len(records))])
     assert batch["indices"].tolist() == [0]
     assert [index for index, _ in batch["failures"]] == list(range(1, len(records)))
 
@@ -159,8 +159,9 @@ def test_an_image_has_one_frame(tmp_path):
 )
 def test_a_clip_of_an_image_stands_still(tmp_path, views):
     path = write_image(tmp_path / "a.jpg")
-    batch = VideoDataset([VideoRecord(str(path), 0, 0, "a.jpg")], views=views, exact_count=True)[(0, 0)]
+    dataset = TestDataset if isinstance(views, TestViews) else TrainDataset
+    batch = dataset([VideoRecord(str(path), 0, 0, "a.jpg")], views=views)[(0, 0)]
     assert not batch["failures"]
-    clips = batch["views"][0]
+    clips = torch.stack(list(batch["views"][0]))
     assert clips.shape[1:] == (8, 32, 32, 3)
     assert torch.equal(clips, clips[:, :1].expand_as(clips))

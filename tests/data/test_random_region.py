@@ -8,7 +8,7 @@ from torchvision.transforms.v2 import functional as F
 
 from tests.videos import write_video
 from videogn import decode_frames
-from videogn.data.dataset import VideoDataset
+from videogn.data.dataset import TrainDataset
 from videogn.data.lists import VideoRecord
 from videogn.data.random_region import NUM_ATTEMPTS, Region, RegionViews, region_of
 
@@ -78,7 +78,7 @@ def test_the_first_attempt_that_fits_is_taken():
 
 def test_all_frames_of_a_clip_show_one_region(tmp_path):
     path = write_video(tmp_path / "still.mp4", num_frames=12)
-    dataset = VideoDataset([VideoRecord(str(path), 0, 0, "a")], views=RegionViews(4, 2, IMAGENET, 32, 0.5))
+    dataset = TrainDataset([VideoRecord(str(path), 0, 0, "a")], views=RegionViews(4, 2, IMAGENET, 32, 0.5))
     windows = [dataset.views.window(np.random.default_rng(seed))(48, 64) for seed in (5, 5, 6)]
     assert windows[0] == windows[1] != windows[2]
     # The whole way: one rng makes clip, region and flip, in this order.

@@ -109,8 +109,11 @@ def test_three_crops_cover_the_long_side(height, width):
 
 def test_test_views_are_fixed_windows():
     views = TestViews(4, 2, 40, 40, PROTOCOLS["10x3"], "nonlocal")
-    crops = views.crops(ramp())
-    assert [crop.shape for crop in crops] == 3 * [(40, 40, 3)]
-    assert [int(crop[0, 0, 1]) for crop in crops] == [0, 10, 20]
+    part, corners = views.crops(ramp())
+    np.testing.assert_array_equal(part, ramp())
+    assert corners == [(0, 0), (0, 10), (0, 20)]
+    one = TestViews(4, 2, 40, 24, PROTOCOLS["1x1"], "nonlocal")
+    part, corners = one.crops(ramp())  # what no crop shows is not kept
+    np.testing.assert_array_equal(part, ramp()[8:32, 18:42])
+    assert corners == [(0, 0)]
     assert views.indices(100, np.random.default_rng(0)).shape == (10, 4)
-    assert views.shape == (10, 3, 4, 40, 40)

@@ -14,8 +14,9 @@ import torch
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
+from videogn.data.batch import Batch, VideoBatch
 from videogn.data.catalog import Catalog
-from videogn.data.dataset import Batch, VideoDataset, Views, keep_places, leave_out
+from videogn.data.dataset import TestDataset, TrainDataset, Views, as_it_is
 from videogn.data.decoding import DecodeError, DecoderName
 from videogn.data.lists import ListError, VideoRecord, read_folder
 from videogn.data.media import without_thumbnails
@@ -168,12 +169,12 @@ class KineticsDataModule(LightningDataModule):
         return self._train_loader(progress.processed if progress else 0)
 
     def _train_loader(self, epoch: int, **settings: Any) -> DataLoader[Batch]:
-        dataset = VideoDataset(
+        dataset = TrainDataset(
             self.catalog.present("train"), views=self._train_views(), seed=self.seed, decoder=self.decoder
         )
         sampler = self._train_sampler()
         sampler.set_epoch(epoch)
-        return self._loader(dataset, sampler=sampler, batch_size=self.batch_size, collate_fn=keep_places, **settings)
+        return self._loader(dataset, sampler=sampler, batch_size=self.batch_size, **settings)
 
     def _train_views(self) -> Views:
         clip, crop = (self.num_frames, self.frame_interval), (self.crop_size, self.flip_probability)
@@ -192,15 +193,15 @@ class KineticsDataModule(LightningDataModule):
             num_devices=num_devices,
         )
 
-    def val_dataloader(self) -> DataLoader[Batch]:
+    def val_dataloader(self) -> DataLoader[VideoBatch]:
         """Batches of one centre view a video."""
         return self._test_loader(self.catalog.records("val"), "1x1")
 
-    def test_dataloader(self) -> DataLoader[Batch]:
+    def test_dataloader(self) -> DataLoader[VideoBatch]:
         """Batches of all views of a video under the protocol."""
         return self._test_loader(self.catalog.records("test"), self.protocol)
 
-    def predict_dataloader(self) -> DataLoader[Batch]:
+    def predict_dataloader(self) -> DataLoader[VideoBatch]:
         """As in testing, of the videos in `predict_paths`, whose labels are 0."""
         return self._test_loader(self.predict_records(), self.protocol)
 
@@ -222,7 +223,7 @@ class KineticsDataModule(LightningDataModule):
             raise ListError("no videos were given: name files or folders with --videos")
         return [VideoRecord(str(path), 0, place, str(path)) for place, path in enumerate(paths)]
 
-    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Stops a training run at a video that can't be decoded, unless those are to be skipped."""
         if self.trainer is not None and self.trainer.training:
             self._check_decoded(batch)
@@ -244,7 +245,7 @@ class KineticsDataModule(LightningDataModule):
             reason = batch["failures"][0][1]
             raise DecodeError(reason, "can't train on it; --data.skip_undecodable true goes on without such")
 
-    def _test_loader(self, records: list[VideoRecord], protocol: ProtocolName) -> DataLoader[Batch]:
+    def _test_loader(self, records: list[VideoRecord], protocol: ProtocolName) -> DataLoader[VideoBatch]:
         views = TestViews(
             self.num_frames,
             self.frame_interval,
@@ -253,19 +254,20 @@ class KineticsDataModule(LightningDataModule):
             PROTOCOLS[protocol],
             self.clip_policy,
         )
-        dataset = VideoDataset(records, views=views, seed=self.seed, decoder=self.decoder, exact_count=True)
+        dataset = TestDataset(records, views=views, decoder=self.decoder)
         rank, num_devices = self._place()
         videos = max(1, self.batch_size // PROTOCOLS[protocol].num_views)
         sampler = TestSampler(len(records), rank=rank, num_devices=num_devices)
-        return self._loader(dataset, sampler=sampler, batch_size=videos, collate_fn=leave_out)
+        return self._loader(dataset, sampler=sampler, batch_size=videos)
 
     def _place(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
 
-    def _loader(self, dataset: VideoDataset, **settings: Any) -> DataLoader[Any]:
+    def _loader(self, dataset: TrainDataset | TestDataset, **settings: Any) -> DataLoader[Any]:
         defaults = {"persistent_workers": self.num_workers > 0, "pin_memory": torch.cuda.is_available()}
-        return DataLoader[Batch](
+        return DataLoader[Any](
             dataset,
+            collate_fn=as_it_is,
             num_workers=self.num_workers,
             # Its own generator: the loader must neither depend on the global one nor move it.
             generator=torch.Generator().manual_seed(self.seed),

@@ -1,22 +1,26 @@
-"""One item is one video with its views, all from one decode, written where the batch lies.
+"""One item is one video with its views, all from one decode, each frame written where it will lie.
 
-Shapes: B videos, V views, T frames, H, W, C = 3.
+Everything random in a sample derives from (seed, epoch, video index): the same views come at any batch size, number of
+workers and number of devices.
+
+Shapes: B videos, V views, F distinct frames, T frames of a clip, H, W, C = 3.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from typing import Protocol, TypedDict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset, get_worker_info
+from torch.utils.data import Dataset
 
-from videogn.data.decoding import DecodeError, DecoderName, Frames, TooFewFrames, Video, WindowOf, open_video
+from videogn.data.batch import Batch, VideoBatch, VideoViews, empty
+from videogn.data.decoding import DecodeError, DecoderName, Frames, TooFewFrames, WindowOf, open_video
 from videogn.data.lists import VideoRecord
+from videogn.data.transforms import TestViews
 
 # What a sampler asks for: (epoch, place in the records). The epoch travels with the key, so that workers that outlive
 # an epoch need not be told.
@@ -27,73 +31,42 @@ GREY = 115  # about the mean of the network's input
 
 
 class Views(Protocol):
-    """How views are made of a video: TrainViews, RegionViews or TestViews."""
+    """How a training view is made of a video: TrainViews or RegionViews."""
 
     @property
-    def shape(self) -> tuple[int, int, int, int, int]:
-        """(clips, crops of each, T, H, W); clips and crops are the V views."""
+    def shape(self) -> tuple[int, int, int]:
+        """(T, H, W)."""
 
     def indices(self, total: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        """[clips, T] frame indices in a video of `total` frames."""
+        """[1, T] frame indices in a video of `total` frames."""
 
     def window(self, rng: np.random.Generator) -> WindowOf:
-        """The part of each frame that is wanted, and its size.
+        """The part of each frame that is wanted, at the size of a view.
 
         What is random about it is drawn here, once for all frames of the video.
         """
 
-    def crops(self, frame: Frames) -> Sequence[Frames]:
-        """Each crop [H, W, C] of what the window gave of a frame."""
 
+class TrainDataset(Dataset[Batch]):
+    """One random view of each video.
 
-class Batch(TypedDict):
-    """Videos as the device gets them.
-
-    Attributes:
-        views: uint8 [B, V, T, H, W, C].
-        labels: int64 [B].
-        indices: int64 [B], places in the list.
-        weights: float32 [B]; 0 for a video that was skipped in training, else 1.
-        failures: (place in the list, reason) of videos that could not be decoded.
-    """
-
-    views: Tensor
-    labels: Tensor
-    indices: Tensor
-    weights: Tensor
-    failures: list[tuple[int, str]]
-
-
-class VideoDataset(Dataset[Batch]):
-    """Videos, decoded when asked for.
-
-    Everything random in a sample derives from (seed, epoch, video index): the same views come at any batch size, number
-    of workers and number of devices.
+    A clip's place goes by the number of frames that the packets tell. For the few files for which only a full decode
+    tells, that may be too large, and is corrected where a clip hits the difference.
 
     Args:
         records: The videos.
         views: How views are made of each.
         seed: Of the run.
         decoder: Which decoder reads the files.
-        exact_count: Whether a clip's place is computed from the exact number of frames, if need be by decoding to the
-            end (tests), or, where only a full decode could tell, from the number of packets (training). That is larger
-            for a few files, and corrected only where a clip hits the difference.
     """
 
     def __init__(
-        self,
-        records: Sequence[VideoRecord],
-        *,
-        views: Views,
-        seed: int = 0,
-        decoder: DecoderName = "pyav",
-        exact_count: bool = False,
+        self, records: Sequence[VideoRecord], *, views: Views, seed: int = 0, decoder: DecoderName = "pyav"
     ) -> None:
         self.records = records
         self.views = views
         self.seed = seed
         self.decoder: DecoderName = decoder
-        self.exact_count = exact_count
 
     def __len__(self) -> int:
         return len(self.records)
@@ -103,91 +76,141 @@ class VideoDataset(Dataset[Batch]):
         return self.__getitems__([key])
 
     def __getitems__(self, keys: Sequence[Key]) -> Batch:
-        """The videos of (epoch, place), each decoded straight into its part of the batch; NO_VIDEO is left out.
+        """The videos of (epoch, place), each decoded straight into its part of the batch.
 
-        A video that can't be decoded has weight 0 and grey views.
+        A batch is of constant size: batch statistics, accumulation and several devices rely on it. A video that can't
+        be decoded keeps its place, with weight 0, and shows the first clip of the batch that could be, or grey.
         """
-        keys = [key for key in keys if key[1] != NO_VIDEO]
         records = [self.records[place] for _, place in keys]
-        num_clips, num_crops, *clip = self.views.shape
-        views = _empty([len(keys), num_clips * num_crops, *clip, 3])
+        views = empty(len(keys), 1, *self.views.shape, 3)
         errors = [
-            self._fill(views[row].numpy(), epoch, record)
+            self._fill(views[row, 0].numpy(), epoch, record)
             for row, ((epoch, _), record) in enumerate(zip(keys, records, strict=True))
         ]
+        if None in errors:
+            good = views[errors.index(None)]
+            for row, error in enumerate(errors):
+                if error is not None:
+                    views[row] = good
         return Batch(
             views=views,
-            labels=torch.tensor([record.label for record in records], dtype=torch.int64),
-            indices=torch.tensor([record.index for record in records], dtype=torch.int64),
+            labels=_int64(record.label for record in records),
+            indices=_int64(record.index for record in records),
             weights=torch.tensor([float(error is None) for error in errors]),
             failures=[(r.index, error) for r, error in zip(records, errors, strict=True) if error is not None],
         )
 
-    def _fill(self, views: NDArray[np.uint8], epoch: int, record: VideoRecord) -> str | None:
-        """Writes the views [V, T, H, W, C] of a video; returns why it could not be decoded."""
-        if record.path is None:
-            error = f"{record.name}: no file of this name below the data root"
-        else:
-            try:
-                with open_video(record.path, backend=self.decoder) as video:
-                    self._decode(video, views, (self.seed, epoch, record.index))
-                return None
-            except DecodeError as reason:
-                error = str(reason)
-        views[:] = GREY
-        return error
+    def _fill(self, clip: NDArray[np.uint8], epoch: int, record: VideoRecord) -> str | None:
+        """Writes the view [T, H, W, C] of a video; returns why it could not be decoded."""
+        clip[:] = GREY
 
-    def _decode(self, video: Video, views: NDArray[np.uint8], entropy: tuple[int, int, int]) -> None:
-        total = video.num_frames
-        try:
-            self._decode_of(total, video, views, np.random.default_rng(entropy))
-        except TooFewFrames as error:
-            if not 0 < error.num_frames < total:
-                raise
-        else:
-            if not self.exact_count or video.num_frames == total:
-                return
-        # The packets had promised another number of frames: once more, by the exact one.
-        self._decode_of(video.num_frames, video, views, np.random.default_rng(entropy))
+        def put(index: int, frame: Frames, indices: NDArray[np.int64]) -> None:
+            clip[indices[0] == index] = frame
 
-    def _decode_of(self, total: int, video: Video, views: NDArray[np.uint8], rng: np.random.Generator) -> None:
-        clips = self.views.indices(total, rng)
-        by_clip = views.reshape(*self.views.shape, 3)
-        window = self.views.window(rng)
-        for index, frame in video.read(clips.ravel().tolist(), window=window, exact_count=self.exact_count):
-            crops = self.views.crops(frame)
-            for clip, place in np.argwhere(clips == index).tolist():
-                for view, crop in zip(by_clip[clip], crops, strict=True):
-                    view[place] = crop
+        return _read(record, self.decoder, self.views, (self.seed, epoch, record.index), put, exact_count=False)
 
 
-def keep_places(batch: Batch) -> Batch:
-    """A training batch, of constant size: a video that could not be decoded keeps its place, with weight 0.
+class TestDataset(Dataset[VideoBatch]):
+    """All views of each video under a test protocol. Clips' places go by the exact number of frames.
 
-    The size is what batch statistics, accumulation and several devices rely on. Its place is filled with the first
-    clip of the batch, which has no weight in the loss there; where none could be decoded, the views stay grey.
+    Args:
+        records: The videos.
+        views: How views are made of each.
+        decoder: Which decoder reads the files.
     """
-    is_decoded = (batch["weights"] > 0).tolist()
-    if any(is_decoded):
-        good = batch["views"][is_decoded.index(True)]
-        for row, decoded in enumerate(is_decoded):
-            if not decoded:
-                batch["views"][row] = good
+
+    __test__ = False  # its name looks like a test's
+
+    def __init__(self, records: Sequence[VideoRecord], *, views: TestViews, decoder: DecoderName = "pyav") -> None:
+        self.records = records
+        self.views = views
+        self.decoder: DecoderName = decoder
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, key: Key) -> VideoBatch:
+        """A batch of one; see `__getitems__`."""
+        return self.__getitems__([key])
+
+    def __getitems__(self, keys: Sequence[Key]) -> VideoBatch:
+        """The videos of (epoch, place), but for NO_VIDEO; those that can't be decoded are left out and named."""
+        batch = VideoBatch(views=[], labels=torch.empty(0), indices=torch.empty(0), failures=[])
+        scored = []
+        for record in (self.records[place] for _, place in keys if place != NO_VIDEO):
+            found = self._decode(record)
+            if isinstance(found, str):
+                batch["failures"].append((record.index, found))
+            else:
+                batch["views"].append(found)
+                scored.append(record)
+        batch["labels"] = _int64(record.label for record in scored)
+        batch["indices"] = _int64(record.index for record in scored)
+        return batch
+
+    def _decode(self, record: VideoRecord) -> VideoViews | str:
+        """The views of a video, or why it can't be decoded."""
+        frames, clips = torch.empty(0), torch.empty(0)
+        wanted = planned = np.empty((0, 0), np.int64)
+        corners: list[tuple[int, int]] = []
+
+        def put(index: int, frame: Frames, indices: NDArray[np.int64]) -> None:
+            nonlocal frames, clips, wanted, planned, corners
+            part, corners = self.views.crops(frame)
+            if planned is not indices:  # the first frame, or the first by another number of frames
+                planned, wanted = indices, np.unique(indices)
+                clips = torch.from_numpy(np.searchsorted(wanted, indices))
+            if frames.shape != (len(wanted), *part.shape):
+                frames = empty(len(wanted), *part.shape)
+            frames[int(np.searchsorted(wanted, index))] = torch.from_numpy(part)
+
+        error = _read(record, self.decoder, self.views, (0, 0, 0), put, exact_count=True)
+        if error is not None:
+            return error
+        size = self.views.crop_size
+        return VideoViews(frames, clips=clips, corners=corners, crop_size=(size, size))
+
+
+def _read(
+    record: VideoRecord,
+    decoder: DecoderName,
+    views: Views | TestViews,
+    entropy: tuple[int, int, int],
+    put: Callable[[int, Frames, NDArray[np.int64]], None],
+    *,
+    exact_count: bool,
+) -> str | None:
+    """Hands each frame that a video's views need to `put`, with its index and those of all clips; returns any error."""
+    if record.path is None:
+        return f"{record.name}: no file of this name below the data root"
+
+    def read_of(total: int) -> None:
+        rng = np.random.default_rng(entropy)
+        indices = views.indices(total, rng)
+        for index, frame in video.read(indices.ravel().tolist(), window=views.window(rng), exact_count=exact_count):
+            put(index, frame, indices)
+
+    try:
+        with open_video(record.path, backend=decoder) as video:
+            promised = video.num_frames
+            try:
+                read_of(promised)
+            except TooFewFrames as error:
+                if not 0 < error.num_frames < promised:
+                    raise
+            else:
+                if not exact_count or video.num_frames == promised:
+                    return None
+            read_of(video.num_frames)  # the packets had promised another number of frames: once more, by the exact one
+    except DecodeError as error:
+        return str(error)
+    return None
+
+
+def as_it_is(batch: Any) -> Any:
+    """The collation of batches that a dataset makes as such."""
     return batch
 
 
-def leave_out(batch: Batch) -> Batch:
-    """A test batch: videos that could not be decoded are left out and named; B may be 0."""
-    if not batch["failures"]:
-        return batch
-    decoded = batch["weights"] > 0
-    views, labels, indices, weights = (batch[name][decoded] for name in ("views", "labels", "indices", "weights"))
-    return Batch(views=views, labels=labels, indices=indices, weights=weights, failures=batch["failures"])
-
-
-def _empty(shape: list[int]) -> Tensor:
-    """Memory for a batch: in a worker, memory that the main process sees too, so that nothing is copied on the way."""
-    if get_worker_info() is None:
-        return torch.empty(shape, dtype=torch.uint8)
-    storage: torch.UntypedStorage = torch.UntypedStorage._new_shared(math.prod(shape))
-    return torch.empty(0, dtype=torch.uint8).set_(storage).view(shape)
+def _int64(values: Iterable[int]) -> Tensor:
+    return torch.tensor(list(values), dtype=torch.int64)

@@ -9,14 +9,13 @@ Shapes: T frames of a clip, H, W, C = 3; all uint8.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from videogn.data.decoding import Frames, Window, WindowOf
+from videogn.data.decoding import Window, WindowOf
 from videogn.data.sampling import random_clip
 
 ASPECT_RATIOS = (3 / 4, 4 / 3)  # width by height
@@ -74,9 +73,9 @@ class RegionViews:
     flip_probability: float
 
     @property
-    def shape(self) -> tuple[int, int, int, int, int]:
-        """(1 clip, 1 crop, T, H, W)."""
-        return 1, 1, self.num_frames, self.crop_size, self.crop_size
+    def shape(self) -> tuple[int, int, int]:
+        """(T, H, W)."""
+        return self.num_frames, self.crop_size, self.crop_size
 
     def indices(self, total: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """[1, T] frame indices in a video of `total` frames."""
@@ -93,7 +92,3 @@ class RegionViews:
             return Window(*region, self.crop_size, self.crop_size, flip)
 
         return window_of
-
-    def crops(self, frame: Frames) -> Sequence[Frames]:
-        """The frame: it is the crop."""
-        return (frame,)

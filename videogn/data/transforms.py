@@ -5,7 +5,6 @@ Shapes: V views, T frames of a clip, H, W, C = 3; all uint8.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -70,9 +69,9 @@ class TrainViews:
     flip_probability: float
 
     @property
-    def shape(self) -> tuple[int, int, int, int, int]:
-        """(1 clip, 1 crop, T, H, W)."""
-        return 1, 1, self.num_frames, self.crop_size, self.crop_size
+    def shape(self) -> tuple[int, int, int]:
+        """(T, H, W)."""
+        return self.num_frames, self.crop_size, self.crop_size
 
     def indices(self, total: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """[1, T] frame indices in a video of `total` frames."""
@@ -95,10 +94,6 @@ class TrainViews:
             return Window(top, left, side, side, self.crop_size, self.crop_size, drawn.flip)
 
         return window_of
-
-    def crops(self, frame: Frames) -> Sequence[Frames]:
-        """The frame: it is the crop."""
-        return (frame,)
 
 
 @dataclass(frozen=True)
@@ -123,11 +118,6 @@ class TestViews:
 
     __test__ = False  # its name looks like a test's
 
-    @property
-    def shape(self) -> tuple[int, int, int, int, int]:
-        """(clips, crops of each, T, H, W)."""
-        return self.protocol.num_clips, self.protocol.num_crops, self.num_frames, self.crop_size, self.crop_size
-
     def indices(self, total: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """[num_clips, T] frame indices in a video of `total` frames."""
         return protocol_clips(
@@ -148,9 +138,10 @@ class TestViews:
 
         return window_of
 
-    def crops(self, frame: Frames) -> Sequence[Frames]:
-        """Each crop [crop, crop, C] of a scaled frame."""
+    def crops(self, frame: Frames) -> tuple[Frames, list[tuple[int, int]]]:
+        """The part of a scaled frame that is under crops, and each crop's (top, left) in it."""
         height, width, _ = frame.shape
-        size = self.crop_size
-        offsets = long_side_offsets(height, width, size, self.protocol.num_crops)
-        return [frame[top : top + size, left : left + size] for top, left in offsets]
+        offsets = long_side_offsets(height, width, self.crop_size, self.protocol.num_crops)
+        top, left = (min(sides) for sides in zip(*offsets, strict=True))
+        bottom, right = (max(sides) + self.crop_size for sides in zip(*offsets, strict=True))
+        return frame[top:bottom, left:right], [(one - top, other - left) for one, other in offsets]

@@ -5,6 +5,7 @@ Shapes: B videos, V views, T frames, H, W, C = 3.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypedDict
 
 from torch import Tensor
@@ -25,6 +26,23 @@ class ClipBatch(TypedDict):
     labels: Tensor
     indices: Tensor
     weights: Tensor
+    failures: list[tuple[int, str]]
+
+
+class VideoBatch(TypedDict):
+    """What a validation, test or prediction step takes; the data package's TestBatch.
+
+    Attributes:
+        views: Of each of B videos its V views, each uint8 [T, H, W, C], RGB: a tensor [B, V, T, H, W, C], or sequences
+            that make a view when it is asked for.
+        labels: int64 [B].
+        indices: int64 [B], places in the list.
+        failures: (place in the list, reason) of videos that could not be decoded.
+    """
+
+    views: Sequence[Sequence[Tensor]]
+    labels: Tensor
+    indices: Tensor
     failures: list[tuple[int, str]]
 
 

@@ -5,6 +5,8 @@ Shapes: B videos, V views, C channels, T frames, H, W, K classes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import torch
@@ -16,7 +18,7 @@ from torchmetrics.aggregation import MeanMetric
 from videogn.models.i3d import I3D
 from videogn.models.input import normalize
 from videogn.training.accuracy import TopK
-from videogn.training.batch import ClipBatch, Prediction
+from videogn.training.batch import Prediction, VideoBatch
 from videogn.training.errors import NonFiniteLoss
 from videogn.training.result import ScoredVideo
 
@@ -50,18 +52,19 @@ class Scorer(LightningModule):
         """Logits [B * V, K] of uint8 views [B, V, T, H, W, C]."""
         return self.model(normalize(views))
 
-    def probabilities(self, views: Tensor) -> Tensor:
-        """Class probabilities [B, K] of uint8 views [B, V, T, H, W, C].
+    def probabilities(self, videos: Sequence[Sequence[Tensor]] | Tensor) -> Tensor:
+        """Class probabilities [B, K] of B videos, each a sequence of views, uint8 [T, H, W, C].
 
-        Softmax, averaged over positions, then over views (Wang et al. 2018, "inference"); at most device_batch_size
-        views are forwarded at once.
+        Softmax, averaged over positions, then over views (Wang et al. 2018, "inference"). At most device_batch_size
+        views are made and forwarded at once: memory does not grow with their number.
         """
-        num_videos, num_views = views.shape[:2]
-        parts = [
-            self.model.positions(normalize(part)).float().softmax(dim=1).mean(dim=-1)
-            for part in views.flatten(0, 1).split(self.device_batch_size)
-        ]
-        probabilities = torch.cat(parts).unflatten(0, (num_videos, num_views)).mean(dim=1)
+        views = (view for video in videos for view in video)
+        parts = []
+        while chunk := list(islice(views, self.device_batch_size)):
+            positions = self.model.positions(normalize(torch.stack(chunk)))
+            parts.append(positions.float().softmax(dim=1).mean(dim=-1))
+        of_views = torch.cat(parts).split([len(video) for video in videos])
+        probabilities = torch.stack([of_video.mean(dim=0) for of_video in of_views])
         if not probabilities.isfinite().all():
             raise NonFiniteLoss("the network's output is not finite: its weights or its running statistics are broken")
         return probabilities
@@ -69,7 +72,7 @@ class Scorer(LightningModule):
     def setup(self, stage: str) -> None:
         self.class_names = list(getattr(self._datamodule, "classes", []))
 
-    def validation_step(self, batch: ClipBatch, batch_idx: int) -> None:
+    def validation_step(self, batch: VideoBatch, batch_idx: int) -> None:
         if len(batch["labels"]):
             probabilities = self.probabilities(batch["views"])
             self.val_loss.update(_negative_log(probabilities, batch["labels"]))
@@ -95,7 +98,7 @@ class Scorer(LightningModule):
     def on_test_epoch_start(self) -> None:
         self.scored, self.failures = [], []
 
-    def test_step(self, batch: ClipBatch, batch_idx: int) -> None:
+    def test_step(self, batch: VideoBatch, batch_idx: int) -> None:
         self.failures += batch["failures"]
         labels = batch["labels"]
         if not len(labels):
@@ -120,7 +123,7 @@ class Scorer(LightningModule):
         self.scored.sort(key=lambda video: video.index)
         self.failures.sort()
 
-    def predict_step(self, batch: ClipBatch, batch_idx: int) -> list[Prediction]:
+    def predict_step(self, batch: VideoBatch, batch_idx: int) -> list[Prediction]:
         self.failures += batch["failures"]
         if not len(batch["labels"]):
             return []

@@ -1,0 +1,257 @@
+"""`videogn bench`: how fast clips are read, beside other libraries."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from videogn.commands.usage import CommandParser, RunError, UsageError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from videogn.data.bench.sections import Bench
+
+DESCRIPTION = """\
+Measures how fast clips come from your videos, on this machine, beside other libraries:
+
+  videogn bench data DIR
+  videogn bench data a.mp4 b.mp4 --num_frames 64 --frame_interval 1 --json bench.json
+
+Five tables, in a minute:
+
+  frames    the frames of a training clip, at their full size: videogn, PyAV frame by frame, decord, torchcodec; and in
+            how many clips their bytes are videogn's
+  sample    a training sample, from the file to the batch (decode, scale, crop, flip, collate): videogn, decord + OpenCV
+            (MMAction2's way), torchcodec + torchvision, pytorchvideo; and how far the pixels are from videogn's, in
+            levels of 255 (other filters, crops a pixel apart)
+  stages    where videogn's own time goes
+  test      all views of a video under the test protocol, from one decode, against a decode for each view
+  loader    clips per second of a DataLoader, by its number of workers
+
+All ways get the same random clips, in turn, in one process held to one core; times are medians over rounds, ratios
+medians of the rounds' ratios. A ratio is a way's time by videogn's: 2.0 is twice as long. Libraries that are not
+installed are left out (pip install decord opencv-python-headless torchcodec). Files come from the system's cache, as
+they have been read before: a disk or a network that is slower than the decoder is not measured.
+"""
+SHARES = {"frames": 0.2, "samples": 0.3, "stages": 0.1, "tests": 0.2, "loaders": 0.2}
+PACKAGES = ("av", "decord", "numpy", "opencv-python-headless", "pytorchvideo", "torch", "torchcodec", "torchvision")
+
+
+def run(words: Sequence[str]) -> int:
+    """Runs `bench ...`; returns the exit status.
+
+    Raises:
+        UsageError: Videos or settings that can't be.
+        RunError: None of the videos can be read, or the file can't be written.
+    """
+    given = _parser().parse_args(words[1:])
+    if given.json is not None and not Path(given.json).absolute().parent.is_dir():
+        raise UsageError(f"--json {given.json}: no such folder")
+    if given.seconds <= 0 or given.num_videos < 1:
+        raise UsageError("--seconds and --num_videos must be positive")
+    from rich.progress import Progress, TextColumn, TimeElapsedColumn
+
+    with Progress(
+        *Progress.get_default_columns()[:2], TimeElapsedColumn(), TextColumn("{task.fields[what]}"), transient=True
+    ) as progress:
+        figures = _measure(given, progress)
+    _print(figures)
+    if given.json is not None:
+        _write(figures, given.json)
+        print(f"written: {given.json}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = CommandParser(prog="videogn bench", description="Measures speed.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    data = commands.add_parser(
+        "data",
+        help="how fast clips are read",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    data.add_argument("paths", nargs="+", metavar="PATH", help="videos, and folders of them")
+    data.add_argument("--num_frames", type=int, default=32, help="frames of a clip (%(default)s)")
+    data.add_argument("--frame_interval", type=int, default=2, help="source frames from one to the next (%(default)s)")
+    data.add_argument("--crop_size", type=int, default=224, help="training crop in px (%(default)s)")
+    data.add_argument(
+        "--scale_size",
+        type=int,
+        nargs=2,
+        default=(256, 320),
+        metavar=("LOW", "HIGH"),
+        help="short side in px (256 320)",
+    )
+    data.add_argument("--protocol", default="10x3", help="of the test: 10x3, 10x1 or 1x1 (%(default)s)")
+    data.add_argument("--test_size", type=int, default=256, help="short side and crop of the test in px (%(default)s)")
+    data.add_argument("--num_videos", type=int, default=32, help="at most, picked at random (%(default)s)")
+    data.add_argument(
+        "--num_workers", type=int, nargs="+", help="of the loaders (default: 0, 1, 2, 4 ... up to the cores)"
+    )
+    data.add_argument("--batch_size", type=int, default=8, help="of the loaders (%(default)s)")
+    data.add_argument("--seconds", type=float, default=60.0, help="about how long to measure (%(default)s)")
+    data.add_argument("--seed", type=int, default=0, help="of the clips (%(default)s)")
+    data.add_argument("--json", metavar="FILE", help="also write all figures to this file")
+    return parser
+
+
+def _measure(given: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    from videogn.data.bench.pipelines import missing_packages
+    from videogn.data.bench.timing import one_core
+    from videogn.data.datamodule import available_cores
+
+    task = progress.add_task("", total=given.seconds, what="looking at the videos")
+    bench, left_out = _bench(given, on_progress=lambda: progress.update(task, completed=time.monotonic() - started))
+    started = time.monotonic()
+    figures: dict[str, Any] = {
+        "settings": {name: value for name, value in vars(given).items() if name not in {"json", "command"}},
+        "machine": {"processor": _processor(), "cores": available_cores(), "python": platform.python_version()},
+        "versions": {name: found for name in PACKAGES if (found := _version(name)) is not None},
+        "num_videos": len(bench.paths),
+        "left_out": left_out,
+        "missing_packages": missing_packages(),
+    }
+    with one_core():
+        for name in ("frames", "samples", "stages", "tests"):
+            progress.update(task, what=name)
+            if not progress.console.is_terminal:
+                print(f"measuring {name} ...", file=sys.stderr)
+            figures[name] = getattr(bench, name)(SHARES[name] * given.seconds)
+    progress.update(task, what="loaders")
+    workers = given.num_workers or [0, *(2**n for n in range(available_cores().bit_length()))]
+    figures["loaders"] = bench.loaders(
+        SHARES["loaders"] * given.seconds, num_workers=workers, batch_size=given.batch_size
+    )
+    return figures
+
+
+def _bench(given: argparse.Namespace, on_progress: Callable[[], None]) -> tuple[Bench, dict[str, str]]:
+    """The bench, and the videos that it goes without, with reasons."""
+    import numpy as np
+
+    from videogn.data.bench.sections import Bench
+    from videogn.data.datamodule import KineticsDataModule
+    from videogn.data.decoding import DecodeError, open_video
+    from videogn.data.media import is_image
+    from videogn.data.sampling import PROTOCOLS
+    from videogn.data.transforms import TestViews, TrainViews
+
+    low, high = given.scale_size
+    try:
+        module = KineticsDataModule(
+            num_frames=given.num_frames,
+            frame_interval=given.frame_interval,
+            crop_size=given.crop_size,
+            scale_size=(low, high),
+            test_scale_size=given.test_size,
+            test_crop_size=given.test_size,
+            protocol=given.protocol,
+            batch_size=given.batch_size,
+            predict_paths=given.paths,
+            seed=given.seed,
+        )
+        found = [record.path or "" for record in module.predict_records() if not is_image(record.name)]
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    order = np.random.default_rng(given.seed).permutation(len(found))[: given.num_videos]
+    paths, totals, left_out = [], [], {}
+    for path in (found[place] for place in order):
+        try:
+            with open_video(path) as video:
+                totals.append(video.count_frames())
+                paths.append(path)
+        except DecodeError as error:
+            left_out[path] = error.reason
+    if not paths:
+        raise RunError(f"none of the {len(found)} videos can be decoded")
+    clip = (given.num_frames, given.frame_interval)
+    bench = Bench(
+        paths,
+        totals,
+        views=TrainViews(*clip, (low, high), given.crop_size, 0.5),
+        test_views=TestViews(*clip, given.test_size, given.test_size, PROTOCOLS[given.protocol], "nonlocal"),
+        seed=given.seed,
+        on_progress=on_progress,
+    )
+    return bench, left_out
+
+
+def _print(figures: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    if not console.is_terminal:
+        console.width = 160  # a file or a pipe: nothing is cut
+    titles = {
+        "frames": ("frames of a clip", "bytes as videogn's", lambda row: f"{100 * row['same_bytes']:.0f} % of clips"),
+        "samples": ("training sample", "from videogn's", lambda row: f"{row['mean_difference']:.1f} levels"),
+        "tests": (f"test of a video, {figures['settings']['protocol']}", "", lambda row: ""),
+    }
+    for section, (title, extra, show) in titles.items():
+        table = Table(title, "median ms", "a second", "ratio", extra, "failed")
+        for row in figures[section]:
+            seconds = row["median_seconds"]
+            failed = f"{row['failed']} of {row['rounds']}: {row['error']}" if row["failed"] else ""
+            table.add_row(
+                row["name"], f"{1e3 * seconds:.1f}", f"{1 / seconds:.1f}", f"{row['ratio']:.2f}", show(row), failed
+            )
+        console.print(table)
+    stages = Table("videogn's time", "ms", "share")
+    for row in figures["stages"]:
+        stages.add_row(row["name"], f"{1e3 * row['median_seconds']:.1f}", f"{100 * row['share']:.0f} %")
+    console.print(stages)
+    loaders = Table("loader workers", "clips a second", "seconds to the first batch")
+    for row in figures["loaders"]:
+        loaders.add_row(
+            str(row["num_workers"]), f"{row['clips_per_second']:.1f}", f"{row['seconds_to_first_batch']:.2f}"
+        )
+    console.print(loaders)
+    print(f"{figures['num_videos']} videos; one core of {figures['machine']['processor']}")
+    for path, reason in figures["left_out"].items():
+        print(f"left out: {path}: {reason}")
+    if figures["missing_packages"]:
+        print(f"not installed, so not compared: {', '.join(figures['missing_packages'])}")
+
+
+def _write(figures: dict[str, Any], target: str) -> None:
+    partial = Path(f"{target}.partial")
+    try:
+        partial.write_text(json.dumps(_plain(figures), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        os.replace(partial, target)
+    except OSError as error:
+        raise RunError(str(error)) from error
+
+
+def _plain(value: Any) -> Any:
+    """Without NaN, which JSON does not have."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
+    name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    return name or platform.processor() or platform.machine()

@@ -1,0 +1,109 @@
+"""What a loader hands over: training clips as one tensor, test videos as frames of which views are made on the device.
+
+Shapes: B videos, V views, F distinct frames, T frames of a clip, H, W, C = 3.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, TypedDict
+
+import torch
+from torch import Tensor
+from torch.utils.data import get_worker_info
+
+
+class Batch(TypedDict):
+    """Training clips.
+
+    Attributes:
+        views: uint8 [B, V, T, H, W, C].
+        labels: int64 [B].
+        indices: int64 [B], places in the list.
+        weights: float32 [B]; 0 for a video that was skipped, else 1.
+        failures: (place in the list, reason) of videos that could not be decoded.
+    """
+
+    views: Tensor
+    labels: Tensor
+    indices: Tensor
+    weights: Tensor
+    failures: list[tuple[int, str]]
+
+
+class VideoBatch(TypedDict):
+    """Videos under a test protocol; those that could not be decoded are left out and named.
+
+    Attributes:
+        views: Of each of B videos.
+        labels: int64 [B].
+        indices: int64 [B], places in the list.
+        failures: (place in the list, reason) of videos that could not be decoded.
+    """
+
+    views: list[VideoViews]
+    labels: Tensor
+    indices: Tensor
+    failures: list[tuple[int, str]]
+
+
+class VideoViews(Sequence[Tensor]):
+    """The V views [T, H, W, C] of a video, made when they are asked for.
+
+    Clips overlap and crops do: the frames under them are a fraction of the views, and all that a worker decodes, a
+    queue carries and a device holds.
+
+    Args:
+        frames: uint8 [F, height, width, C], each once.
+        clips: int64 [clips, T], places in `frames`.
+        corners: (top, left) of each crop.
+        crop_size: (H, W) of a view.
+    """
+
+    def __init__(
+        self, frames: Tensor, *, clips: Tensor, corners: Sequence[tuple[int, int]], crop_size: tuple[int, int]
+    ) -> None:
+        self.frames = frames
+        self.clips = clips
+        self.corners = list(corners)
+        self.crop_size = crop_size
+
+    def __len__(self) -> int:
+        return len(self.clips) * len(self.corners)
+
+    def __getitem__(self, view: Any) -> Any:
+        """View `view`: the crops of the first clip, then those of the second, ..."""
+        if not 0 <= view < len(self):
+            raise IndexError(f"view {view} of {len(self)}")
+        clip, crop = divmod(view, len(self.corners))
+        (top, left), (height, width) = self.corners[crop], self.crop_size
+        return self.frames[self.clips[clip], top : top + height, left : left + width]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[view] for view in range(len(self)))
+
+    def _of(self, frames: Tensor, clips: Tensor) -> VideoViews:
+        return VideoViews(frames, clips=clips, corners=self.corners, crop_size=self.crop_size)
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> VideoViews:
+        """The same on a device."""
+        return self._of(
+            self.frames.to(device, non_blocking=non_blocking), self.clips.to(device, non_blocking=non_blocking)
+        )
+
+    def pin_memory(self) -> VideoViews:
+        """The same in memory that a GPU can read."""
+        return self._of(self.frames.pin_memory(), self.clips.pin_memory())
+
+
+def empty(*shape: int) -> Tensor:
+    """Memory for frames; in a worker, memory that the main process sees too, so that nothing is copied on the way.
+
+    Returns:
+        uint8, of any values.
+    """
+    if get_worker_info() is None:
+        return torch.empty(shape, dtype=torch.uint8)
+    storage: torch.UntypedStorage = torch.UntypedStorage._new_shared(math.prod(shape))
+    return torch.empty(0, dtype=torch.uint8).set_(storage).view(shape)

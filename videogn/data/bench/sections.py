@@ -1,0 +1,198 @@
+"""What `videogn bench data` measures, a table each; every figure as plain data.
+
+A row is a dict: "name", "median_seconds", "ratio" (its time by this package's, on the same clips), "failed" (rounds in
+which it failed) of "rounds", "error" (the first), and what a table adds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from videogn.data.bench.clips import Clip, training_clips
+from videogn.data.bench.pipelines import frame_readers, sample_makers
+from videogn.data.bench.timing import Times, interleaved
+from videogn.data.dataset import TestDataset, TrainDataset, as_it_is
+from videogn.data.decoding import Frames, decode_frames
+from videogn.data.decoding.pyav import PyAVVideo
+from videogn.data.lists import VideoRecord
+from videogn.data.sampler import TrainSampler
+from videogn.data.transforms import TestViews, TrainViews
+
+OURS = "videogn"
+Row = dict[str, Any]
+
+
+class Bench:
+    """Videos to read, and how.
+
+    Args:
+        paths: Of the videos.
+        num_frames: Of each.
+        views: Training clips.
+        test_views: Views of a test.
+        seed: Of the clips.
+        on_progress: Called after each round.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[str],
+        num_frames: Sequence[int],
+        *,
+        views: TrainViews,
+        test_views: TestViews,
+        seed: int = 0,
+        on_progress: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.paths = paths
+        self.num_frames = num_frames
+        self.views = views
+        self.test_views = test_views
+        self.seed = seed
+        self.on_progress = on_progress
+        self.records = [VideoRecord(path, 0, place, path) for place, path in enumerate(paths)]
+        self.dataset = TrainDataset(self.records, views=views, seed=seed)
+
+    def clips(self) -> Iterator[Clip]:
+        """Training clips without end."""
+        return training_clips(self.paths, self.num_frames, views=self.views, seed=self.seed)
+
+    def frames(self, seconds: float) -> list[Row]:
+        """The frames of a training clip, at their full size: time, and whether bytes agree."""
+        ways: dict[str, Callable[[Clip], Frames]] = {OURS: lambda clip: decode_frames(clip.path, clip.indices).numpy()}
+        for name, read in frame_readers().items():
+            ways[name] = lambda clip, read=read: read(clip.path, clip.indices)  # type: ignore[misc]
+        agreement: dict[str, list[bool]] = {name: [] for name in ways}
+
+        def compare(clip: Clip, results: Mapping[str, Frames]) -> None:
+            self.on_progress()
+            for name, frames in results.items():
+                if OURS in results:
+                    agreement[name].append(np.array_equal(frames, results[OURS]))
+
+        times = interleaved(ways, self.clips(), seconds=seconds, on_round=compare)
+        return [{**row, "same_bytes": _share(agreement[row["name"]])} for row in _rows(times)]
+
+    def samples(self, seconds: float) -> list[Row]:
+        """A training sample, from the file to the batch: time, and how far the pixels are from this package's."""
+        ways: dict[str, Callable[[Clip], torch.Tensor]] = {OURS: self._sample, **sample_makers()}
+        distances: dict[str, list[float]] = {name: [] for name in ways}
+
+        def compare(clip: Clip, results: Mapping[str, torch.Tensor]) -> None:
+            self.on_progress()
+            for name, sample in results.items():
+                if OURS in results:
+                    distances[name].append(float((sample.float() - results[OURS].float()).abs().mean()))
+
+        times = interleaved(ways, self.clips(), seconds=seconds, on_round=compare)
+        return [{**row, "mean_difference": _mean(distances[row["name"]])} for row in _rows(times)]
+
+    def _sample(self, clip: Clip) -> torch.Tensor:
+        views = self.dataset[clip.epoch, clip.place]["views"]  # [1, 1, T, H, W, C]
+        return views.flatten(0, 1).permute(0, 4, 1, 2, 3)
+
+    def stages(self, seconds: float) -> list[Row]:
+        """Where this package's time goes: shares of a training sample."""
+        upto: dict[str, Callable[[Clip], Any]] = {
+            "open the file": lambda clip: PyAVVideo(clip.path).close(),
+            "index its packets": _index,
+            "decode": _decode,
+            "convert, crop, scale, flip, batch": self._sample,
+        }
+        times = interleaved(upto, self.clips(), seconds=seconds, on_round=lambda *_: self.on_progress())
+        done, rows, whole = 0.0, [], times["convert, crop, scale, flip, batch"].median
+        for name, taken in times.items():
+            rows.append({"name": name, "median_seconds": taken.median - done, "share": (taken.median - done) / whole})
+            done = taken.median
+        return rows
+
+    def tests(self, seconds: float) -> list[Row]:
+        """All views of a video under the test protocol: from one decode, or a decode for each view."""
+        dataset = TestDataset(self.records, views=self.test_views)
+        ways: dict[str, Callable[[int], Any]] = {
+            OURS: lambda place: list(dataset[0, place]["views"][0]),
+            "a decode for each view": self._view_by_view,
+        }
+        places = itertools.cycle(range(len(self.paths)))
+        times = interleaved(ways, places, seconds=seconds, min_rounds=3, on_round=lambda *_: self.on_progress())
+        return _rows(times)
+
+    def _view_by_view(self, place: int) -> None:
+        views, rng = self.test_views, np.random.default_rng(0)
+        for indices in views.indices(self.num_frames[place], rng):
+            for crop in range(views.protocol.num_crops):
+                with contextlib.closing(PyAVVideo(self.paths[place])) as video:
+                    cropped = []
+                    for _, frame in video.read(indices.tolist(), window=views.window(rng)):
+                        part, corners = views.crops(frame)
+                        top, left = corners[crop]
+                        cropped.append(part[top : top + views.crop_size, left : left + views.crop_size])
+                    np.stack(cropped)
+
+    def loaders(self, seconds: float, *, num_workers: Sequence[int], batch_size: int) -> list[Row]:
+        """Clips per second that a DataLoader delivers, by its number of workers."""
+        rows = []
+        for workers in num_workers:
+            repeats = -(-batch_size * 64 // len(self.records))
+            dataset = TrainDataset(self.records * repeats, views=self.views, seed=self.seed)
+            sampler = TrainSampler(len(dataset), total_batch_size=batch_size, seed=self.seed)
+            loader = DataLoader(
+                dataset, batch_size=batch_size, sampler=sampler, num_workers=workers, collate_fn=as_it_is
+            )
+            started = time.perf_counter()
+            batches = iter(loader)
+            next(batches)
+            first = time.perf_counter()
+            clips = 0
+            for batch in batches:
+                clips += len(batch["labels"])
+                self.on_progress()
+                if time.perf_counter() - first > seconds / len(num_workers):
+                    break
+            taken = time.perf_counter() - first
+            rows.append(
+                {"num_workers": workers, "clips_per_second": clips / taken, "seconds_to_first_batch": first - started}
+            )
+            del batches
+        return rows
+
+
+def _index(clip: Clip) -> None:
+    with contextlib.closing(PyAVVideo(clip.path)) as video:
+        _ = video.num_frames
+
+
+def _decode(clip: Clip) -> None:
+    with contextlib.closing(PyAVVideo(clip.path)) as video:
+        for _ in video.decode(clip.indices):
+            pass
+
+
+def _rows(times: Mapping[str, Times]) -> list[Row]:
+    return [
+        {
+            "name": name,
+            "median_seconds": taken.median,
+            "ratio": taken.ratio_to(times[OURS]),
+            "failed": taken.num_failed,
+            "rounds": len(taken.seconds),
+            "error": taken.error,
+        }
+        for name, taken in times.items()
+    ]
+
+
+def _share(values: Sequence[bool]) -> float:
+    return sum(values) / len(values) if values else float("nan")
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else float("nan")
