@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import struct
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -126,10 +127,20 @@ class PyAVVideo:
         """(codec, container) by FFmpeg's names."""
         return self._stream.codec_context.name, self._container.format.name
 
+    @property
+    def rate(self) -> Fraction | None:
+        """Frames a second, as far as the container knows."""
+        return self._stream.average_rate or self._stream.guessed_rate
+
+    @property
+    def pixel_aspect(self) -> Fraction | None:
+        """Width of a stored pixel by its height; None where the file says nothing."""
+        return self._stream.sample_aspect_ratio
+
     def count_frames(self) -> int:
         """The exact number of frames, by a full decode; see `Video.count_frames`."""
         if not self._exact:
-            self._num_frames, self._exact = sum(1 for _ in self._decode()), True
+            self._num_frames, self._exact = sum(1 for _ in self.frames()), True
         if not self._num_frames:
             raise DecodeError(self.path, "no frame can be decoded")
         return self._num_frames
@@ -206,7 +217,7 @@ class PyAVVideo:
     def _read_all(self, wanted: list[int], window: WindowOf, exact_count: bool) -> Iterator[tuple[int, Frames]]:
         converter = _Converter(self.path, self._reformatter, window)
         found = count = 0
-        for frame in self._decode():
+        for frame in self.frames():
             converter.settle(frame)  # by the first: a stream may change its size on the way
             if found < len(wanted) and count == wanted[found]:
                 yield count, converter(frame)
@@ -221,8 +232,8 @@ class PyAVVideo:
         if found < len(wanted):
             raise TooFewFrames(self.path, wanted[found], count)
 
-    def _decode(self) -> Iterator[VideoFrame]:
-        """All frames in the order shown; damaged packets are passed over, as players do."""
+    def frames(self) -> Iterator[VideoFrame]:
+        """All frames in the order shown, as the decoder gives them; damaged packets are passed over, as players do."""
         stream = self._rewind()
         for packet in self._packets(stream):
             with contextlib.suppress(FFmpegError):
@@ -270,7 +281,7 @@ class _Converter:
         try:
             # One thread: the default starts a pool that costs many times the conversion itself.
             rgb = self.reformatter.reformat(frame, width=width, height=height, format="rgb24", threads=1)
-            shown = orient(rgb.to_ndarray().astype(np.uint8, copy=False), _display_matrix(frame))
+            shown = orient(rgb.to_ndarray().astype(np.uint8, copy=False), display_matrix(frame))
         except (FFmpegError, ValueError, MemoryError) as error:
             raise DecodeError(self.path, f"a frame can't be converted to RGB: {_reason(error)}") from error
         if self.window is None:
@@ -291,7 +302,7 @@ def _chain(first: av.Packet, rest: Iterator[av.Packet]) -> Iterator[av.Packet]:
     yield from rest
 
 
-def _display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
+def display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
     """a, b, c, d of the frame's display matrix; the identity where it has none."""
     try:
         data: Any = frame.side_data.get("DISPLAYMATRIX")
