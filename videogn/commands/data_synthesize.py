@@ -1,4 +1,4 @@
-"""videogn data: data sets that videogn makes."""
+"""videogn data synthesize: the data set "motions"."""
 
 from __future__ import annotations
 
@@ -11,24 +11,21 @@ from videogn.data.motions import NUM_TRAIN, NUM_VAL, synthesize
 
 
 def run(words: list[str]) -> int:
-    """Runs `data ...`; returns the exit status.
+    """Runs `data synthesize ...`; returns the exit status.
 
     Raises:
         UsageError: A data set that can't be made.
     """
-    parser = CommandParser(prog="videogn data", description="Makes data sets.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    synthesize_parser = commands.add_parser(
-        "synthesize",
-        help="make the data set 'motions'",
+    parser = CommandParser(
+        prog="videogn data synthesize",
         description="Makes 'motions': short H.264 videos of textured shapes whose motion is the class (8 classes) and "
         "whose appearance says nothing. The same seed gives the same videos. An existing folder is left alone.",
     )
-    synthesize_parser.add_argument("--out", default="data/motions", help="folder to make (default: %(default)s)")
-    synthesize_parser.add_argument("--num_train", type=int, default=NUM_TRAIN, help="training videos (%(default)s)")
-    synthesize_parser.add_argument("--num_val", type=int, default=NUM_VAL, help="validation videos (%(default)s)")
-    synthesize_parser.add_argument("--seed", type=int, default=0, help="(%(default)s)")
-    synthesize_parser.add_argument("--num_workers", type=int, default=None, help="processes (default: one a core)")
+    parser.add_argument("--out", default="data/motions", help="folder to make (default: %(default)s)")
+    parser.add_argument("--num_train", type=int, default=NUM_TRAIN, help="training videos (%(default)s)")
+    parser.add_argument("--num_val", type=int, default=NUM_VAL, help="validation videos (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="(%(default)s)")
+    parser.add_argument("--num_workers", type=int, default=None, help="processes (default: one a core)")
     given = parser.parse_args(words[1:])
 
     with Progress() as progress:
