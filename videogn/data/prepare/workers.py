@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -69,7 +70,8 @@ def _run(waiting: list[Job], settings: Encoding, num_workers: int) -> Generator[
             try:
                 while waiting and not lost and len(running) < 2 * num_workers:
                     job = waiting[-1]
-                    running[executor.submit(_prepare, job, settings)] = job
+                    with _ctrl_c_later():
+                        running[executor.submit(_prepare, job, settings)] = job
                     waiting.pop()
             except BrokenProcessPool:
                 if not running:  # it broke between two videos
@@ -90,6 +92,19 @@ def _run(waiting: list[Job], settings: Encoding, num_workers: int) -> Generator[
         writer.close()
         reader.close()
     return lost
+
+
+@contextlib.contextmanager
+def _ctrl_c_later() -> Iterator[None]:
+    """Keeps Ctrl-C back while a block runs, and from the processes that it starts: they inherit that from birth."""
+    if not hasattr(signal, "pthread_sigmask"):  # not a Unix
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _live_with(run: Connection) -> None:
