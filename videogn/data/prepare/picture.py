@@ -58,7 +58,6 @@ class PictureMaker:
             height=height,
             format="yuv420p",
             dst_colorspace=None if is_yuv else Colorspace.ITU601,
-            src_color_range=_range(frame) if is_yuv else None,
             dst_color_range=_range(frame) if is_yuv else ColorRange.MPEG,
             interpolation=_SCALING,
             threads=1,
