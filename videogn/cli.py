@@ -39,6 +39,8 @@ An experiment:
 
 Data:
   data        synthesize the built-in data set "motions": videogn data synthesize --out data/motions
+              copy videos into files that are cheap to read at random:
+                                videogn data prepare --root DIR --out DIR
 
 Weights:
   weights     read other libraries' weights, to start from:

@@ -1,48 +1,41 @@
-"""videogn data: data sets that videogn makes."""
+"""videogn data: data sets that videogn makes, of nothing or of other videos."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import argparse
+from importlib import import_module
 
-from rich.progress import Progress
+from videogn.commands.usage import CommandParser
 
-from videogn.commands.usage import CommandParser, UsageError
-from videogn.data.motions import NUM_TRAIN, NUM_VAL, synthesize
+# Each has a file data_NAME.py with `run(words) -> exit status`.
+COMMANDS = {
+    "synthesize": "make the data set 'motions'",
+    "prepare": "copy a data set into files that are cheap to read at random",
+}
+EPILOG = """\
+  videogn data synthesize --out data/motions
+  videogn data prepare --root data/kinetics400 --out data/kinetics400_320
+
+`videogn data COMMAND --help` says more.
+"""
 
 
 def run(words: list[str]) -> int:
     """Runs `data ...`; returns the exit status.
 
     Raises:
-        UsageError: A data set that can't be made.
+        UsageError: What can't be asked for.
+        RunError: The work could not be finished.
     """
-    parser = CommandParser(prog="videogn data", description="Makes data sets.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    synthesize_parser = commands.add_parser(
-        "synthesize",
-        help="make the data set 'motions'",
-        description="Makes 'motions': short H.264 videos of textured shapes whose motion is the class (8 classes) and "
-        "whose appearance says nothing. The same seed gives the same videos. An existing folder is left alone.",
+    parser = CommandParser(
+        prog="videogn data",
+        description="Makes data sets.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    synthesize_parser.add_argument("--out", default="data/motions", help="folder to make (default: %(default)s)")
-    synthesize_parser.add_argument("--num_train", type=int, default=NUM_TRAIN, help="training videos (%(default)s)")
-    synthesize_parser.add_argument("--num_val", type=int, default=NUM_VAL, help="validation videos (%(default)s)")
-    synthesize_parser.add_argument("--seed", type=int, default=0, help="(%(default)s)")
-    synthesize_parser.add_argument("--num_workers", type=int, default=None, help="processes (default: one a core)")
-    given = parser.parse_args(words[1:])
-
-    with Progress() as progress:
-        task = progress.add_task("videos", total=given.num_train + given.num_val)
-        try:
-            synthesize(
-                Path(given.out),
-                num_train=given.num_train,
-                num_val=given.num_val,
-                seed=given.seed,
-                num_workers=given.num_workers,
-                on_progress=lambda done, total: progress.update(task, completed=done, total=total),
-            )
-        except ValueError as error:
-            raise UsageError(str(error)) from error
-    print(f"{given.out}: {given.num_train} training and {given.num_val} validation videos")
-    return 0
+    commands = parser.add_subparsers(dest="command", required=True, metavar="|".join(COMMANDS))
+    for name, text in COMMANDS.items():
+        commands.add_parser(name, help=text)
+    name = parser.parse_args(words[1:2]).command
+    status: int = import_module(f"videogn.commands.data_{name}").run(words[1:])
+    return status

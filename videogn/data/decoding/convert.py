@@ -56,7 +56,7 @@ class Converter:
             DecodeError: FFmpeg can't convert it.
         """
         width, height = size
-        matrix = _display_matrix(frame)
+        matrix = display_matrix(frame)
         try:
             window = self._window(height, width, matrix)
             if matrix == _AS_STORED and (frame.width, frame.height) == size and _is_blockwise(frame):
@@ -108,7 +108,7 @@ def _cropping(kind: tuple[int, int, str, int, int], place: str) -> Graph:
     return graph
 
 
-def _display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
+def display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
     """a, b, c, d of the frame's display matrix; the identity where it has none."""
     try:
         data: Any = frame.side_data.get("DISPLAYMATRIX")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -131,10 +132,20 @@ class PyAVVideo:
         """(codec, container) by FFmpeg's names."""
         return self._stream.codec_context.name, self._container.format.name
 
+    @property
+    def rate(self) -> Fraction | None:
+        """Frames a second, as far as the container knows."""
+        return self._stream.average_rate or self._stream.guessed_rate
+
+    @property
+    def pixel_aspect(self) -> Fraction | None:
+        """Width of a stored pixel by its height; None where the file says nothing."""
+        return self._stream.sample_aspect_ratio
+
     def count_frames(self) -> int:
         """The exact number of frames, by a full decode; see `Video.count_frames`."""
         if not self._exact:
-            self._num_frames, self._exact = sum(1 for _ in self._decode_all()), True
+            self._num_frames, self._exact = sum(1 for _ in self.frames()), True
         if not self._num_frames:
             raise DecodeError(self.path, "no frame can be decoded")
         return self._num_frames
@@ -213,7 +224,7 @@ class PyAVVideo:
     def _decode_counted(self, wanted: list[int], exact_count: bool) -> Iterator[Decoded]:
         found = count = 0
         size = (0, 0)
-        for frame in self._decode_all():
+        for frame in self.frames():
             if count == 0:
                 # A stream may change its size on the way: the first frame's stands, as in a player's window.
                 size = (frame.width, frame.height)
@@ -230,8 +241,8 @@ class PyAVVideo:
         if found < len(wanted):
             raise TooFewFrames(self.path, wanted[found], count)
 
-    def _decode_all(self) -> Iterator[VideoFrame]:
-        """All frames in the order shown; damaged packets are passed over, as players do."""
+    def frames(self) -> Iterator[VideoFrame]:
+        """All frames in the order shown, as the decoder gives them; damaged packets are passed over, as players do."""
         stream = self._rewind()
         for packet in self._packets(stream):
             with contextlib.suppress(FFmpegError):

@@ -1,0 +1,72 @@
+"""What a folder holds: the videos to prepare, where each of them goes, and the lists to take along."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from videogn.data.media import VIDEO_SUFFIXES, is_image
+
+LIST_SUFFIXES = frozenset([".csv", ".txt"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Originals:
+    """What lies below a folder; all paths relative to it, with "/" between, in order.
+
+    Attributes:
+        targets: Of every video, the prepared one's path.
+        lists: Files that may name videos, or classes.
+        num_images: Images, which are left where they are.
+    """
+
+    targets: dict[str, str]
+    lists: list[str]
+    num_images: int
+
+
+def find_originals(root: Path) -> Originals:
+    """Everything below a folder; links to folders are followed, unless they lead back.
+
+    Raises:
+        ValueError: There is no video, or two of them would get the same name.
+        OSError: A folder can't be read.
+    """
+    names = list(_files_below(root, "", frozenset()))
+    targets: dict[str, str] = {}
+    source_of: dict[str, str] = {}
+    for name in names:
+        stem, suffix = os.path.splitext(name)
+        if suffix.lower() not in VIDEO_SUFFIXES:
+            continue
+        target = targets[name] = f"{stem}.mp4"
+        if target in source_of:
+            raise ValueError(
+                f"{root}: {source_of[target]} and {name} would both become {target}: rename one of them, or move "
+                f"it away"
+            )
+        source_of[target] = name
+    if not targets:
+        raise ValueError(
+            f"{root} holds no videos; expected files that end in one of {', '.join(sorted(VIDEO_SUFFIXES))}"
+        )
+    return Originals(
+        targets=targets,
+        lists=[name for name in names if os.path.splitext(name)[1].lower() in LIST_SUFFIXES],
+        num_images=sum(map(is_image, names)),
+    )
+
+
+def _files_below(folder: str | Path, prefix: str, above: frozenset[str]) -> Iterator[str]:
+    real = os.path.realpath(folder)
+    if real in above:
+        return
+    with os.scandir(folder) as entries:
+        inside = sorted(entries, key=lambda entry: entry.name)
+    for entry in inside:
+        if entry.is_dir():
+            yield from _files_below(entry.path, f"{prefix}{entry.name}/", above | {real})
+        else:
+            yield prefix + entry.name
