@@ -8,6 +8,7 @@ import math
 import os
 import platform
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -37,6 +38,9 @@ Five tables, in a minute:
   stages    where videogn's own time goes
   test      all views of a video under the test protocol, from one decode, against a decode for each view
   loader    clips per second of a DataLoader, by its number of workers
+
+With --prepare, a sixth: a training sample of the first four videos as they are, and as `videogn data prepare` makes
+them (its defaults): bytes, time, and how far the pixels are.
 
 All ways get the same random clips, in turn, in one process held to one core; times are medians over rounds, ratios
 medians of the rounds' ratios. A ratio is a way's time by videogn's: 2.0 is twice as long. Libraries that are not
@@ -102,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument("--batch_size", type=int, default=8, help="of the loaders (%(default)s)")
     data.add_argument("--seconds", type=float, default=60.0, help="about how long to measure (%(default)s)")
     data.add_argument("--seed", type=int, default=0, help="of the clips (%(default)s)")
+    data.add_argument("--prepare", action="store_true", help="also measure prepared files (made in a temporary folder)")
     data.add_argument("--json", metavar="FILE", help="also write all figures to this file")
     return parser
 
@@ -110,6 +115,7 @@ def _measure(given: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     from videogn.data.bench.pipelines import missing_packages
     from videogn.data.bench.timing import one_core
     from videogn.data.datamodule import available_cores
+    from videogn.data.prepare import Encoding
 
     task = progress.add_task("", total=given.seconds, what="looking at the videos")
     bench, left_out = _bench(given, on_progress=lambda: progress.update(task, completed=time.monotonic() - started))
@@ -128,6 +134,12 @@ def _measure(given: argparse.Namespace, progress: Progress) -> dict[str, Any]:
             if not progress.console.is_terminal:
                 print(f"measuring {name} ...", file=sys.stderr)
             figures[name] = getattr(bench, name)(SHARES[name] * given.seconds)
+        if given.prepare:
+            progress.update(task, what="prepared")
+            with tempfile.TemporaryDirectory() as folder:
+                figures["prepared"] = bench.prepared(
+                    SHARES["stages"] * given.seconds, folder=Path(folder), settings=Encoding()
+                )
     progress.update(task, what="loaders")
     workers = given.num_workers or [0, *(2**n for n in range(available_cores().bit_length()))]
     figures["loaders"] = bench.loaders(
@@ -198,8 +210,15 @@ def _print(figures: dict[str, Any]) -> None:
         "frames": ("frames of a clip", "bytes as videogn's", lambda row: f"{100 * row['same_bytes']:.0f} % of clips"),
         "samples": ("training sample", "from videogn's", lambda row: f"{row['mean_difference']:.1f} levels"),
         "tests": (f"test of a video, {figures['settings']['protocol']}", "", lambda row: ""),
+        "prepared": (
+            "sample of a file",
+            "bytes, from the original",
+            lambda row: f"{row['bytes'] / 1e6:.1f} MB, {row['mean_difference']:.1f} levels",
+        ),
     }
     for section, (title, extra, show) in titles.items():
+        if section not in figures:
+            continue
         table = Table(title, "median ms", "a second", "ratio", extra, "failed")
         for row in figures[section]:
             seconds = row["median_seconds"]

@@ -10,12 +10,14 @@ import contextlib
 import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
+from videogn.data.batch import Batch
 from videogn.data.bench.clips import Clip, training_clips
 from videogn.data.bench.pipelines import frame_readers, sample_makers
 from videogn.data.bench.timing import Times, interleaved
@@ -23,6 +25,7 @@ from videogn.data.dataset import TestDataset, TrainDataset, as_it_is
 from videogn.data.decoding import Frames, decode_frames
 from videogn.data.decoding.pyav import PyAVVideo
 from videogn.data.lists import VideoRecord
+from videogn.data.prepare import Encoding, prepare_video
 from videogn.data.sampler import TrainSampler
 from videogn.data.transforms import TestViews, TrainViews
 
@@ -96,8 +99,7 @@ class Bench:
         return [{**row, "mean_difference": _mean(distances[row["name"]])} for row in _rows(times)]
 
     def _sample(self, clip: Clip) -> torch.Tensor:
-        views = self.dataset[clip.epoch, clip.place]["views"]  # [1, 1, T, H, W, C]
-        return views.flatten(0, 1).permute(0, 4, 1, 2, 3)
+        return _as_batch(self.dataset[clip.epoch, clip.place])
 
     def stages(self, seconds: float) -> list[Row]:
         """Where this package's time goes: shares of a training sample."""
@@ -118,7 +120,9 @@ class Bench:
         """All views of a video under the test protocol: from one decode, or a decode for each view."""
         dataset = TestDataset(self.records, views=self.test_views)
         ways: dict[str, Callable[[int], Any]] = {
-            OURS: lambda place: list(dataset[0, place]["views"][0]),
+            OURS: lambda place: sum(
+                len(view) for view in dataset[0, place]["views"][0]
+            ),  # made one by one, as on a device
             "a decode for each view": self._view_by_view,
         }
         places = itertools.cycle(range(len(self.paths)))
@@ -136,6 +140,43 @@ class Bench:
                         top, left = corners[crop]
                         cropped.append(part[top : top + views.crop_size, left : left + views.crop_size])
                     np.stack(cropped)
+
+    def prepared(self, seconds: float, *, folder: Path, settings: Encoding, num_videos: int = 4) -> list[Row]:
+        """The first videos as they are and as `data prepare` makes them: bytes, time of a sample, distance of pixels.
+
+        Args:
+            seconds: About how long to measure, the preparing not counted.
+            folder: Where the prepared files go.
+            settings: Of the preparing.
+            num_videos: At most.
+        """
+        made, records = [], []
+        for place, path in enumerate(self.paths[:num_videos]):
+            target = folder / f"{place}.mp4"
+            made.append(prepare_video(path, target, settings=settings))
+            records.append(VideoRecord(str(target), 0, place, str(target)))
+            self.on_progress()
+        dataset = TrainDataset(records, views=self.views, seed=self.seed)
+        ways: dict[str, Callable[[Clip], torch.Tensor]] = {
+            OURS: self._sample,
+            "prepared": lambda clip: _as_batch(dataset[clip.epoch, clip.place]),
+        }
+        distances: list[float] = []
+
+        def compare(clip: Clip, results: Mapping[str, torch.Tensor]) -> None:
+            self.on_progress()
+            distances.append(float((results["prepared"].float() - results[OURS].float()).abs().mean()))
+
+        few = len(records)
+        clips = training_clips(self.paths[:few], self.num_frames[:few], views=self.views, seed=self.seed)
+        rows = _rows(interleaved(ways, clips, seconds=seconds, on_round=compare))
+        original = {
+            **rows[0],
+            "name": "as it is",
+            "bytes": sum(each.source_bytes for each in made),
+            "mean_difference": 0.0,
+        }
+        return [original, {**rows[1], "bytes": sum(each.bytes for each in made), "mean_difference": _mean(distances)}]
 
     def loaders(self, seconds: float, *, num_workers: Sequence[int], batch_size: int) -> list[Row]:
         """Clips per second that a DataLoader delivers, by its number of workers."""
@@ -163,6 +204,13 @@ class Bench:
             )
             del batches
         return rows
+
+
+def _as_batch(batch: Batch) -> torch.Tensor:
+    """[1, C, T, H, W] of a batch of one."""
+    if batch["failures"]:
+        raise RuntimeError(batch["failures"][0][1])
+    return batch["views"].flatten(0, 1).permute(0, 4, 1, 2, 3)
 
 
 def _index(clip: Clip) -> None:

@@ -1,0 +1,147 @@
+"""`videogn bench data` as a user types it: the figures are of the same clips, and say what is equal and what failed."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from tests.videos import write_video
+from videogn.cli import main
+from videogn.data.bench import sections, timing
+from videogn.data.bench.clips import training_clips
+from videogn.data.bench.pipelines import frame_readers, sample_makers
+from videogn.data.dataset import TrainDataset
+from videogn.data.decoding import decode_frames
+from videogn.data.lists import VideoRecord
+from videogn.data.transforms import TrainViews
+
+SMALL = ["--num_frames", "8", "--crop_size", "32", "--scale_size", "40", "48", "--test_size", "48", "--batch_size", "2"]
+
+
+@pytest.mark.slow
+def test_tables_and_figures(tmp_path, capsys):
+    for seed in range(3):
+        write_video(tmp_path / "videos" / f"{seed}.mp4", num_frames=40, seed=seed)
+    (tmp_path / "videos" / "broken.mp4").write_bytes(b"nothing")
+    target = tmp_path / "bench.json"
+    words = [
+        "bench",
+        "data",
+        str(tmp_path / "videos"),
+        *SMALL,
+        "--seconds",
+        "3",
+        "--num_workers",
+        "0",
+        "1",
+        "--prepare",
+    ]
+    assert main([*words, "--json", str(target)]) == 0
+    out = capsys.readouterr().out
+    assert "frames of a clip" in out
+    assert "broken.mp4" in out
+    figures = json.loads(target.read_text())
+    assert figures["num_videos"] == 3
+    assert list(figures["left_out"]) == [str(tmp_path / "videos" / "broken.mp4")]
+    frames = {row["name"]: row for row in figures["frames"]}
+    assert frames["videogn"]["ratio"] == 1
+    assert frames["PyAV, frame by frame"]["same_bytes"] == 1
+    samples = {row["name"]: row for row in figures["samples"]}
+    assert samples["videogn"]["mean_difference"] == 0
+    assert 0 < samples["pytorchvideo"]["mean_difference"] < 25
+    assert sum(row["share"] for row in figures["stages"]) == pytest.approx(1)
+    tests = {row["name"]: row for row in figures["tests"]}
+    assert tests["a decode for each view"]["ratio"] > 2  # 30 decodes
+    assert [row["num_workers"] for row in figures["loaders"]] == [0, 1]
+    assert all(row["clips_per_second"] > 0 for row in figures["loaders"])
+    assert {row["name"] for row in figures["prepared"]} == {"as it is", "prepared"}
+    assert all(row["bytes"] > 0 for row in figures["prepared"])
+    assert not list(tmp_path.glob("*.partial"))
+
+
+@pytest.mark.parametrize(
+    ("words", "message", "status"),
+    [
+        (["none.mp4"], "none.mp4: no such file or folder", 2),
+        (["{root}"], "no videos in this folder", 2),
+        (["{root}/broken"], "none of the 1 videos can be decoded", 1),
+        (["{root}/broken", "--seconds", "0"], "must be positive", 2),
+        (["{root}/broken", "--protocol", "5x5"], "unknown protocol '5x5'", 2),
+        (["{root}/broken", "--crop_size", "999"], "must rise and not be below crop_size", 2),
+        (["{root}/broken", "--json", "/nonexistent/x.json"], "no such folder", 2),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_before_work(tmp_path, words, message, status, capsys):
+    (tmp_path / "broken").mkdir()
+    if "{root}" not in words:
+        (tmp_path / "broken" / "a.mp4").write_bytes(b"nothing")
+    assert main(["bench", "data", *(word.format(root=tmp_path) for word in words)]) == status
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert message in error
+
+
+def test_clips_are_those_of_a_dataset(video):
+    views = TrainViews(8, 2, (40, 48), 32, 0.5)
+    dataset = TrainDataset(
+        [VideoRecord(str(video), 0, 0, "a"), VideoRecord(str(video), 0, 1, "b")], views=views, seed=4
+    )
+    clips = training_clips([str(video)] * 2, [50, 50], views=views, seed=4)
+    for _ in range(6):
+        clip = next(clips)
+        rng = np.random.default_rng((4, clip.epoch, clip.place))
+        assert clip.indices == views.indices(50, rng)[0].tolist()
+        window = views.window(rng)(48, 64)
+        assert window.flip == clip.augmentation.flip
+        assert dataset[clip.epoch, clip.place]["views"].shape == (1, 1, 8, 32, 32, 3)
+
+
+def test_other_ways_see_the_same_frames_and_about_the_same_pixels(video):
+    """On a smooth picture filters differ little: a wrong frame, crop or flip would show."""
+    views = TrainViews(8, 2, (64, 80), 56, 0.5)
+    clips = training_clips([str(video)], [50], views=views, seed=1)
+    for clip in (next(clips) for _ in range(6)):
+        ours = decode_frames(clip.path, clip.indices).numpy()
+        for name, read in frame_readers().items():
+            np.testing.assert_array_equal(read(clip.path, clip.indices), ours, err_msg=name)
+        dataset = TrainDataset([VideoRecord(str(video), 0, 0, "a")], views=views, seed=1)
+        sample = dataset[clip.epoch, clip.place]["views"].flatten(0, 1).permute(0, 4, 1, 2, 3).float()
+        for name, make in sample_makers().items():
+            found = make(clip).float()
+            assert found.shape == sample.shape == (1, 3, 8, 56, 56), name
+            far = float((found.flip(-1) - sample).abs().mean())
+            assert float((found - sample).abs().mean()) < 0.5 * far, name
+
+
+def test_failures_count_and_ratios_are_of_shared_rounds(monkeypatch):
+    clock = iter(range(10_000))
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: float(next(clock)))
+
+    def fails_on_odd(piece: int) -> int:
+        if piece % 2:
+            raise ValueError(f"piece {piece}\nand more")
+        return next(clock)  # a tick more than the other
+
+    seen = []
+    times = timing.interleaved(
+        {"plain": lambda piece: piece, "odd": fails_on_odd},
+        iter(range(100)),
+        seconds=0,
+        min_rounds=4,
+        on_round=lambda piece, results: seen.append((piece, sorted(results))),
+    )
+    assert len(times["plain"].seconds) == len(times["odd"].seconds) == 4  # the first piece, 0, warmed up
+    assert times["odd"].num_failed == 2
+    assert times["odd"].error == "ValueError: piece 1"
+    assert times["odd"].ratio_to(times["plain"]) == 2
+    assert times["plain"].ratio_to(times["plain"]) == 1
+    assert seen[:2] == [(0, ["odd", "plain"]), (1, ["plain"])]
+    assert math.isnan(timing.Times([None], "x").median)
+
+
+def test_a_sample_that_cannot_be_decoded_counts_as_a_failure(tmp_path, video):
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(video.read_bytes()[:300])
+    dataset = TrainDataset([VideoRecord(str(broken), 0, 0, "a")], views=TrainViews(8, 2, (40, 48), 32, 0.5))
+    with pytest.raises(RuntimeError, match=r"broken\.mp4"):
+        sections._as_batch(dataset[0, 0])
