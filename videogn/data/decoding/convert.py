@@ -44,6 +44,7 @@ class Converter:
         # One for all frames: each would otherwise set up its own conversion, which costs more than converting.
         self._reformatter = VideoReformatter()
         self._cropping: tuple[tuple[object, ...], Graph] | None = None
+        self._matrix: tuple[int, tuple[int, int, int, int]] | None = None
 
     def __call__(self, frame: VideoFrame, size: tuple[int, int]) -> Frames:
         """The wanted part, RGB, uint8 [out_height, out_width, 3].
@@ -56,7 +57,7 @@ class Converter:
             DecodeError: FFmpeg can't convert it.
         """
         width, height = size
-        matrix = display_matrix(frame)
+        matrix = self._matrix_of(frame)
         try:
             window = self._window(height, width, matrix)
             if matrix == _AS_STORED and (frame.width, frame.height) == size and _is_blockwise(frame):
@@ -70,6 +71,13 @@ class Converter:
         except (FFmpegError, ValueError, MemoryError) as error:
             raise DecodeError(self.path, f"a frame can't be converted to RGB: {reason_of(error)}") from error
         return cut(shown, window)
+
+    def _matrix_of(self, frame: VideoFrame) -> tuple[int, int, int, int]:
+        # Reading side data makes a cycle of references that keeps the frame until the next garbage collection: once a
+        # video is enough, unless the rotation, which costs nothing to ask for, changes.
+        if self._matrix is None or self._matrix[0] != frame.rotation:
+            self._matrix = frame.rotation, display_matrix(frame)
+        return self._matrix[1]
 
     def _window(self, height: int, width: int, matrix: tuple[int, int, int, int]) -> Window:
         if self.window is None:
