@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, get_worker_info
 
 from videogn.data.decoding import DecodeError, DecoderName, Frames, TooFewFrames, Video, WindowOf, open_video
-from videogn.data.lists import VideoRecord
+from videogn.data.records import VideoRecord
 
 # What a sampler asks for: (epoch, place in the records). The epoch travels with the key, so that workers that outlive
 # an epoch need not be told.
