@@ -13,7 +13,7 @@ from videogn.data.bench.clips import training_clips
 from videogn.data.bench.pipelines import frame_readers, sample_makers
 from videogn.data.dataset import TrainDataset
 from videogn.data.decoding import decode_frames
-from videogn.data.lists import VideoRecord
+from videogn.data.records import VideoRecord
 from videogn.data.transforms import TrainViews
 
 SMALL = ["--num_frames", "8", "--crop_size", "32", "--scale_size", "40", "48", "--test_size", "48", "--batch_size", "2"]

@@ -1,5 +1,7 @@
 """Samples, batches and order: determinism, one decode a video, failures counted and never replaced."""
 
+import hashlib
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,8 @@ from videogn.data.datamodule import KineticsDataModule
 from videogn.data.dataset import NO_VIDEO, TestDataset, TrainDataset
 from videogn.data.decoding import decode_frames
 from videogn.data.decoding.pyav import PyAVVideo
-from videogn.data.lists import ListError, VideoRecord
+from videogn.data.lists import ListError
+from videogn.data.records import VideoRecord
 from videogn.data.sampler import TestSampler, TrainSampler
 from videogn.data.sampling import PROTOCOLS, protocol_clips
 from videogn.data.transforms import TestViews, TrainViews, long_side_offsets
@@ -214,6 +217,14 @@ def test_fingerprint_is_of_names_labels_and_sizes(data_root, tmp_path):
     assert fingerprint != small_module(data_root, val_list=str(other)).catalog.fingerprint("val")
 
 
+def test_fingerprint_is_the_one_that_results_hold(tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"12345")
+    (tmp_path / "train.txt").write_text("a.mp4 run\nü/gone.mp4 jump\n", encoding="utf-8")
+    lines = "a.mp4\t1\t5\nü/gone.mp4\t0\t-1\n"
+    expected = hashlib.sha256(lines.encode()).hexdigest()[:16]
+    assert small_module(tmp_path).catalog.fingerprint("train") == expected == "7bd4c2dcc76d9500"
+
+
 def test_missing_videos_are_counted_and_a_wrong_root_refused(data_root, tmp_path, capsys):
     listing = tmp_path / "some.csv"
     listing.write_text((data_root / "train.csv").read_text() + "gone.mp4 run\n")
@@ -253,6 +264,7 @@ def test_predict_paths_are_files_and_folders(data_root, tmp_path):
         *(f"{k:02d}.mp4" for k in range(5)),
         "00.mp4",
     ]
+    assert [(record.label, record.index) for record in module.predict_records()] == [(0, place) for place in range(6)]
     with pytest.raises(ListError, match="no videos in this folder"):
         small_module(data_root, predict_paths=[str(tmp_path)]).predict_records()
     with pytest.raises(ListError, match="no such file"):

@@ -1,11 +1,17 @@
 """Lists as people have them, and what is wrong with the others."""
 
+import csv
+import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from videogn.data.kinetics import find_videos
+from videogn.data.lines import Lines, path_label
 from videogn.data.lists import ListError, classes_of, default_list, read_classes, read_list, resolve
+from videogn.data.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
 
 def touch(path: Path) -> Path:
@@ -35,6 +41,7 @@ def write(path: Path, text: str) -> Path:
         ("a.mp4,lift up, then drop", "a.mp4", "lift up, then drop"),
         ('"a, b.mp4",3', "a, b.mp4", "3"),
         ("clips/no_suffix 3", "clips/no_suffix", "3"),
+        ("a.mp4 b.MKV , arm wrestling", "a.mp4 b.MKV", "arm wrestling"),
     ],
 )
 def test_lines_of_path_and_label(tmp_path, line, name, label):
@@ -42,6 +49,49 @@ def test_lines_of_path_and_label(tmp_path, line, name, label):
     assert (entry.name, entry.label) == (name, label)
     assert entry.path == str(tmp_path / name)
     assert entry.where == f"{tmp_path}/l.txt:2"
+
+
+def parts_by_the_rule(line: str) -> tuple[str, str]:
+    """Path and label as the rule says it: cut at a tab, else behind the last file suffix, else at a comma or space."""
+    gaps = [
+        gap.span()
+        for gap in re.finditer("[ ,]+", line)
+        if any(line[: gap.start()].lower().endswith(suffix) for suffix in VIDEO_SUFFIXES | IMAGE_SUFFIXES)
+    ]
+    if "\t" in line:
+        gaps = [(line.rindex("\t"), line.rindex("\t") + 1)]
+    elif line.startswith('"'):
+        fields = [*next(csv.reader([line], skipinitialspace=True)), "", ""]
+        return fields[0].strip(), fields[1].strip()
+    elif not gaps:
+        place = line.rfind("," if "," in line else " ")
+        gaps = [(max(place, 0), place + 1)]
+    start, end = gaps[-1]
+    return line[:start].strip(), line[end:].strip()
+
+
+BITS = ["a", "é/", "b c/", " ", "  ", ",", ", ", "3", "run", ".mp4", ".MKV ", ".jpeg,", ".txt", "St. "]
+LINE = st.lists(st.sampled_from(BITS), max_size=8).map("".join)
+ODD_LINE = st.lists(st.sampled_from([*BITS, "\t", '"']), max_size=8).map("".join)
+
+
+@given(st.lists(LINE | ODD_LINE, max_size=4), st.sampled_from(["\n", "\r\n", "\n \n"]))
+def test_any_lines_are_cut_by_the_rule(given_lines, newline):
+    text = newline.join(given_lines)
+    numbered = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    expected = [(*parts_by_the_rule(line), f"l.txt:{number}", line) for number, line in numbered]
+    lines, root = Lines.of(text, file=Path("l.txt")), Path("root")
+    if bad := [(where, line) for name, label, where, line in expected if not name or not label]:
+        where, line = bad[0]
+        message = f"{where}: expected 'path label' (space, comma or tab between), got {line!r}"
+        with pytest.raises(ListError, match=f"^{re.escape(message)}$"):
+            path_label(lines, root=root)
+        return
+    entries = path_label(lines, root=root)
+    assert [(e.name, e.label, e.where) for e in entries] == [
+        (name, label.strip('"'), where) for name, label, where, _ in expected
+    ]
+    assert [e.path for e in entries] == [str(root.absolute() / name) for name, *_ in expected]
 
 
 def test_a_line_that_cannot_be_parsed_is_named(tmp_path):
@@ -136,11 +186,37 @@ def test_a_quoted_kinetics_header_is_one(tmp_path):
     assert (entry.label, entry.name) == ("x", "aaaaaaaaaaa_000000_000010")
 
 
-@pytest.mark.parametrize("row", ["x,aaaaaaaaaaa,soon,10,train", ",aaaaaaaaaaa,0,10,train", "x,,0,10,train"])
+BROKEN_ROWS = ["x,a,soon,10", ",a,0,10", "x,,0,10", "x,a,0,inf", "x,a", "x,,0,10,more,still more"]
+
+
+@pytest.mark.parametrize("row", BROKEN_ROWS)
 def test_a_broken_kinetics_row_is_named(tmp_path, row):
-    csv = write(tmp_path / "k.csv", f"label,youtube_id,time_start,time_end,split\nx,ok,0,10,train\n{row}\n")
-    with pytest.raises(ListError, match=r"k\.csv:3: "):
-        read_list(csv, root=tmp_path, split="train")
+    header = "split,label,youtube_id,time_start,time_end"
+    listing = write(tmp_path / "k.csv", f"{header}\ntrain,x,ok,0,10\ntrain,{row}\n")
+    fields = re.escape(str(next(csv.DictReader([header, f"train,{row}"]))))
+    with pytest.raises(ListError, match=rf"k\.csv:3: .*, got {fields}$"):
+        read_list(listing, root=tmp_path, split="train")
+
+
+def test_kinetics_columns_in_any_order_blank_rows_and_rows_of_another_length(tmp_path):
+    text = "youtube_id,time_end,split,time_start,label\n\na,10,train,0,x\n\nb,11.9,train,1,y,more\n"
+    entries = read_list(write(tmp_path / "k.csv", text), root=tmp_path, split="train")
+    assert [(e.name, e.label, e.where.rpartition(":")[2]) for e in entries] == [
+        ("a_000000_000010", "x", "3"),
+        ("b_000001_000011", "y", "5"),
+    ]
+    text = "label,youtube_id,time_start,time_end\nx,a,0,10\n\nx,b,0,10,test\n"  # of no split: all are wanted
+    assert [e.name[0] for e in read_list(write(tmp_path / "k.csv", text), root=tmp_path, split="val")] == ["a", "b"]
+    text = "label,youtube_id,time_start,time_end,split\nx,a,0,10,train\nx,b,0,10\n"  # one of no split is one of several
+    assert [e.name[0] for e in read_list(write(tmp_path / "k.csv", text), root=tmp_path, split="train")] == ["a"]
+
+
+def test_mended_copies_win_wherever_they_lie(tmp_path):
+    touch(tmp_path / "a" / "x.mp4")
+    touch(tmp_path / "b" / "x.mp4")
+    assert find_videos(tmp_path, {".mp4"}) == {"x": str(tmp_path / "a" / "x.mp4")}
+    touch(tmp_path / "replacement_for_corrupted" / "x.mp4")
+    assert find_videos(tmp_path, {".mp4"}) == {"x": str(tmp_path / "replacement_for_corrupted" / "x.mp4")}
 
 
 def test_ucf101_split_files(tmp_path):
@@ -152,6 +228,34 @@ def test_ucf101_split_files(tmp_path):
     assert [(e.name, e.label) for e in read_list(test, root=tmp_path, split="val")] == [
         ("Archery/v_Archery_g01_c01.avi", "Archery")
     ]
+
+
+UCF_NAMES = [
+    "A/b.avi",
+    "x/A/b.avi",
+    "A//b.avi",
+    "A/./b.avi",
+    "A/../b.avi",
+    "A/b/",
+    "A/b/.",
+    "A/..",
+    "A\\b/c.avi",
+    "/A/b.avi",
+]
+
+
+@pytest.mark.parametrize("name", UCF_NAMES)
+def test_the_class_of_ucf101_is_the_folder_of_any_path(tmp_path, name):
+    write(tmp_path / "classInd.txt", "1 A\n")
+    (entry,) = read_list(write(tmp_path / "trainlist01.txt", f"{name} 1\n"), root=tmp_path, split="train")
+    assert (entry.name, entry.label, entry.path) == (name, Path(name).parent.name, str(tmp_path / name))
+
+
+@pytest.mark.parametrize("name", ["b.avi", "/b.avi", "./b.avi", "A/"])
+def test_a_line_of_ucf101_without_a_folder_is_named(tmp_path, name):
+    write(tmp_path / "classInd.txt", "1 A\n")
+    with pytest.raises(ListError, match=r"trainlist01\.txt:2: expected 'Class/video.avi'"):
+        read_list(write(tmp_path / "trainlist01.txt", f"A/b.avi 1\n{name} 1\n"), root=tmp_path, split="train")
 
 
 def test_hmdb51_split_files(tmp_path):
@@ -180,6 +284,9 @@ def test_labels_out_of_range_are_named_with_what_was_expected(tmp_path):
         resolve(entries, ["x", "y", "z"])
     with pytest.raises(ListError, match="'swim'"):
         resolve(read_list(write(tmp_path / "m.txt", "a.mp4 swim\n"), root=tmp_path, split="val"), ["run"])
+    touch(tmp_path / "val" / "0" / "a.mp4")  # the name of a folder is no index
+    with pytest.raises(ListError, match="label '0' is out of range"):
+        resolve(read_list(tmp_path / "val", root=tmp_path, split="val"), ["run"])
 
 
 def test_classes_from_labels_and_from_a_file(tmp_path):

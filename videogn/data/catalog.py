@@ -10,11 +10,8 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
+from videogn.data.entries import Entries, ListError, Split
 from videogn.data.lists import (
-    Entry,
-    ListError,
-    Split,
-    VideoRecord,
     classes_of,
     default_list,
     read_classes,
@@ -23,6 +20,8 @@ from videogn.data.lists import (
     resolve,
 )
 from videogn.data.motions import synthesize
+from videogn.data.presence import on_disk
+from videogn.data.records import Records
 
 MOTIONS_ROOT = Path("data") / "motions"
 
@@ -40,9 +39,9 @@ class Catalog:
         self.root = root
         self.lists = lists
         self.classes_file = classes
-        self._records: dict[Split, list[VideoRecord]] = {}
-        self._present: dict[Split, list[VideoRecord]] = {}
-        self._train_entries: list[Entry] | None = None  # read for the classes, until they become records
+        self._records: dict[Split, Records] = {}
+        self._present: dict[Split, Records] = {}
+        self._train_entries: Entries | None = None  # read for the classes, until they become records
 
     @cached_property
     def root_path(self) -> Path:
@@ -80,7 +79,7 @@ class Catalog:
         refuse_empty_folders(self._list("train"), names)
         return names
 
-    def records(self, split: Split) -> list[VideoRecord]:
+    def records(self, split: Split) -> Records:
         """All videos that a split's list names, missing ones too.
 
         Raises:
@@ -96,22 +95,19 @@ class Catalog:
             records = resolve(entries, classes)
             if self._file_of_classes is None:
                 refuse_empty_folders(source, classes)
-            there = [entry.was_seen or _is_file(entry.path) for entry in entries]
-            present, missing = (
-                [record for record, is_there in zip(records, there, strict=True) if is_there == wanted]
-                for wanted in (True, False)
-            )
-            if not present:
-                raise ListError(
-                    f"{source}: none of its {len(records)} videos lies below {self.root_path} "
-                    f"(the first is {missing[0].name!r}): is data.root right?"
-                )
-            if missing:
+            is_there = on_disk(entries)
+            if not is_there.all():
+                first, num_missing = records[int(is_there.argmin())].name, int((~is_there).sum())
+                if num_missing == len(records):
+                    raise ListError(
+                        f"{source}: none of its {len(records)} videos lies below {self.root_path} "
+                        f"(the first is {first!r}): is data.root right?"
+                    )
                 print(
-                    f"{source}: {len(missing)} of {len(records)} videos are missing on disk "
-                    f"(the first is {missing[0].name!r})",
+                    f"{source}: {num_missing} of {len(records)} videos are missing on disk (the first is {first!r})",
                     file=sys.stderr,
                 )
+            present = records if is_there.all() else records.select(is_there)
             self._records[split], self._present[split] = records, present
         return self._records[split]
 
@@ -123,7 +119,7 @@ class Catalog:
         classes = self.classes_file and str(Path(self.classes_file).absolute())
         return {"root": str(self.root_path.absolute()), **lists, "classes": classes}
 
-    def present(self, split: Split) -> list[VideoRecord]:
+    def present(self, split: Split) -> Records:
         """The videos of a split that are on disk."""
         self.records(split)
         return self._present[split]
@@ -149,10 +145,6 @@ class Catalog:
                 f"{split}): give --data.{split}_list"
             )
         return found
-
-
-def _is_file(path: str | None) -> bool:
-    return path is not None and os.path.isfile(path)
 
 
 def _size(path: str | None) -> int:

@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from importlib.util import find_spec
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,11 @@ from videogn.data.batch import Batch, VideoBatch
 from videogn.data.catalog import Catalog
 from videogn.data.dataset import TestDataset, TrainDataset, Views, as_it_is
 from videogn.data.decoding import DecodeError, DecoderName
-from videogn.data.lists import ListError, VideoRecord, read_folder
+from videogn.data.entries import ListError
+from videogn.data.lists import read_folder
 from videogn.data.media import without_thumbnails
 from videogn.data.random_region import RegionViews
+from videogn.data.records import Records
 from videogn.data.sampler import TestSampler, TrainSampler
 from videogn.data.sampling import PROTOCOLS, ClipPolicy, ProtocolName
 from videogn.data.transforms import TestViews, TrainViews
@@ -205,7 +207,7 @@ class KineticsDataModule(LightningDataModule):
         """As in testing, of the videos in `predict_paths`, whose labels are 0."""
         return self._test_loader(self.predict_records(), self.protocol)
 
-    def predict_records(self) -> list[VideoRecord]:
+    def predict_records(self) -> Records:
         """The videos and images of `predict_paths`, those of a folder in sorted order and without thumbnails.
 
         Raises:
@@ -221,7 +223,7 @@ class KineticsDataModule(LightningDataModule):
             paths += [given / file.name for file in inside] or [given]
         if not paths:
             raise ListError("no videos were given: name files or folders with --videos")
-        return [VideoRecord(str(path), 0, place, str(path)) for place, path in enumerate(paths)]
+        return Records(list(map(str, paths)), labels=repeat(0, len(paths)))
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Stops a training run at a video that can't be decoded, unless those are to be skipped."""
@@ -245,7 +247,7 @@ class KineticsDataModule(LightningDataModule):
             reason = batch["failures"][0][1]
             raise DecodeError(reason, "can't train on it; --data.skip_undecodable true goes on without such")
 
-    def _test_loader(self, records: list[VideoRecord], protocol: ProtocolName) -> DataLoader[VideoBatch]:
+    def _test_loader(self, records: Records, protocol: ProtocolName) -> DataLoader[VideoBatch]:
         views = TestViews(
             self.num_frames,
             self.frame_interval,

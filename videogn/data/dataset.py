@@ -19,7 +19,7 @@ from torch.utils.data import Dataset
 
 from videogn.data.batch import Batch, VideoBatch, VideoViews, empty
 from videogn.data.decoding import DecodeError, DecoderName, Frames, TooFewFrames, WindowOf, open_video
-from videogn.data.lists import VideoRecord
+from videogn.data.records import VideoRecord
 from videogn.data.transforms import TestViews
 
 # What a sampler asks for: (epoch, place in the records). The epoch travels with the key, so that workers that outlive

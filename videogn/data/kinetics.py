@@ -1,10 +1,84 @@
-"""Kinetics as people have it on disk: files found by their YouTube id, however the downloader named them."""
+"""Kinetics as people have it: its own CSV, and files found by their YouTube id, however the downloader named them."""
 
 from __future__ import annotations
 
+import csv
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
+from functools import partial
+from itertools import zip_longest
+from operator import itemgetter
 from pathlib import Path
+
+from videogn.data.entries import Entries, ListError, Split
+from videogn.data.media import VIDEO_SUFFIXES
+
+COLUMNS = ("label", "youtube_id", "time_start", "time_end", "split")
+SPLIT_NAMES: dict[str, set[str]] = {"train": {"train"}, "val": {"val", "validate", "validation"}}
+SPLIT_NAMES["test"] = SPLIT_NAMES["val"] | {"test"}
+
+
+def is_kinetics(header: str) -> bool:
+    """Whether a first line is that of Kinetics' CSV."""
+    return "youtube_id" in [field.strip() for field in next(csv.reader([header], skipinitialspace=True))]
+
+
+def kinetics(text: str, *, file: Path, root: Path, split: Split) -> Entries:
+    """Reads Kinetics' CSV: label, youtube_id, time_start, time_end, split, in any order.
+
+    A file of one split is taken whole, whatever it calls itself; of a file of several, the rows that are asked for.
+
+    Raises:
+        ListError: A row lacks its label or id, or its times are no numbers.
+    """
+    lines = text.splitlines()
+    # Read twice: rows that are kept, as objects, would cost more.
+    several = len({fields[-1] for _, _, fields in _rows(lines)}) > 1
+    found = find_videos(root, VIDEO_SUFFIXES)
+    folder = os.path.abspath(root)
+    above = os.path.join(folder, "")
+    names, labels, files, numbers = [], [], [], []
+    for number, row, (label, video_id, first, last, part) in _rows(lines):
+        if several and part not in SPLIT_NAMES[split]:
+            continue
+        if not label or not video_id:
+            got = _by_column(lines, row)
+            raise ListError(f"{file}:{number}: expected columns label, youtube_id, time_start, time_end, got {got}")
+        try:
+            start, end = int(float(first)), int(float(last))
+        except (ValueError, OverflowError):
+            got = _by_column(lines, row)
+            raise ListError(f"{file}:{number}: time_start and time_end must be seconds, got {got}") from None
+        path = locate(found, video_id, start, end)
+        names.append(f"{video_id}_{start:06d}_{end:06d}")
+        labels.append(label)
+        files.append(path and path.removeprefix(above))
+        numbers.append(number)
+    return Entries(names=names, labels=labels, files=files, folder=folder, where=partial(_where, file, numbers))
+
+
+def _where(file: Path, numbers: Sequence[int], place: int) -> str:
+    return f"{file}:{numbers[place]}"
+
+
+def _rows(lines: list[str]) -> Iterator[tuple[int, list[str], tuple[str, ...]]]:
+    """Of each row: number of its line, all fields, and those of COLUMNS; "" where there is none."""
+    rows = csv.reader(lines, skipinitialspace=True)
+    header = next(rows)
+    width = len(header)
+    place_of = {name: place for place, name in enumerate(header)}
+    wanted = itemgetter(*(place_of.get(name, width) for name in COLUMNS))
+    for row in rows:
+        if row:
+            padded = row[:width] + [""] * max(1, width + 1 - len(row))
+            yield rows.line_num, row, tuple(map(str.strip, wanted(padded)))
+
+
+def _by_column(lines: list[str], row: list[str]) -> dict[str | None, str | list[str] | None]:
+    """A row, for an error; fields that have no column under None."""
+    header = next(csv.reader(lines, skipinitialspace=True))
+    fields: dict[str | None, str | list[str] | None] = dict(zip_longest(header, row[: len(header)]))
+    return fields | {None: row[len(header) :]} if len(row) > len(header) else fields
 
 
 def find_videos(root: Path, suffixes: Collection[str]) -> dict[str, str]:
@@ -22,11 +96,12 @@ def find_videos(root: Path, suffixes: Collection[str]) -> dict[str, str]:
             continue
         seen.add(real)
         folders.sort()
+        above = os.path.join(os.path.abspath(folder), "")
         replaces = any(part.startswith("replacement") for part in Path(folder).relative_to(root).parts)
         for file in sorted(files):
             stem, suffix = os.path.splitext(file)
             if suffix.lower() in suffixes and (replaces or stem not in found):
-                found[stem] = os.path.abspath(os.path.join(folder, file))
+                found[stem] = above + file
     return found
 
 
@@ -39,5 +114,5 @@ def locate(files: dict[str, str], video_id: str, start: int, end: int) -> str | 
         start: Seconds.
         end: Seconds.
     """
-    names = (f"{video_id}_{start:06d}_{end:06d}", f"{video_id}_{start}_{end}", video_id)
-    return next((files[name] for name in names if name in files), None)
+    padded = files.get(f"{video_id}_{start:06d}_{end:06d}")
+    return padded or files.get(f"{video_id}_{start}_{end}") or files.get(video_id)

@@ -19,13 +19,17 @@ IMAGE_SUFFIXES = frozenset([".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".t
 
 
 class Media(NamedTuple):
-    """A video or an image below a folder: its path relative to that, and whether the listing showed that it is there.
+    """A video or an image below a folder.
 
-    False where only a look can tell, and will: a link that leads nowhere.
+    Attributes:
+        name: Its path relative to the folder.
+        is_there: Whether the listing showed that; False where only a look can tell, and will: a link to nowhere.
+        is_image: Whether its name is that of an image.
     """
 
     name: str
     is_there: bool
+    is_image: bool
 
 
 def is_image(path: str | Path) -> bool:
@@ -51,7 +55,7 @@ def media_below(folder: str | Path, prefix: str = "") -> Iterator[Media]:
         if entry.is_dir(follow_symlinks=False):
             yield from media_below(entry.path, f"{prefix}{entry.name}{os.sep}")
         elif (suffix := _suffix(entry.name)) in VIDEO_SUFFIXES or suffix in IMAGE_SUFFIXES:
-            yield Media(prefix + entry.name, entry.is_file())
+            yield Media(prefix + entry.name, entry.is_file(), suffix in IMAGE_SUFFIXES)
 
 
 def without_thumbnails(media: Sequence[Media], *, where: str | Path) -> Sequence[Media]:
@@ -63,11 +67,11 @@ def without_thumbnails(media: Sequence[Media], *, where: str | Path) -> Sequence
         media: Files of a folder and those below it.
         where: The folder, for the warning.
     """
-    videos = [file.name for file in media if not is_image(file.name)]
-    names = {*videos, *(os.path.splitext(name)[0] for name in videos)}
-    if not names:
+    videos = [file.name for file in media if not file.is_image]
+    if not videos or len(videos) == len(media):
         return media
-    thumbnails = {file.name for file in media if is_image(file.name) and os.path.splitext(file.name)[0] in names}
+    names = {*videos, *(os.path.splitext(name)[0] for name in videos)}
+    thumbnails = {file.name for file in media if file.is_image and os.path.splitext(file.name)[0] in names}
     if not thumbnails:
         return media
     warnings.warn(
@@ -85,7 +89,7 @@ def warn_of_mixture(media: Sequence[Media], *, where: str | Path) -> None:
         media: Files of a folder and those below it.
         where: The folder, for the warning.
     """
-    num_images = sum(is_image(file.name) for file in media)
+    num_images = sum(file.is_image for file in media)
     if 0 < num_images < len(media):
         warnings.warn(
             f"{where} holds both {_count(num_images, 'image')} and {_count(len(media) - num_images, 'video')}: "

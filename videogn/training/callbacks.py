@@ -114,10 +114,10 @@ class ResultWriter(Callback):
             return
         data: Any = getattr(trainer, "datamodule", None)
         run = pl_module.training_run
-        names = {record.index: record.name for record in data.catalog.records("test")}
+        videos = data.catalog.records("test")
         scored = pl_module.scored
         if not scored:
-            raise ValueError(f"none of the {len(names)} videos could be scored; the first: {pl_module.failures[0][1]}")
+            raise ValueError(f"none of the {len(videos)} videos could be scored; the first: {pl_module.failures[0][1]}")
         architecture = pl_module.architecture
         result = Result(
             norm=architecture["norm"],
@@ -143,9 +143,9 @@ class ResultWriter(Callback):
             top1=100 * float(trainer.callback_metrics["test/top1"]),
             top5=100 * float(trainer.callback_metrics["test/top5"]),
             loss=sum(video.loss for video in scored) / len(scored),
-            num_videos_expected=len(names),
+            num_videos_expected=len(videos),
             num_videos_scored=len(scored),
-            failed_videos=[{"video": names[index], "reason": reason} for index, reason in pl_module.failures],
+            failed_videos=[{"video": videos[index].name, "reason": reason} for index, reason in pl_module.failures],
             dataset_fingerprint=data.catalog.fingerprint("test"),
             checkpoint=str(trainer.ckpt_path),
             weights=pl_module.weights,

@@ -24,8 +24,8 @@ from videogn.data.bench.timing import Times, interleaved
 from videogn.data.dataset import TestDataset, TrainDataset, as_it_is
 from videogn.data.decoding import Frames, decode_frames
 from videogn.data.decoding.pyav import PyAVVideo
-from videogn.data.lists import VideoRecord
 from videogn.data.prepare import Encoding, prepare_video
+from videogn.data.records import VideoRecord
 from videogn.data.sampler import TrainSampler
 from videogn.data.transforms import TestViews, TrainViews
 
