@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from videogn.data.bench.sections import Bench
+    from videogn.data.decoding import PacketIndex
 
 DESCRIPTION = """\
 Measures how fast clips come from your videos, on this machine, beside other libraries:
@@ -36,11 +37,13 @@ Five tables, in a minute:
             (MMAction2's way), torchcodec + torchvision, pytorchvideo; and how far the pixels are from videogn's, in
             levels of 255 (other filters, crops a pixel apart)
   stages    where videogn's own time goes
-  test      all views of a video under the test protocol, from one decode, against a decode for each view
+  test      what a worker does for all views of a video under the test protocol: one decode, or one for each view
   loader    clips per second of a DataLoader, by its number of workers
 
 With --prepare, a sixth: a training sample of the first four videos as they are, and as `videogn data prepare` makes
 them (its defaults): bytes, time, and how far the pixels are.
+
+"videogn" reads as in a run, in whose folder is kept what a file's packets tell; "first epoch" is without.
 
 All ways get the same random clips, in turn, in one process held to one core; times are medians over rounds, ratios
 medians of the rounds' ratios. A ratio is a way's time by videogn's: 2.0 is twice as long. Libraries that are not
@@ -65,10 +68,9 @@ def run(words: Sequence[str]) -> int:
         raise UsageError("--seconds and --num_videos must be positive")
     from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-    with Progress(
-        *Progress.get_default_columns()[:2], TimeElapsedColumn(), TextColumn("{task.fields[what]}"), transient=True
-    ) as progress:
-        figures = _measure(given, progress)
+    columns = *Progress.get_default_columns()[:2], TimeElapsedColumn(), TextColumn("{task.fields[what]}")
+    with Progress(*columns, transient=True) as progress, tempfile.TemporaryDirectory() as folder:
+        figures = _measure(given, progress, Path(folder))
     _print(figures)
     if given.json is not None:
         _write(figures, given.json)
@@ -111,14 +113,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _measure(given: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+def _measure(given: argparse.Namespace, progress: Progress, folder: Path) -> dict[str, Any]:
     from videogn.data.bench.pipelines import missing_packages
     from videogn.data.bench.timing import one_core
     from videogn.data.datamodule import available_cores
+    from videogn.data.decoding import PacketIndex
     from videogn.data.prepare import Encoding
 
     task = progress.add_task("", total=given.seconds, what="looking at the videos")
-    bench, left_out = _bench(given, on_progress=lambda: progress.update(task, completed=time.monotonic() - started))
+    index = PacketIndex(folder / "index.sqlite")
+    bench, left_out = _bench(
+        given, index, on_progress=lambda: progress.update(task, completed=time.monotonic() - started)
+    )
     started = time.monotonic()
     figures: dict[str, Any] = {
         "settings": {name: value for name, value in vars(given).items() if name not in {"json", "command"}},
@@ -136,10 +142,7 @@ def _measure(given: argparse.Namespace, progress: Progress) -> dict[str, Any]:
             figures[name] = getattr(bench, name)(SHARES[name] * given.seconds)
         if given.prepare:
             progress.update(task, what="prepared")
-            with tempfile.TemporaryDirectory() as folder:
-                figures["prepared"] = bench.prepared(
-                    SHARES["stages"] * given.seconds, folder=Path(folder), settings=Encoding()
-                )
+            figures["prepared"] = bench.prepared(SHARES["stages"] * given.seconds, folder=folder, settings=Encoding())
     progress.update(task, what="loaders")
     workers = given.num_workers or [0, *(2**n for n in range(available_cores().bit_length()))]
     figures["loaders"] = bench.loaders(
@@ -148,7 +151,9 @@ def _measure(given: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     return figures
 
 
-def _bench(given: argparse.Namespace, on_progress: Callable[[], None]) -> tuple[Bench, dict[str, str]]:
+def _bench(
+    given: argparse.Namespace, index: PacketIndex, *, on_progress: Callable[[], None]
+) -> tuple[Bench, dict[str, str]]:
     """The bench, and the videos that it goes without, with reasons."""
     import numpy as np
 
@@ -193,6 +198,7 @@ def _bench(given: argparse.Namespace, on_progress: Callable[[], None]) -> tuple[
         totals,
         views=TrainViews(*clip, (low, high), given.crop_size, 0.5),
         test_views=TestViews(*clip, given.test_size, given.test_size, PROTOCOLS[given.protocol], "nonlocal"),
+        index=index,
         seed=given.seed,
         on_progress=on_progress,
     )

@@ -168,6 +168,8 @@ class VideoCLI(TrainerArguments):
 
     def after_instantiate_classes(self) -> None:
         trainer, data, model = self.trainer, self.datamodule, self.model
+        if data.index is None and (self.subcommand == "fit" or os.access(self.run_dir, os.W_OK)):
+            data.index = str(self.run_dir / "index.sqlite")
         if trainer.strategy.root_device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
             # Threads that wait for cores which the decoding workers hold make small steps tens of times slower.
             torch.set_num_threads(max(1, available_cores() - data.num_workers))

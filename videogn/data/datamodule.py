@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 from videogn.data.batch import Batch, VideoBatch
 from videogn.data.catalog import Catalog
 from videogn.data.dataset import TestDataset, TrainDataset, Views, as_it_is
-from videogn.data.decoding import DecodeError, DecoderName
+from videogn.data.decoding import DecodeError, DecoderName, PacketIndex
 from videogn.data.entries import ListError
 from videogn.data.lists import read_folder
 from videogn.data.media import without_thumbnails
@@ -65,6 +65,8 @@ class KineticsDataModule(LightningDataModule):
         protocol: How `test` and `predict` see a video: clips x crops.
         clip_policy: Where test clips start: nonlocal (the paper's; the last ones wrap around) or spread (SlowFast's).
         skip_undecodable: Go on training without videos that can't be decoded (counted) instead of stopping.
+        index: File that keeps which packet of a video shows which frame, so that a video is looked through only once.
+            Default: none; with the command, index.sqlite in the run's folder.
         predict_paths: Files and folders for `predict`.
         seed: Of order and augmentation. With the command, use --seed_everything.
 
@@ -95,6 +97,7 @@ class KineticsDataModule(LightningDataModule):
         protocol: ProtocolName = "10x3",
         clip_policy: ClipPolicy = "nonlocal",
         skip_undecodable: bool = False,
+        index: str | None = None,
         predict_paths: list[str] | None = None,
         seed: int = 0,
     ) -> None:
@@ -126,6 +129,8 @@ class KineticsDataModule(LightningDataModule):
             raise ValueError(f"unknown protocol {protocol!r}; expected one of {', '.join(PROTOCOLS)}")
         if decoder != "pyav" and find_spec(decoder) is None:
             raise ValueError(f"decoder is {decoder}, which is not installed here; use pyav")
+        if index is not None and not Path(index).absolute().parent.is_dir():
+            raise ValueError(f"index is {index}; there is no such folder")
         if seed < 0:
             raise ValueError(f"seed is {seed}; expected 0 or more")
         if num_workers is not None and num_workers < 0:
@@ -146,6 +151,7 @@ class KineticsDataModule(LightningDataModule):
         self.protocol: ProtocolName = protocol
         self.clip_policy: ClipPolicy = clip_policy
         self.skip_undecodable = skip_undecodable
+        self.index = index
         self.predict_paths = predict_paths or []
         self.seed = seed
 
@@ -172,7 +178,11 @@ class KineticsDataModule(LightningDataModule):
 
     def _train_loader(self, epoch: int, **settings: Any) -> DataLoader[Batch]:
         dataset = TrainDataset(
-            self.catalog.present("train"), views=self._train_views(), seed=self.seed, decoder=self.decoder
+            self.catalog.present("train"),
+            views=self._train_views(),
+            seed=self.seed,
+            decoder=self.decoder,
+            index=self._index(),
         )
         sampler = self._train_sampler()
         sampler.set_epoch(epoch)
@@ -256,11 +266,14 @@ class KineticsDataModule(LightningDataModule):
             PROTOCOLS[protocol],
             self.clip_policy,
         )
-        dataset = TestDataset(records, views=views, decoder=self.decoder)
+        dataset = TestDataset(records, views=views, decoder=self.decoder, index=self._index())
         rank, num_devices = self._place()
         videos = max(1, self.batch_size // PROTOCOLS[protocol].num_views)
         sampler = TestSampler(len(records), rank=rank, num_devices=num_devices)
         return self._loader(dataset, sampler=sampler, batch_size=videos)
+
+    def _index(self) -> PacketIndex | None:
+        return PacketIndex(self.index) if self.index is not None else None
 
     def _place(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)

@@ -9,6 +9,8 @@ Shapes: B videos, V views, F distinct frames, T frames of a clip, H, W, C = 3.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,7 +20,16 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from videogn.data.batch import Batch, VideoBatch, VideoViews, empty
-from videogn.data.decoding import DecodeError, DecoderName, Frames, TooFewFrames, WindowOf, open_video
+from videogn.data.decoding import (
+    DecodeError,
+    DecoderName,
+    Frames,
+    PacketIndex,
+    TooFewFrames,
+    Video,
+    WindowOf,
+    open_video,
+)
 from videogn.data.records import VideoRecord
 from videogn.data.transforms import TestViews
 
@@ -58,15 +69,22 @@ class TrainDataset(Dataset[Batch]):
         views: How views are made of each.
         seed: Of the run.
         decoder: Which decoder reads the files.
+        index: Where what the packets of files tell is kept.
     """
 
     def __init__(
-        self, records: Sequence[VideoRecord], *, views: Views, seed: int = 0, decoder: DecoderName = "pyav"
+        self,
+        records: Sequence[VideoRecord],
+        *,
+        views: Views,
+        seed: int = 0,
+        decoder: DecoderName = "pyav",
+        index: PacketIndex | None = None,
     ) -> None:
         self.records = records
         self.views = views
         self.seed = seed
-        self.decoder: DecoderName = decoder
+        self._open = partial(open_video, backend=decoder, index=index)
 
     def __len__(self) -> int:
         return len(self.records)
@@ -107,7 +125,7 @@ class TrainDataset(Dataset[Batch]):
         def put(index: int, frame: Frames, indices: NDArray[np.int64]) -> None:
             clip[indices[0] == index] = frame
 
-        return _read(record, self.decoder, self.views, (self.seed, epoch, record.index), put, exact_count=False)
+        return _read(record, self._open, self.views, (self.seed, epoch, record.index), put, exact_count=False)
 
 
 class TestDataset(Dataset[VideoBatch]):
@@ -117,14 +135,22 @@ class TestDataset(Dataset[VideoBatch]):
         records: The videos.
         views: How views are made of each.
         decoder: Which decoder reads the files.
+        index: Where what the packets of files tell is kept.
     """
 
     __test__ = False  # its name looks like a test's
 
-    def __init__(self, records: Sequence[VideoRecord], *, views: TestViews, decoder: DecoderName = "pyav") -> None:
+    def __init__(
+        self,
+        records: Sequence[VideoRecord],
+        *,
+        views: TestViews,
+        decoder: DecoderName = "pyav",
+        index: PacketIndex | None = None,
+    ) -> None:
         self.records = records
         self.views = views
-        self.decoder: DecoderName = decoder
+        self._open = partial(open_video, backend=decoder, index=index)
 
     def __len__(self) -> int:
         return len(self.records)
@@ -164,7 +190,7 @@ class TestDataset(Dataset[VideoBatch]):
                 frames = empty(len(wanted), *part.shape)
             frames[int(np.searchsorted(wanted, index))] = torch.from_numpy(part)
 
-        error = _read(record, self.decoder, self.views, (0, 0, 0), put, exact_count=True)
+        error = _read(record, self._open, self.views, (0, 0, 0), put, exact_count=True)
         if error is not None:
             return error
         size = self.views.crop_size
@@ -173,7 +199,7 @@ class TestDataset(Dataset[VideoBatch]):
 
 def _read(
     record: VideoRecord,
-    decoder: DecoderName,
+    open_file: Callable[[str], AbstractContextManager[Video]],
     views: Views | TestViews,
     entropy: tuple[int, int, int],
     put: Callable[[int, Frames, NDArray[np.int64]], None],
@@ -191,7 +217,7 @@ def _read(
             put(index, frame, indices)
 
     try:
-        with open_video(record.path, backend=decoder) as video:
+        with open_file(record.path) as video:
             promised = video.num_frames
             try:
                 read_of(promised)

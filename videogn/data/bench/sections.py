@@ -22,14 +22,15 @@ from videogn.data.bench.clips import Clip, training_clips
 from videogn.data.bench.pipelines import frame_readers, sample_makers
 from videogn.data.bench.timing import Times, interleaved
 from videogn.data.dataset import TestDataset, TrainDataset, as_it_is
-from videogn.data.decoding import Frames, decode_frames
+from videogn.data.decoding import Frames, PacketIndex, decode_frames
 from videogn.data.decoding.pyav import PyAVVideo
 from videogn.data.prepare import Encoding, prepare_video
 from videogn.data.records import VideoRecord
 from videogn.data.sampler import TrainSampler
 from videogn.data.transforms import TestViews, TrainViews
 
-OURS = "videogn"
+OURS = "videogn"  # as in a run: what packets tell is on record after the first epoch
+FIRST = "videogn, first epoch"
 Row = dict[str, Any]
 
 
@@ -41,6 +42,7 @@ class Bench:
         num_frames: Of each.
         views: Training clips.
         test_views: Views of a test.
+        index: Where what packets tell is kept.
         seed: Of the clips.
         on_progress: Called after each round.
     """
@@ -52,6 +54,7 @@ class Bench:
         *,
         views: TrainViews,
         test_views: TestViews,
+        index: PacketIndex,
         seed: int = 0,
         on_progress: Callable[[], None] = lambda: None,
     ) -> None:
@@ -59,10 +62,11 @@ class Bench:
         self.num_frames = num_frames
         self.views = views
         self.test_views = test_views
+        self.index = index
         self.seed = seed
         self.on_progress = on_progress
         self.records = [VideoRecord(path, 0, place, path) for place, path in enumerate(paths)]
-        self.dataset = TrainDataset(self.records, views=views, seed=seed)
+        self.dataset = TrainDataset(self.records, views=views, seed=seed, index=index)
 
     def clips(self) -> Iterator[Clip]:
         """Training clips without end."""
@@ -70,7 +74,10 @@ class Bench:
 
     def frames(self, seconds: float) -> list[Row]:
         """The frames of a training clip, at their full size: time, and whether bytes agree."""
-        ways: dict[str, Callable[[Clip], Frames]] = {OURS: lambda clip: decode_frames(clip.path, clip.indices).numpy()}
+        ways: dict[str, Callable[[Clip], Frames]] = {
+            OURS: lambda clip: decode_frames(clip.path, clip.indices, index=self.index).numpy(),
+            FIRST: lambda clip: decode_frames(clip.path, clip.indices).numpy(),
+        }
         for name, read in frame_readers().items():
             ways[name] = lambda clip, read=read: read(clip.path, clip.indices)  # type: ignore[misc]
         agreement: dict[str, list[bool]] = {name: [] for name in ways}
@@ -86,7 +93,12 @@ class Bench:
 
     def samples(self, seconds: float) -> list[Row]:
         """A training sample, from the file to the batch: time, and how far the pixels are from this package's."""
-        ways: dict[str, Callable[[Clip], torch.Tensor]] = {OURS: self._sample, **sample_makers()}
+        unknown = TrainDataset(self.records, views=self.views, seed=self.seed)
+        ways: dict[str, Callable[[Clip], torch.Tensor]] = {
+            OURS: self._sample,
+            FIRST: lambda clip: _as_batch(unknown[clip.epoch, clip.place]),
+            **sample_makers(),
+        }
         distances: dict[str, list[float]] = {name: [] for name in ways}
 
         def compare(clip: Clip, results: Mapping[str, torch.Tensor]) -> None:
@@ -105,8 +117,8 @@ class Bench:
         """Where this package's time goes: shares of a training sample."""
         upto: dict[str, Callable[[Clip], Any]] = {
             "open the file": lambda clip: PyAVVideo(clip.path).close(),
-            "index its packets": _index,
-            "decode": _decode,
+            "look up its packets": lambda clip: self._upto_packets(clip, decode=False),
+            "decode": lambda clip: self._upto_packets(clip, decode=True),
             "convert, crop, scale, flip, batch": self._sample,
         }
         times = interleaved(upto, self.clips(), seconds=seconds, on_round=lambda *_: self.on_progress())
@@ -116,13 +128,17 @@ class Bench:
             done = taken.median
         return rows
 
+    def _upto_packets(self, clip: Clip, *, decode: bool) -> None:
+        with contextlib.closing(PyAVVideo(clip.path, index=self.index)) as video:
+            _ = video.num_frames
+            for _ in video.decode(clip.indices) if decode else ():
+                pass
+
     def tests(self, seconds: float) -> list[Row]:
-        """All views of a video under the test protocol: from one decode, or a decode for each view."""
-        dataset = TestDataset(self.records, views=self.test_views)
+        """What a worker does for all views of a video under the test protocol: one decode, or a decode for each view."""
+        dataset = TestDataset(self.records, views=self.test_views, index=self.index)
         ways: dict[str, Callable[[int], Any]] = {
-            OURS: lambda place: sum(
-                len(view) for view in dataset[0, place]["views"][0]
-            ),  # made one by one, as on a device
+            OURS: lambda place: dataset[0, place],
             "a decode for each view": self._view_by_view,
         }
         places = itertools.cycle(range(len(self.paths)))
@@ -133,7 +149,7 @@ class Bench:
         views, rng = self.test_views, np.random.default_rng(0)
         for indices in views.indices(self.num_frames[place], rng):
             for crop in range(views.protocol.num_crops):
-                with contextlib.closing(PyAVVideo(self.paths[place])) as video:
+                with contextlib.closing(PyAVVideo(self.paths[place], index=self.index)) as video:
                     cropped = []
                     for _, frame in video.read(indices.tolist(), window=views.window(rng)):
                         part, corners = views.crops(frame)
@@ -156,7 +172,7 @@ class Bench:
             made.append(prepare_video(path, target, settings=settings))
             records.append(VideoRecord(str(target), 0, place, str(target)))
             self.on_progress()
-        dataset = TrainDataset(records, views=self.views, seed=self.seed)
+        dataset = TrainDataset(records, views=self.views, seed=self.seed, index=self.index)
         ways: dict[str, Callable[[Clip], torch.Tensor]] = {
             OURS: self._sample,
             "prepared": lambda clip: _as_batch(dataset[clip.epoch, clip.place]),
@@ -183,7 +199,7 @@ class Bench:
         rows = []
         for workers in num_workers:
             repeats = -(-batch_size * 64 // len(self.records))
-            dataset = TrainDataset(self.records * repeats, views=self.views, seed=self.seed)
+            dataset = TrainDataset(self.records * repeats, views=self.views, seed=self.seed, index=self.index)
             sampler = TrainSampler(len(dataset), total_batch_size=batch_size, seed=self.seed)
             loader = DataLoader(
                 dataset, batch_size=batch_size, sampler=sampler, num_workers=workers, collate_fn=as_it_is
@@ -211,17 +227,6 @@ def _as_batch(batch: Batch) -> torch.Tensor:
     if batch["failures"]:
         raise RuntimeError(batch["failures"][0][1])
     return batch["views"].flatten(0, 1).permute(0, 4, 1, 2, 3)
-
-
-def _index(clip: Clip) -> None:
-    with contextlib.closing(PyAVVideo(clip.path)) as video:
-        _ = video.num_frames
-
-
-def _decode(clip: Clip) -> None:
-    with contextlib.closing(PyAVVideo(clip.path)) as video:
-        for _ in video.decode(clip.indices):
-            pass
 
 
 def _rows(times: Mapping[str, Times]) -> list[Row]:

@@ -13,6 +13,7 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 
+from videogn.data.decoding.index import PacketIndex
 from videogn.data.decoding.video import DecodeError, TooFewFrames, Video
 from videogn.data.decoding.window import Frames, Window, WindowOf
 from videogn.data.media import is_image
@@ -25,6 +26,7 @@ __all__ = [
     "DecodeError",
     "DecoderName",
     "Frames",
+    "PacketIndex",
     "TooFewFrames",
     "Video",
     "Window",
@@ -35,10 +37,15 @@ __all__ = [
 
 
 @contextmanager
-def open_video(path: str | Path, *, backend: DecoderName = "pyav") -> Iterator[Video]:
+def open_video(path: str | Path, *, backend: DecoderName = "pyav", index: PacketIndex | None = None) -> Iterator[Video]:
     """Opens a video file, or an image as a video of one frame, for as long as a `with` block runs.
 
     Images (by the file's suffix) are read by Pillow, whatever the backend.
+
+    Args:
+        path: The file.
+        backend: Which library decodes it.
+        index: Where what its packets tell is kept (of pyav).
 
     Raises:
         DecodeError: The file can't be opened, or has no video.
@@ -54,7 +61,7 @@ def open_video(path: str | Path, *, backend: DecoderName = "pyav") -> Iterator[V
     elif backend == "pyav":
         from videogn.data.decoding.pyav import PyAVVideo
 
-        video = PyAVVideo(path)
+        video = PyAVVideo(path, index=index)
     elif backend == "decord":
         from videogn.data.decoding.decord import DecordVideo
 
@@ -69,7 +76,9 @@ def open_video(path: str | Path, *, backend: DecoderName = "pyav") -> Iterator[V
         video.close()
 
 
-def decode_frames(path: str | Path, indices: Sequence[int], *, backend: DecoderName = "pyav") -> torch.Tensor:
+def decode_frames(
+    path: str | Path, indices: Sequence[int], *, backend: DecoderName = "pyav", index: PacketIndex | None = None
+) -> torch.Tensor:
     """Decodes frames of a video: frame k is the k-th that a full decode of the best stream shows.
 
     Frames are rotated as a player would; damaged packets are passed over; pixels that are not square stay as stored.
@@ -79,6 +88,7 @@ def decode_frames(path: str | Path, indices: Sequence[int], *, backend: DecoderN
         path: The file.
         indices: Which frames, from 0; any order, repeats allowed.
         backend: "pyav" (exact on every file), "decord" or "torchcodec".
+        index: Where what the file's packets tell is kept (of pyav), for files that are read again.
 
     Returns:
         uint8 [T, H, W, C], RGB, T = len(indices).
@@ -88,6 +98,12 @@ def decode_frames(path: str | Path, indices: Sequence[int], *, backend: DecoderN
             name and the reason.
         ValueError: No index or a negative one; an unknown backend.
     """
-    with open_video(path, backend=backend) as video:
-        frames = dict(video.read(indices))
-    return torch.from_numpy(np.stack([frames[int(index)] for index in indices]))
+    order = np.asarray(indices)
+    frames = np.empty((0, 0, 0, 0), np.uint8)
+    with open_video(path, backend=backend, index=index) as video:
+        for number, frame in video.read(indices):
+            # Written as they come: a frame's own memory is warm, and the next one's.
+            if frames.shape[1:] != frame.shape:
+                frames = np.empty((len(order), *frame.shape), np.uint8)
+            frames[order == number] = frame
+    return torch.from_numpy(frames)

@@ -97,13 +97,18 @@ def _table(
         return None  # they refer to pictures before the file's first, and are not shown
     if _depth(pts) > reorder_depth:
         return None  # the decoder will find out on the way, and may lose frames until it has
-    shown = np.flatnonzero(is_shown)
     return PacketTable(
         pts=pts,
         starts=np.flatnonzero([picture.can_start for picture in pictures]),
-        packet_of=shown[np.argsort(pts[shown])],
+        packet_of=packets_of_frames(pts, is_shown),
         can_skip=codec in CAN_SKIP and not any(picture.layer for picture in pictures),
     )
+
+
+def packets_of_frames(pts: NDArray[np.int64], is_shown: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """int64 [frames]: the packet that shows each frame; of pts and is_shown, both [packets]."""
+    shown = np.flatnonzero(is_shown)
+    return shown[np.argsort(pts[shown])]
 
 
 def _depth(pts: NDArray[np.int64]) -> int:

@@ -24,6 +24,7 @@ from av.video.stream import VideoStream
 
 from videogn.data.decoding.bitstream import inspector
 from videogn.data.decoding.convert import Converter, reason_of
+from videogn.data.decoding.index import PacketIndex
 from videogn.data.decoding.packets import PacketTable, Scan, scan
 from videogn.data.decoding.plan import Stretch, plan
 from videogn.data.decoding.video import DecodeError, TooFewFrames, distinct
@@ -50,13 +51,15 @@ class PyAVVideo:
 
     Args:
         path: The file.
+        index: Where what its packets tell is kept.
 
     Raises:
         DecodeError: It can't be opened, or has no video stream.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, index: PacketIndex | None = None) -> None:
         self.path = str(path)
+        self._index = index
         self._container, self._stream = self._open()
         self._is_fresh = True
         self._scan: Scan | None = None
@@ -100,7 +103,9 @@ class PyAVVideo:
 
     @property
     def scan(self) -> Scan:
-        """The packets, from one pass without decoding."""
+        """The packets, from one pass without decoding, if none is on record."""
+        if self._scan is None and self._index is not None:
+            self._scan = self._index.get(self.path)
         if self._scan is None:
             stream = self._rewind()
             context = stream.codec_context
@@ -112,6 +117,8 @@ class PyAVVideo:
                 inspect=inspector(context.name, context.extradata) if tells else None,
                 reorder_depth=context.reorder_depth,
             )
+            if self._index is not None:
+                self._index.put(self.path, self._scan)
         return self._scan
 
     @property
@@ -169,6 +176,7 @@ class PyAVVideo:
                 yield from self._decode_planned(wanted, table)
                 return
             except (_Unexpected, FFmpegError):
+                # Not on record: which frames come must not depend on what was read before.
                 self._scan = Scan(self.scan.num_packets, None)
         yield from self._decode_counted(wanted, exact_count)
 
