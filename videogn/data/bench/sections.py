@@ -135,7 +135,7 @@ class Bench:
                 pass
 
     def tests(self, seconds: float) -> list[Row]:
-        """What a worker does for all views of a video under the test protocol: one decode, or a decode for each view."""
+        """What a worker does for all views of a video under the test protocol: one decode, or one for each view."""
         dataset = TestDataset(self.records, views=self.test_views, index=self.index)
         ways: dict[str, Callable[[int], Any]] = {
             OURS: lambda place: dataset[0, place],
