@@ -14,6 +14,12 @@ os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--full", action="store_true", help="damaged files by the thousand, memory over thousands of clips"
+    )
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder with actions/ and odd/: real clips that are not part of this repository."""

@@ -30,6 +30,7 @@ from videogn.data.decoding import (
     WindowOf,
     open_video,
 )
+from videogn.data.heap import Heap
 from videogn.data.records import VideoRecord
 from videogn.data.transforms import TestViews
 
@@ -85,6 +86,7 @@ class TrainDataset(Dataset[Batch]):
         self.views = views
         self.seed = seed
         self._open = partial(open_video, backend=decoder, index=index)
+        self._heap = Heap()
 
     def __len__(self) -> int:
         return len(self.records)
@@ -105,6 +107,7 @@ class TrainDataset(Dataset[Batch]):
             self._fill(views[row, 0].numpy(), epoch, record)
             for row, ((epoch, _), record) in enumerate(zip(keys, records, strict=True))
         ]
+        self._heap.count(len(keys))
         if None in errors:
             good = views[errors.index(None)]
             for row, error in enumerate(errors):
@@ -151,6 +154,7 @@ class TestDataset(Dataset[VideoBatch]):
         self.records = records
         self.views = views
         self._open = partial(open_video, backend=decoder, index=index)
+        self._heap = Heap()
 
     def __len__(self) -> int:
         return len(self.records)
@@ -170,6 +174,7 @@ class TestDataset(Dataset[VideoBatch]):
             else:
                 batch["views"].append(found)
                 scored.append(record)
+        self._heap.count(len(keys))
         batch["labels"] = _int64(record.label for record in scored)
         batch["indices"] = _int64(record.index for record in scored)
         return batch

@@ -57,8 +57,8 @@ class Converter:
             DecodeError: FFmpeg can't convert it.
         """
         width, height = size
-        matrix = self._matrix_of(frame)
         try:
+            matrix = self._matrix_of(frame)
             window = self._window(height, width, matrix)
             if matrix == _AS_STORED and (frame.width, frame.height) == size and _is_blockwise(frame):
                 top, left = (place // _BLOCK_PX * _BLOCK_PX for place in (window.top, window.left))
@@ -73,8 +73,7 @@ class Converter:
         return cut(shown, window)
 
     def _matrix_of(self, frame: VideoFrame) -> tuple[int, int, int, int]:
-        # Reading side data makes a cycle of references that keeps the frame until the next garbage collection: once a
-        # video is enough, unless the rotation, which costs nothing to ask for, changes.
+        # Once a video, unless the rotation changes, which costs nothing to ask for.
         if self._matrix is None or self._matrix[0] != frame.rotation:
             self._matrix = frame.rotation, display_matrix(frame)
         return self._matrix[1]
@@ -117,9 +116,15 @@ def _cropping(kind: tuple[int, int, str, int, int], place: str) -> Graph:
 
 
 def display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
-    """a, b, c, d of the frame's display matrix; the identity where it has none."""
+    """a, b, c, d of the frame's display matrix; the identity where it has none.
+
+    Raises:
+        FFmpegError: The frame's pixels can't be converted.
+    """
+    # PyAV's side data and its frame hold each other until a garbage collection comes by: a tiny copy may wait for that.
+    copy = VideoReformatter().reformat(frame, width=16, height=16, format="gray", threads=1)
     try:
-        data: Any = frame.side_data.get("DISPLAYMATRIX")
+        data: Any = copy.side_data.get("DISPLAYMATRIX")
     except ValueError:
         # PyAV 18 gives up on all side data where one kind is newer than itself: EXIF, in motion JPEG of some cameras.
         # It still tells by how much to turn; mirroring is lost.

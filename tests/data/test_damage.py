@@ -1,0 +1,57 @@
+"""Damaged files give frames or a DecodeError in time: no crash, no hang, no handle left open."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.data.test_decoding import odd_files
+from tests.data.test_planned_decoding import CASES, encode
+
+KINDS = ["h264", "h264, transport stream", "h264, made-up times", "hevc, open GOP", "vp9, hidden frames", "av1", "vp8"]
+# Of the real files: small ones, of as many codecs and containers as there are.
+MOST_BYTES = 600_000
+
+
+@pytest.fixture(scope="module")
+def good_videos(tmp_path_factory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("good")
+    made = []
+    for number, name in enumerate(KINDS):
+        (codec, options), suffix, *_ = CASES[name]
+        made.append(encode(folder / f"{number}.{suffix}", codec, options, num_frames=40, seed=number))
+    return made
+
+
+def read_damaged(folder: Path, sources: list[Path], *, trials: int, seed: int) -> dict:
+    words = [sys.executable, "-m", "tests.data.damage", str(folder), str(seed), str(trials), *map(str, sources)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(words, capture_output=True, text=True, timeout=30 + 10 * trials, env=environment)
+    last = done.stdout.splitlines()[-2:]
+    assert done.returncode == 0, f"ended with {done.returncode} at {last}: {done.stderr[-2000:]}"
+    return json.loads(last[-1])
+
+
+@pytest.mark.slow
+def test_damaged_files_give_frames_or_errors(tmp_path, good_videos, request):
+    trials = 1000 if request.config.getoption("--full") else 100
+    outcomes = read_damaged(tmp_path, good_videos, trials=trials, seed=0)
+    assert outcomes["frames"] + outcomes["error"] == trials
+    assert min(outcomes["frames"], outcomes["error"]) > trials // 20, outcomes
+    assert outcomes["handles_left"] <= 1
+
+
+@pytest.mark.slow
+def test_damaged_real_files_give_frames_or_errors(tmp_path, shared_data, request):
+    trials = 1000 if request.config.getoption("--full") else 60
+    odd = shared_data / "odd"
+    sources = [
+        odd / name for name, total in odd_files(odd).items() if total and (odd / name).stat().st_size < MOST_BYTES
+    ]
+    outcomes = read_damaged(tmp_path, sources, trials=trials, seed=1)
+    assert outcomes["frames"] + outcomes["error"] == trials
+    assert min(outcomes["frames"], outcomes["error"]) > trials // 20, outcomes
+    assert outcomes["handles_left"] <= 1
