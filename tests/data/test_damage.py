@@ -35,13 +35,20 @@ def read_damaged(folder: Path, sources: list[Path], *, trials: int, seed: int) -
     return json.loads(last[-1])
 
 
+def check(outcomes: dict, trials: int) -> None:
+    print(outcomes)
+    assert outcomes["frames"] + outcomes["other frames"] + outcomes["error"] == trials
+    assert min(outcomes["frames"], outcomes["error"]) > trials // 20
+    assert outcomes["handles_left"] <= 1
+    # Damage before a jump, or in a picture that was passed over, can't be seen; a full decode may lose frames by it.
+    assert outcomes["other frames"] <= 0.05 * trials
+
+
 @pytest.mark.slow
 def test_damaged_files_give_frames_or_errors(tmp_path, good_videos, request):
     trials = 1000 if request.config.getoption("--full") else 100
     outcomes = read_damaged(tmp_path, good_videos, trials=trials, seed=0)
-    assert outcomes["frames"] + outcomes["error"] == trials
-    assert min(outcomes["frames"], outcomes["error"]) > trials // 20, outcomes
-    assert outcomes["handles_left"] <= 1
+    check(outcomes, trials)
 
 
 @pytest.mark.slow
@@ -52,6 +59,4 @@ def test_damaged_real_files_give_frames_or_errors(tmp_path, shared_data, request
         odd / name for name, total in odd_files(odd).items() if total and (odd / name).stat().st_size < MOST_BYTES
     ]
     outcomes = read_damaged(tmp_path, sources, trials=trials, seed=1)
-    assert outcomes["frames"] + outcomes["error"] == trials
-    assert min(outcomes["frames"], outcomes["error"]) > trials // 20, outcomes
-    assert outcomes["handles_left"] <= 1
+    check(outcomes, trials)
