@@ -5,9 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from lightning.fabric.utilities.apply_func import move_data_to_device
+from torch.utils.data._utils.pin_memory import pin_memory
 
 from tests.data.test_planned_decoding import encode, read_counted, x264
 from tests.videos import write_video
+from videogn.data.batch import VideoViews
 from videogn.data.dataset import TestDataset, TrainDataset
 from videogn.data.decoding import decode_frames
 from videogn.data.heap import Heap
@@ -83,6 +87,17 @@ def test_views_are_made_when_asked_for(tmp_path, video):
             made[wrong]
     moved = made.to("cpu")
     assert all(np.array_equal(one, other) for one, other in zip(made, moved, strict=True))
+
+
+def test_what_pins_memory_and_moves_to_devices_takes_frames_not_views(video, monkeypatch):
+    views = TestViews(8, 2, 48, 48, PROTOCOLS["10x3"], "nonlocal")
+    batch = TestDataset(Records([str(video)], labels=[0]), views=views)[0, 0]
+    seen = []
+    monkeypatch.setattr(VideoViews, "pin_memory", lambda self: seen.append("pinned") or self)
+    monkeypatch.setattr(VideoViews, "to", lambda self, device: seen.append("moved") or self)
+    pin_memory({"views": batch["views"]})
+    move_data_to_device(batch, torch.device("cpu"))
+    assert seen == ["pinned", "moved"]
 
 
 def test_a_heap_is_trimmed_every_so_many_videos(monkeypatch):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import torch
 from torch import Tensor
@@ -48,7 +48,7 @@ class VideoBatch(TypedDict):
     failures: list[tuple[int, str]]
 
 
-class VideoViews(Sequence[Tensor]):
+class VideoViews:
     """The V views [T, H, W, C] of a video, made when they are asked for.
 
     Clips overlap and crops do: the frames under them are a fraction of the views, and all that a worker decodes, a
@@ -72,7 +72,7 @@ class VideoViews(Sequence[Tensor]):
     def __len__(self) -> int:
         return len(self.clips) * len(self.corners)
 
-    def __getitem__(self, view: Any) -> Any:
+    def __getitem__(self, view: int) -> Tensor:
         """View `view`: the crops of the first clip, then those of the second, ..."""
         if not 0 <= view < len(self):
             raise IndexError(f"view {view} of {len(self)}")

@@ -5,8 +5,8 @@ Shapes: B videos, V views, T frames, H, W, C = 3.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypedDict
+from collections.abc import Iterator, Sequence
+from typing import Protocol, TypedDict
 
 from torch import Tensor
 
@@ -29,18 +29,25 @@ class ClipBatch(TypedDict):
     failures: list[tuple[int, str]]
 
 
+class Views(Protocol):
+    """The views of a video, uint8 [T, H, W, C], RGB: a tensor [V, T, H, W, C], or what makes each when it is asked."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Tensor]: ...
+
+
 class VideoBatch(TypedDict):
     """What a validation, test or prediction step takes; the data package's TestBatch.
 
     Attributes:
-        views: Of each of B videos its V views, each uint8 [T, H, W, C], RGB: a tensor [B, V, T, H, W, C], or sequences
-            that make a view when it is asked for.
+        views: Of each of B videos.
         labels: int64 [B].
         indices: int64 [B], places in the list.
         failures: (place in the list, reason) of videos that could not be decoded.
     """
 
-    views: Sequence[Sequence[Tensor]]
+    views: Sequence[Views]
     labels: Tensor
     indices: Tensor
     failures: list[tuple[int, str]]

@@ -18,7 +18,7 @@ from torchmetrics.aggregation import MeanMetric
 from videogn.models.i3d import I3D
 from videogn.models.input import normalize
 from videogn.training.accuracy import TopK
-from videogn.training.batch import Prediction, VideoBatch
+from videogn.training.batch import Prediction, VideoBatch, Views
 from videogn.training.errors import NonFiniteLoss
 from videogn.training.result import ScoredVideo
 
@@ -52,8 +52,8 @@ class Scorer(LightningModule):
         """Logits [B * V, K] of uint8 views [B, V, T, H, W, C]."""
         return self.model(normalize(views))
 
-    def probabilities(self, videos: Sequence[Sequence[Tensor]] | Tensor) -> Tensor:
-        """Class probabilities [B, K] of B videos, each a sequence of views, uint8 [T, H, W, C].
+    def probabilities(self, videos: Sequence[Views] | Tensor) -> Tensor:
+        """Class probabilities [B, K] of the views of B videos, uint8 [T, H, W, C].
 
         Softmax, averaged over positions, then over views (Wang et al. 2018, "inference"). At most device_batch_size
         views are made and forwarded at once: memory does not grow with their number.
