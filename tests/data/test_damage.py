@@ -11,7 +11,15 @@ import pytest
 from tests.data.test_decoding import odd_files
 from tests.data.test_planned_decoding import CASES, encode
 
-KINDS = ["h264", "h264, transport stream", "h264, made-up times", "hevc, open GOP", "vp9, hidden frames", "av1", "vp8"]
+KINDS = [
+    "h264",
+    "h264, transport stream",
+    "h264, made-up times",
+    "hevc, open GOP",
+    "vp9, hidden frames",
+    "av1",
+    "mpeg4",
+]
 # Of the real files: small ones, of as many codecs and containers as there are.
 MOST_BYTES = 600_000
 

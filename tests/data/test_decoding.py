@@ -164,6 +164,36 @@ def test_motion_jpeg_with_exif_data_is_turned_as_it_says(tmp_path, suffix):
     assert np.abs(frames[1].numpy() - np.rot90(stored, -1)).max() < 8
 
 
+def test_a_video_that_is_turned_on_its_way_is_no_heap_of_bytes(tmp_path):
+    with av.open(str(tmp_path / "camera.mov"), "w") as container:
+        stream = container.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 90, 60, "yuvj444p"
+        for place, orientation in enumerate([1, 6]):
+            exif = Image.Exif()
+            exif[0x112] = orientation
+            jpeg = write_image(tmp_path / f"{place}.jpg", exif=exif, quality=95, subsampling=0)
+            packet = av.Packet(jpeg.read_bytes())
+            packet.stream, packet.pts, packet.dts, packet.time_base = stream, place, place, Fraction(1, 25)
+            container.mux(packet)
+    assert decode_frames(tmp_path / "camera.mov", [0]).shape == (1, 60, 90, 3)
+    assert decode_frames(tmp_path / "camera.mov", [1]).shape == (1, 90, 60, 3)
+    with pytest.raises(DecodeError, match="it is turned on its way"):
+        decode_frames(tmp_path / "camera.mov", [0, 1])
+
+
+def test_an_index_that_is_no_integer_is_refused(video):
+    with pytest.raises(TypeError):
+        decode_frames(video, [1.5])
+
+
+@pytest.mark.parametrize("backend", ["decord", "torchcodec"])
+def test_other_decoders_do_not_get_files_in_which_they_count_otherwise(tmp_path, backend):
+    pytest.importorskip(backend, exc_type=(ImportError, RuntimeError))
+    stream = write_video(tmp_path / "stream.ts", num_frames=30)
+    with pytest.raises(DecodeError, match="may misread this file"):
+        decode_frames(stream, [0], backend=backend)
+
+
 @pytest.mark.parametrize("name", ["a b & c.mp4", "-dash.mp4", "col:on.mp4", "üñí.mp4", "per%cent.mp4", "http:x.mp4"])
 def test_odd_names(tmp_path, monkeypatch, name):
     write_video(tmp_path / "plain.mp4", num_frames=5).rename(tmp_path / name)

@@ -14,7 +14,6 @@ from tests.videos import write_video
 from videogn.data.batch import VideoViews
 from videogn.data.dataset import TestDataset, TrainDataset
 from videogn.data.decoding import decode_frames
-from videogn.data.heap import Heap
 from videogn.data.records import Records
 from videogn.data.sampling import PROTOCOLS, protocol_clips
 from videogn.data.transforms import TestViews, TrainViews
@@ -98,21 +97,3 @@ def test_what_pins_memory_and_moves_to_devices_takes_frames_not_views(video, mon
     pin_memory({"views": batch["views"]})
     move_data_to_device(batch, torch.device("cpu"))
     assert seen == ["pinned", "moved"]
-
-
-def test_a_heap_is_trimmed_every_so_many_videos(monkeypatch):
-    trimmed = []
-
-    class Library:
-        def malloc_trim(self, pad: int) -> None:
-            trimmed.append(pad)
-
-    monkeypatch.setattr("videogn.data.heap.ctypes.CDLL", lambda name: Library())
-    monkeypatch.setattr("videogn.data.heap.sys.platform", "linux")
-    heap = Heap(every=10)
-    for _ in range(7):
-        heap.count(4)
-    assert trimmed == [0, 0]
-    monkeypatch.setattr("videogn.data.heap.ctypes.CDLL", lambda name: object())  # a C library without it
-    heap.count(10)
-    assert trimmed == [0, 0]

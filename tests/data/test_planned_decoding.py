@@ -1,6 +1,7 @@
 """Decoding only what is needed gives what a full decode shows: over codecs, containers, structures and times."""
 
 import random
+from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -12,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.data.test_decoding import full_decode
+from videogn.data.decoding import TooFewFrames
 from videogn.data.decoding.bitstream import Picture, inspector
-from videogn.data.decoding.packets import PacketTable
+from videogn.data.decoding.packets import PacketTable, Scan
 from videogn.data.decoding.plan import plan
 from videogn.data.decoding.pyav import PyAVVideo
 
@@ -21,9 +23,17 @@ X265 = "log-level=none:pools=none:frame-threads=1:keyint=12"
 
 
 def encode(
-    path: Path, codec: str, options: dict[str, str], *, num_frames: int, seed: int, gaps: bool = False, shift: int = 0
+    path: Path,
+    codec: str,
+    options: dict[str, str],
+    *,
+    num_frames: int,
+    seed: int,
+    gaps: bool = False,
+    shift: int = 0,
+    scale: int = 1,
 ) -> Path:
-    """Moving noise with a cut every 20 frames.
+    """Moving noise with a cut every 20 frames, 64 x 96 px times `scale`.
 
     gaps: Frames last 1 to 3 ticks. shift: Times begin that many ticks before 0, which makes an edit list in MP4.
     """
@@ -32,7 +42,7 @@ def encode(
     pts = 0
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=25, options=options)
-        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = 96 * scale, 64 * scale, "yuv420p"
 
         def mux(packets: list[av.Packet]) -> None:
             for packet in packets:
@@ -42,7 +52,7 @@ def encode(
                 container.mux(packet)
 
         for k in range(num_frames):
-            picture = np.kron(small[k : k + 4].mean(0), np.ones((8, 8, 1))).astype(np.uint8)
+            picture = np.kron(small[k : k + 4].mean(0), np.ones((8 * scale, 8 * scale, 1))).astype(np.uint8)
             picture = np.roll(picture, 3 * k if k // 20 % 2 else 0, axis=1)
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             frame.pts, frame.time_base = pts, Fraction(1, 25)
@@ -78,7 +88,7 @@ CASES: dict[str, tuple[tuple[str, dict[str, str]], str, bool, bool]] = {
         False,
     ),
     "av1": (("libsvtav1", {"preset": "10", "g": "15", "svtav1-params": "lp=1"}), "mkv", True, False),
-    "vp8": (("mpeg4", {"g": "12", "bf": "2"}), "mp4", False, False),
+    "mpeg4": (("mpeg4", {"g": "12", "bf": "2"}), "mp4", False, False),
 }
 
 
@@ -162,6 +172,129 @@ def test_edit_lists_hide_frames_from_all(tmp_path):
             np.testing.assert_array_equal(frame, expected[index])
 
 
+def remux(source: Path, target: Path, change: Callable[[list[av.Packet]], None], *more: Path) -> Path:
+    """The packets of one or more files as one stream, changed on the way."""
+    with av.open(str(source)) as container, av.open(str(target), "w") as copy:
+        stream = copy.add_stream_from_template(container.streams.video[0])
+        packets = [packet for packet in container.demux(container.streams.video[0]) if packet.size]
+        for path in more:
+            with av.open(str(path)) as other:
+                packets += [packet for packet in other.demux(other.streams.video[0]) if packet.size]
+        change(packets)
+        for packet in packets:
+            packet.stream = stream
+            copy.mux(packet)
+    return target
+
+
+def check_against_full_decode(path: Path, *, tells: bool) -> None:
+    expected = full_decode(path)
+    for indices in ([1], [len(expected) - 1], [5, 20], list(range(0, len(expected), 3))):
+        video = PyAVVideo(path)
+        assert (video.scan.table is not None) == tells
+        for index, frame in video.read(indices):
+            np.testing.assert_array_equal(frame, expected[index], err_msg=f"frame {index} of {indices}")
+        video.close()
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "mov"])
+@pytest.mark.parametrize("pyramid", ["none", "normal"])
+def test_times_of_decoding_are_not_taken_for_times_of_showing(tmp_path, suffix, pyramid):
+    """As in files that were copied from AVI: the decoder shows frames in another order than their times say."""
+    path = encode(tmp_path / "a.mp4", *x264(keyint=20, bframes=3, b_pyramid=pyramid), num_frames=50, seed=2)
+
+    def as_decoded(packets: list[av.Packet]) -> None:
+        for packet in packets:
+            packet.pts = packet.dts
+
+    check_against_full_decode(remux(path, tmp_path / f"copy.{suffix}", as_decoded), tells=False)
+
+
+def test_times_that_cross_a_key_frame_are_not_believed(tmp_path):
+    path = encode(tmp_path / "a.mp4", *x264(keyint=10, bframes=2, scenecut=0), num_frames=40, seed=2)
+
+    def crossed(packets: list[av.Packet]) -> None:
+        packets[20].pts, packets[21].pts = packets[21].pts, packets[20].pts
+
+    check_against_full_decode(remux(path, tmp_path / "copy.mkv", crossed), tells=False)
+
+
+@pytest.mark.parametrize("joined", [False, True])
+def test_parameters_that_change_on_the_way_are_not_jumped_over(tmp_path, joined):
+    settings = {"keyint": 15, "bframes": 0, "scenecut": 0, "repeat_headers": 1}
+    one = encode(tmp_path / "a.ts", *x264(**settings), num_frames=30, seed=2)
+    other = encode(tmp_path / "b.ts", *x264(**settings, chroma_qp_offset=6), num_frames=30, seed=3)
+
+    def in_turn(packets: list[av.Packet]) -> None:
+        for place, packet in enumerate(packets):
+            packet.pts = packet.dts = place * 3600
+
+    more = [other] if joined else []
+    check_against_full_decode(remux(one, tmp_path / "copy.mkv", in_turn, *more), tells=not joined)
+
+
+def test_one_file_may_be_read_in_any_way(video):
+    expected = full_decode(video)
+    opened = PyAVVideo(video)
+    for indices in ([40], [3, 30], [49, 0], [12], [11, 13]):
+        for index, frame in opened.read(indices):
+            np.testing.assert_array_equal(frame, expected[index])
+    abandoned = opened.read([1, 5, 9])
+    next(abandoned)
+    for index, frame in opened.read([2, 14, 37]):
+        np.testing.assert_array_equal(frame, expected[index])
+    assert opened.scan.table is not None  # none of it was a surprise
+    with pytest.raises(RuntimeError, match="read again, or closed, before this reading was done"):
+        list(abandoned)
+    unfinished = [opened.read([1, 5, 9]), opened.read([1, 20, 40])]
+    for reading in unfinished:
+        next(reading)
+    opened.close()
+    for reading in unfinished:
+        with pytest.raises(RuntimeError, match="closed"):
+            list(reading)
+
+
+def test_an_exact_count_that_contradicts_the_packets_is_believed(tmp_path):
+    path = encode(tmp_path / "good.mp4", *x264(keyint=12, bframes=2), num_frames=60, seed=1)
+    data = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        packets = [p for p in container.demux(container.streams.video[0]) if p.size]
+    victim = [packet for packet in packets if data[packet.pos + 4] & 0x60][12]
+    data[victim.pos + 6 : victim.pos + 14] = bytes(8)
+    damaged = tmp_path / "damaged.mp4"
+    damaged.write_bytes(data)
+    video = PyAVVideo(damaged)
+    assert video.num_frames == 60
+    assert video.count_frames() == video.num_frames == 59
+    with pytest.raises(TooFewFrames, match="only 59 can be decoded"):
+        dict(video.read([59]))
+    video.close()
+
+
+def test_a_size_that_changes_on_the_way_is_noticed(tmp_path):
+    """VP9 in one stream, 64 x 96 px, then 128 x 192: all frames come in the first one's size."""
+    vp9 = {"deadline": "realtime", "cpu-used": "8", "g": "10", "lag-in-frames": "0"}
+    parts = []
+    for scale, name in ((1, "small"), (2, "large")):
+        path = encode(tmp_path / f"{name}.webm", "libvpx-vp9", vp9, num_frames=20, seed=scale, scale=scale)
+        parts.append(path)
+
+    def in_turn(packets: list[av.Packet]) -> None:
+        for place, packet in enumerate(packets):
+            packet.pts = packet.dts = place * 40
+
+    path = remux(parts[0], tmp_path / "both.mkv", in_turn, parts[1])
+    frames, _, fell_back = read_counted(path, [35])
+    assert fell_back
+    counted = PyAVVideo(path)
+    counted._scan = Scan(40, None)
+    for index, frame in counted.read([35]):
+        assert frame.shape == (64, 96, 3)
+        np.testing.assert_array_equal(frames[index], frame)
+    counted.close()
+
+
 def test_a_file_that_breaks_its_promise_is_decoded_in_full(tmp_path):
     """Damage that shows only in decoding: the frames are those of a full decode, and no table is trusted again."""
     path = encode(tmp_path / "good.mp4", *x264(keyint=12, bframes=2), num_frames=60, seed=1)
@@ -231,6 +364,18 @@ def test_a_plan_covers_what_every_frame_needs_and_no_more_than_a_decode_from_the
         ("hevc", bytes([0, 0, 0, 3, 0x02, 0x03, 0x80]), Picture(False, 2)),  # third temporal layer
         ("hevc", bytes([0, 0, 0, 3, 0x20, 0x01, 0x80]), None),  # a splice (BLA)
         ("hevc", bytes([0, 0, 0, 3, 0x26, 0x01, 0x00]), None),
+        (
+            "hevc",
+            bytes([0, 0, 0, 3, 0x26, 0x01, 0x80, 0, 0, 0, 2, 0x48, 0x01]),
+            None,
+        ),  # the end of a sequence behind it
+        ("h264", bytes([0, 0, 0, 2, 0x65, 0x88, 0, 0, 0, 2, 0x0A, 0x80]), None),
+        (
+            "h264",
+            bytes([0, 0, 0, 3, 0x67, 7, 7, 0, 0, 0, 2, 0x65, 0x88]),
+            Picture(True),
+        ),  # the stream's parameters again
+        ("h264", bytes([0, 0, 0, 3, 0x67, 7, 8, 0, 0, 0, 2, 0x65, 0x88]), None),  # others
         ("vp9", bytes([0x82, 1, 2]), Picture(True)),  # key frame, shown
         ("vp9", bytes([0x86, 1, 2]), Picture(False)),
         ("vp9", bytes([0x84, 1, 2]), None),  # hidden, alone in its packet
@@ -242,7 +387,7 @@ def test_a_plan_covers_what_every_frame_needs_and_no_more_than_a_decode_from_the
     ],
 )
 def test_what_the_first_bytes_of_a_packet_say(codec, data, expected):
-    extradata = bytes([1, 0, 0, 0, 0xFF] + 16 * [0] + [3])  # units by lengths of four bytes
+    extradata = bytes([1, 0, 0, 0, 0xFF, 0x67, 7, 7] + 13 * [0] + [3])  # parameters; units by lengths of four bytes
     inspect = inspector(codec, extradata)
     assert inspect is not None
     assert inspect(memoryview(data), True) == expected

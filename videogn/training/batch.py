@@ -38,7 +38,7 @@ class Views(Protocol):
 
 
 class VideoBatch(TypedDict):
-    """What a validation, test or prediction step takes; the data package's TestBatch.
+    """What a validation, test or prediction step takes; the data package's VideoBatch.
 
     Attributes:
         views: Of each of B videos.

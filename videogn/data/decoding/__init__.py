@@ -5,6 +5,7 @@ Shapes: T frames asked for, H, W, C = 3 (RGB).
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,7 +46,7 @@ def open_video(path: str | Path, *, backend: DecoderName = "pyav", index: Packet
     Args:
         path: The file.
         backend: Which library decodes it.
-        index: Where what its packets tell is kept (of pyav).
+        index: Where what its packets tell is kept.
 
     Raises:
         DecodeError: The file can't be opened, or has no video.
@@ -65,11 +66,11 @@ def open_video(path: str | Path, *, backend: DecoderName = "pyav", index: Packet
     elif backend == "decord":
         from videogn.data.decoding.decord import DecordVideo
 
-        video = DecordVideo(path)
+        video = DecordVideo(path, index=index)
     else:
         from videogn.data.decoding.torchcodec import TorchCodecVideo
 
-        video = TorchCodecVideo(path)
+        video = TorchCodecVideo(path, index=index)
     try:
         yield video
     finally:
@@ -88,7 +89,7 @@ def decode_frames(
         path: The file.
         indices: Which frames, from 0; any order, repeats allowed.
         backend: "pyav" (exact on every file), "decord" or "torchcodec".
-        index: Where what the file's packets tell is kept (of pyav), for files that are read again.
+        index: Where what the file's packets tell is kept, for files that are read again.
 
     Returns:
         uint8 [T, H, W, C], RGB, T = len(indices).
@@ -98,7 +99,7 @@ def decode_frames(
             name and the reason.
         ValueError: No index or a negative one; an unknown backend.
     """
-    order = np.asarray(indices)
+    order = np.array([operator.index(each) for each in indices])
     frames = np.empty((0, 0, 0, 0), np.uint8)
     with open_video(path, backend=backend, index=index) as video:
         for number, frame in video.read(indices):

@@ -34,14 +34,15 @@ def inspector(codec: str, extradata: bytes | None) -> Inspect | None:
 
     Args:
         codec: FFmpeg's name.
-        extradata: The stream's configuration, which says how NAL units are delimited.
+        extradata: The stream's configuration, which says how NAL units are delimited, and holds the parameter sets.
     """
+    known = extradata or b""
     if codec == "h264":
         units = _delimiting(extradata, at=4)
-        return lambda data, is_key: _h264(units(data))
+        return lambda data, is_key: _h264(units(data), known)
     if codec == "hevc":
         units = _delimiting(extradata, at=21)
-        return lambda data, is_key: _hevc(units(data))
+        return lambda data, is_key: _hevc(units(data), known)
     if codec == "vp9":
         return _vp9
     if codec in {"av1", "libdav1d", "libaom-av1"}:
@@ -71,37 +72,56 @@ def _units_by_start_code(data: memoryview) -> Iterator[memoryview]:
     whole = bytes(data)
     place = whole.find(b"\0\0\1")
     while place >= 0:
-        yield data[place + 3 :]
-        place = whole.find(b"\0\0\1", place + 3)
+        following = whole.find(b"\0\0\1", place + 3)
+        end = following if following >= 0 else len(whole)
+        yield data[place + 3 : end]
+        place = following
 
 
 _INTRA, _OTHER = Picture(can_start=True), Picture(can_start=False)
+# Kinds of NAL units. A slice's first macroblock, or that it is the picture's first, is told by one bit.
+_H264_SLICES, _H264_IDR = {1, 5}, 5
+_H264_PARAMETERS = {7, 8, 13, 15}
+_H264_UNCLEAR = {2, 3, 4, 10, 11}  # partitions of a slice; the end of a sequence or a stream
+_HEVC_IDR, _HEVC_CRA = {19, 20}, 21
+_HEVC_PARAMETERS = {32, 33, 34}
+_HEVC_UNCLEAR = {16, 17, 18, 36, 37}  # splices; the end of a sequence or a stream: pictures behind them are dropped
 
 
-def _h264(units: Iterator[memoryview]) -> Picture | None:
+def _h264(units: Iterator[memoryview], known: bytes) -> Picture | None:
+    found = None
     for unit in units:
         kind = unit[0] & 0x1F if len(unit) > 1 else 0
-        if kind == 1 or kind == 5:  # a slice; of its macroblocks the first is number 0, coded as a single bit 1
-            return (_INTRA if kind == 5 else _OTHER) if unit[1] & 0x80 else None
-        if 2 <= kind <= 4:  # partitions of a slice
-            return None
-    return None
-
-
-def _hevc(units: Iterator[memoryview]) -> Picture | None:
-    for unit in units:
-        if len(unit) < 3:
-            return None
-        kind, of_base_layer = unit[0] >> 1 & 0x3F, not (unit[0] & 1 or unit[1] >> 3)
-        if kind < 32 and of_base_layer:
-            if not unit[2] & 0x80 or kind in {
-                16,
-                17,
-                18,
-            }:  # no picture's first slice; or a splice, which drops pictures
+        if kind in _H264_SLICES:
+            if found is None and not unit[1] & 0x80:
                 return None
-            return Picture(can_start=19 <= kind <= 21, layer=(unit[1] & 7) - 1, has_leading=kind == 21)
-    return None
+            found = found or (_INTRA if kind == _H264_IDR else _OTHER)
+        elif kind in _H264_UNCLEAR or (kind in _H264_PARAMETERS and not _is_known(unit, known)):
+            return None
+    return found
+
+
+def _hevc(units: Iterator[memoryview], known: bytes) -> Picture | None:
+    found = None
+    for unit in units:
+        if len(unit) < 3 or unit[0] & 1 or unit[1] >> 3:  # of another layer
+            if len(unit) >= 2 and unit[0] >> 1 & 0x3F in _HEVC_UNCLEAR:
+                return None
+            continue
+        kind = unit[0] >> 1 & 0x3F
+        if kind in _HEVC_UNCLEAR or (kind in _HEVC_PARAMETERS and not _is_known(unit, known)):
+            return None
+        if kind < 32:  # a slice
+            if found is None and not unit[2] & 0x80:
+                return None
+            can_start = kind in _HEVC_IDR or kind == _HEVC_CRA
+            found = found or Picture(can_start, layer=(unit[1] & 7) - 1, has_leading=kind == _HEVC_CRA)
+    return found
+
+
+def _is_known(parameters: memoryview, known: bytes) -> bool:
+    """Whether parameters are those of the stream: others, sent once, do not reach a decoder that begins behind them."""
+    return bytes(parameters).rstrip(b"\0") in known
 
 
 def _vp9(data: memoryview, is_key: bool) -> Picture | None:

@@ -23,8 +23,8 @@ _TURNS = ((1, 0, 0, 1), (0, -1, 1, 0), (-1, 0, 0, -1), (0, 1, -1, 0))
 
 
 _AS_STORED = _TURNS[0]
-# Out of these, of even size, a window is cut before colours are converted: each 2x2 block is converted by itself.
-# Others (10 bits, odd sizes) go through filters that look at neighbours, and are cut afterwards.
+# Out of these, progressive and of even size, a window is cut before colours are converted: each 2x2 block is converted
+# by itself. Others (10 bits, odd sizes, fields) go through filters that look further, and are cut afterwards.
 _BLOCKWISE = {"yuv420p", "yuvj420p"}
 _BLOCK_PX = 2
 
@@ -44,6 +44,7 @@ class Converter:
         # One for all frames: each would otherwise set up its own conversion, which costs more than converting.
         self._reformatter = VideoReformatter()
         self._cropping: tuple[tuple[object, ...], Graph] | None = None
+        self._turned = False
         self._matrix: tuple[int, tuple[int, int, int, int]] | None = None
 
     def __call__(self, frame: VideoFrame, size: tuple[int, int]) -> Frames:
@@ -54,7 +55,7 @@ class Converter:
             size: (width, height) that the video is shown at, before it is turned.
 
         Raises:
-            DecodeError: FFmpeg can't convert it.
+            DecodeError: FFmpeg can't convert it, or it stands upright where the first did not.
         """
         width, height = size
         try:
@@ -68,6 +69,8 @@ class Converter:
             # One thread: the default starts a pool that costs many times the conversion itself.
             rgb = self._reformatter.reformat(frame, width=width, height=height, format="rgb24", threads=1)
             shown = orient(rgb.to_ndarray().astype(np.uint8, copy=False), matrix)
+        except DecodeError:
+            raise
         except (FFmpegError, ValueError, MemoryError) as error:
             raise DecodeError(self.path, f"a frame can't be converted to RGB: {reason_of(error)}") from error
         return cut(shown, window)
@@ -79,9 +82,11 @@ class Converter:
         return self._matrix[1]
 
     def _window(self, height: int, width: int, matrix: tuple[int, int, int, int]) -> Window:
+        turned = is_turned(matrix)
         if self.window is None:
-            turned = is_turned(matrix)
-            self.window = self.window_of(*((width, height) if turned else (height, width)))
+            self.window, self._turned = self.window_of(*((width, height) if turned else (height, width))), turned
+        if turned != self._turned:
+            raise DecodeError(self.path, "it is turned on its way: frames would be of two shapes")
         return self.window
 
     def _crop(self, frame: VideoFrame, top: int, left: int, bottom: int, right: int) -> VideoFrame:
@@ -102,7 +107,8 @@ class Converter:
 
 
 def _is_blockwise(frame: VideoFrame) -> bool:
-    return frame.format.name in _BLOCKWISE and not (frame.width % _BLOCK_PX or frame.height % _BLOCK_PX)
+    is_even = not (frame.width % _BLOCK_PX or frame.height % _BLOCK_PX)
+    return frame.format.name in _BLOCKWISE and is_even and not frame.interlaced_frame
 
 
 def _cropping(kind: tuple[int, int, str, int, int], place: str) -> Graph:
@@ -130,7 +136,7 @@ def display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
         # It still tells by how much to turn; mirroring is lost.
         return _TURNS[round(frame.rotation / 90) % 4]
     if data is None:
-        return 1, 0, 0, 1
+        return _AS_STORED
     a, b, _, c, d = struct.unpack_from("=5i", bytes(data))
     return a, b, c, d
 

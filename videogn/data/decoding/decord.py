@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from videogn.data.decoding.sound import check_sound, first_line
+from videogn.data.decoding.index import PacketIndex
+from videogn.data.decoding.sound import check_count, first_line, sound_frames
 from videogn.data.decoding.video import DecodeError, TooFewFrames, distinct
 from videogn.data.decoding.window import Frames, WindowOf, cut, whole
 
@@ -20,14 +21,15 @@ class DecordVideo:
 
     Args:
         path: The file.
+        index: Where what its packets tell is kept.
 
     Raises:
         DecodeError: It can't be opened by decord, or decord is not installed here.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, index: PacketIndex | None = None) -> None:
         self.path = str(path)
-        check_sound(self.path, backend="decord", codecs={"h264"})
+        expected = sound_frames(self.path, backend="decord", codecs={"h264"}, index=index)
         try:
             import decord
         except ImportError as error:
@@ -38,6 +40,7 @@ class DecordVideo:
             self._reader: Any = decord.VideoReader(self.path, num_threads=1)
         except (decord.DECORDError, RuntimeError) as error:
             raise DecodeError(self.path, f"decord: {first_line(error)}") from error
+        check_count(self.path, self.num_frames, expected, backend="decord")
 
     @property
     def num_frames(self) -> int:

@@ -11,15 +11,20 @@ import os
 import sqlite3
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+import av
 import numpy as np
 from numpy.typing import NDArray
 
 from videogn.data.decoding.packets import PacketTable, Scan, packets_of_frames
 
 LAYOUT = 1  # of what is stored, and of what a scan finds: counts up with any change to either
-_TABLE = "CREATE TABLE IF NOT EXISTS scans (path TEXT PRIMARY KEY, state TEXT, scan BLOB) WITHOUT ROWID"
+_TABLE = "CREATE TABLE IF NOT EXISTS scans (path BLOB PRIMARY KEY, state TEXT, scan BLOB) WITHOUT ROWID"
+_GET = "SELECT scan FROM scans WHERE path = ? AND state = ?"
+_PUT = "INSERT OR REPLACE INTO scans VALUES (?, ?, ?)"
 _WAIT_SECONDS = 5.0
 
 
@@ -32,56 +37,52 @@ class PacketIndex:
 
     def __init__(self, path: str | Path) -> None:
         self.path = str(path)
-        self._connection: sqlite3.Connection | None = None
-        self._inherited: sqlite3.Connection | None = None
-        self._process: int | None = None  # of the connection: no other may use it
         self._is_usable = True
-
-    def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_connection": None, "_inherited": None, "_process": None}
 
     def get(self, video: str) -> Scan | None:
         """What is known of a file."""
+        if not self._is_usable or not os.path.exists(self.path):
+            return None
         try:
-            connection, state = self._connect(), _state(video)
-            if connection is None:
-                return None
-            query = "SELECT scan FROM scans WHERE path = ? AND state = ?"
-            row = connection.execute(query, (os.path.abspath(video), state)).fetchone()
-            return _from_bytes(row[0]) if row is not None else None
-        except (sqlite3.Error, OSError, ValueError, zlib.error) as error:
+            with self._open() as connection:
+                row = connection.execute(_GET, (_key(video), _state(video))).fetchone()
+        except (sqlite3.Error, OSError) as error:
             self._give_up(error)
             return None
+        return _from_bytes(row[0]) if row is not None else None
 
     def put(self, video: str, scan: Scan) -> None:
         """Keeps what was found of a file."""
+        if not self._is_usable:
+            return
         try:
-            if (connection := self._connect()) is not None:
-                values = (os.path.abspath(video), _state(video), _to_bytes(scan))
-                connection.execute("INSERT OR REPLACE INTO scans VALUES (?, ?, ?)", values)
+            with self._open() as connection:
+                connection.execute(_PUT, (_key(video), _state(video), _to_bytes(scan)))
         except (sqlite3.Error, OSError) as error:
             self._give_up(error)
 
-    def _connect(self) -> sqlite3.Connection | None:
-        if self._is_usable and self._process != os.getpid():
-            self._inherited = self._connection  # kept as it is: closing it would close it for the process that made it
-            # Autocommit; a crash may cost the last entries, never the file's soundness.
-            self._connection = sqlite3.connect(self.path, timeout=_WAIT_SECONDS, isolation_level=None)
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = NORMAL")
-            self._connection.execute(_TABLE)
-            self._process = os.getpid()
-        return self._connection if self._is_usable else None
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        # Anew each time, a tenth of a millisecond: a connection must not be carried into a process that is forked.
+        with closing(sqlite3.connect(self.path, timeout=_WAIT_SECONDS, isolation_level=None)) as connection:
+            connection.execute("PRAGMA synchronous = OFF")  # a machine that crashes may cost the index, and no more
+            connection.execute(_TABLE)
+            yield connection
 
     def _give_up(self, error: Exception) -> None:
         self._is_usable = False
         reason = f"{self.path}: the index of packets can't be used ({error}): files are looked at anew each time"
-        warnings.warn(reason, stacklevel=2)
+        warnings.warn(reason, stacklevel=3)
+
+
+def _key(video: str) -> bytes:
+    return os.fsencode(os.path.abspath(video))
 
 
 def _state(video: str) -> str:
+    """What a scan depends on."""
     status = os.stat(video)
-    return f"{LAYOUT} {status.st_size} {status.st_mtime_ns}"
+    return f"{LAYOUT} {av.__version__} {status.st_size} {status.st_mtime_ns}"
 
 
 def _to_bytes(scan: Scan) -> bytes:
@@ -96,14 +97,18 @@ def _to_bytes(scan: Scan) -> bytes:
     return zlib.compress(numbers.astype("<i8").tobytes(), 1)
 
 
-def _from_bytes(data: bytes) -> Scan:
-    numbers: NDArray[np.int64] = np.frombuffer(zlib.decompress(data), "<i8").astype(np.int64)
-    num_packets, kind = numbers[:2].tolist()
-    if not kind:
-        return Scan(num_packets, None)
-    num_pts, num_starts = numbers[2:4].tolist()
-    pts, starts, hidden = np.split(numbers[4:], [num_pts, num_pts + num_starts])
+def _from_bytes(data: bytes) -> Scan | None:
+    """The scan; None for what is none."""
+    try:
+        numbers: NDArray[np.int64] = np.frombuffer(zlib.decompress(data), "<i8").astype(np.int64)
+        num_packets, kind = numbers[:2].tolist()
+        if not kind:
+            return Scan(num_packets, None)
+        num_pts, num_starts = numbers[2:4].tolist()
+        pts, starts, hidden = np.split(numbers[4:], [num_pts, num_pts + num_starts])
+        is_shown = np.ones(num_pts, bool)
+        is_shown[hidden] = False
+    except (zlib.error, ValueError, IndexError, TypeError):
+        return None
     pts = np.cumsum(pts)
-    is_shown = np.ones(num_pts, bool)
-    is_shown[hidden] = False
     return Scan(num_packets, PacketTable(pts, starts, packets_of_frames(pts, is_shown), can_skip=kind == 2))

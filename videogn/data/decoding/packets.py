@@ -76,7 +76,8 @@ def scan(packets: Iterable[av.Packet], *, codec: str, inspect: Inspect | None, r
         num_packets += not packet.is_discard
         if not usable or inspect is None:
             continue
-        picture = None if packet.pts is None or packet.is_corrupt else inspect(memoryview(packet), packet.is_keyframe)
+        is_plain = packet.pts is not None and not packet.is_corrupt and not packet.has_sidedata("new_extradata")
+        picture = inspect(memoryview(packet), packet.is_keyframe) if is_plain else None
         if picture is None or packet.pts is None:
             usable = False
         else:
@@ -95,8 +96,15 @@ def _table(
         return None
     if pictures[0].has_leading and (pts < pts[0]).any():
         return None  # they refer to pictures before the file's first, and are not shown
-    if _depth(pts) > reorder_depth:
+    depth = _depth(pts)
+    if depth > reorder_depth:
         return None  # the decoder will find out on the way, and may lose frames until it has
+    if depth == 0 < reorder_depth:
+        return None  # the times are those of decoding, as some programs copy them from AVI, or no frame is reordered
+    closed = np.array([picture.can_start and not picture.has_leading for picture in pictures])
+    before, after = np.maximum.accumulate(pts), np.minimum.accumulate(pts[::-1])[::-1]
+    if (before[:-1] > pts[1:])[closed[1:]].any() or (after != pts)[closed].any():
+        return None  # what follows such a picture in the file is shown after it: the times are wrong
     return PacketTable(
         pts=pts,
         starts=np.flatnonzero([picture.can_start for picture in pictures]),

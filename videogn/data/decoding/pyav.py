@@ -3,7 +3,8 @@
 Where the packets tell which frame each shows (`packets`), decoding starts at the last possible place before each
 wanted frame and passes over pictures that none refers to. Where they do not, and where anything at all goes otherwise
 than the packets promised, the frames are found by counting what comes out of the decoder from the beginning: variable
-rates, edit lists, missing times, several streams and damaged packets can't shift them.
+rates, edit lists, missing times, several streams and damaged packets can't shift them. What was passed over is not
+decoded: damage in it is not seen, and a frame that a full decode would lose by it counts.
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ class PyAVVideo:
         self._index = index
         self._container, self._stream = self._open()
         self._is_fresh = True
+        self._reading: int | None = 0  # counts up when packets that are being read are no longer there; None: closed
         self._scan: Scan | None = None
         self._num_frames: int | None = None
         self._exact = False
@@ -93,11 +95,17 @@ class PyAVVideo:
 
         A fresh container each time: not every format can seek back to its first packet.
         """
+        self._begin()
         if not self._is_fresh:
             self._container.close()
             self._container, self._stream = self._open()
         self._is_fresh = False
         return self._stream
+
+    def _begin(self) -> None:
+        if self._reading is None:
+            raise RuntimeError(f"{self.path}: it is closed")
+        self._reading += 1
 
     # What the packets say
 
@@ -152,10 +160,16 @@ class PyAVVideo:
     def count_frames(self) -> int:
         """The exact number of frames, by a full decode; see `Video.count_frames`."""
         if not self._exact:
-            self._num_frames, self._exact = sum(1 for _ in self.frames()), True
+            self._settle(sum(1 for _ in self.frames()))
         if not self._num_frames:
             raise DecodeError(self.path, "no frame can be decoded")
         return self._num_frames
+
+    def _settle(self, num_frames: int) -> None:
+        """Takes the number that a full decode gave, and no table that says another."""
+        self._num_frames, self._exact = num_frames, True
+        if self._scan is not None and self._scan.table is not None and self._scan.table.num_frames != num_frames:
+            self._scan = Scan(self._scan.num_packets, None)
 
     # Frames
 
@@ -176,7 +190,7 @@ class PyAVVideo:
                 yield from self._decode_planned(wanted, table)
                 return
             except (_Unexpected, FFmpegError):
-                # Not on record: which frames come must not depend on what was read before.
+                # Not on record: what one reading comes upon must not change what other objects give.
                 self._scan = Scan(self.scan.num_packets, None)
         yield from self._decode_counted(wanted, exact_count)
 
@@ -198,7 +212,7 @@ class PyAVVideo:
         stream, at, packets = self._go_to(stretch.start, table)
         context = stream.codec_context
         size = (context.width, context.height)
-        skips = False
+        context.skip_frame, skips = "DEFAULT", False
         for packet in packets:
             if packet.pts != table.pts[at]:
                 raise _Unexpected
@@ -216,6 +230,7 @@ class PyAVVideo:
     def _go_to(self, start: int, table: PacketTable) -> tuple[VideoStream, int, Iterator[av.Packet]]:
         """The stream, the number of the next packet, which is `start` or lies before it, and the packets from there."""
         if not self._is_fresh:
+            self._begin()
             context = self._stream.codec_context
             depth = context.reorder_depth
             with contextlib.suppress(FFmpegError):  # it may not be able to
@@ -243,7 +258,7 @@ class PyAVVideo:
             if found == len(wanted) and not exact_count:
                 break
         else:
-            self._num_frames, self._exact = count, True
+            self._settle(count)
         if not count:
             raise DecodeError(self.path, "no frame can be decoded")
         if found < len(wanted):
@@ -257,8 +272,10 @@ class PyAVVideo:
                 yield from packet.decode()
 
     def _packets(self, stream: VideoStream) -> Iterator[av.Packet]:
-        packets = self._container.demux(stream)
+        packets, reading = self._container.demux(stream), self._reading
         while True:
+            if self._reading != reading:
+                raise RuntimeError(f"{self.path}: it was read again, or closed, before this reading was done")
             try:
                 packet = next(packets)
             except (StopIteration, FFmpegError):
@@ -267,6 +284,7 @@ class PyAVVideo:
 
     def close(self) -> None:
         """Lets the file go."""
+        self._reading = None
         self._container.close()
 
 

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from videogn.data.decoding.sound import check_sound, first_line
+from videogn.data.decoding.index import PacketIndex
+from videogn.data.decoding.sound import check_count, first_line, sound_frames
 from videogn.data.decoding.video import DecodeError, TooFewFrames, distinct
 from videogn.data.decoding.window import Frames, WindowOf, cut, whole
 
@@ -22,14 +23,15 @@ class TorchCodecVideo:
 
     Args:
         path: The file.
+        index: Where what its packets tell is kept.
 
     Raises:
         DecodeError: It can't be opened by torchcodec, or torchcodec (or an FFmpeg that it finds) is not there.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, index: PacketIndex | None = None) -> None:
         self.path = str(path)
-        check_sound(self.path, backend="torchcodec")
+        expected = sound_frames(self.path, backend="torchcodec", index=index)
         try:
             from torchcodec.decoders import VideoDecoder
         except (ImportError, RuntimeError, OSError) as error:
@@ -38,6 +40,7 @@ class TorchCodecVideo:
             self._decoder: Any = VideoDecoder(self.path, dimension_order="NHWC", num_ffmpeg_threads=1)
         except (RuntimeError, ValueError) as error:
             raise DecodeError(self.path, f"torchcodec: {first_line(error)}") from error
+        check_count(self.path, self.num_frames, expected, backend="torchcodec")
 
     @property
     def num_frames(self) -> int:

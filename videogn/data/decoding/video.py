@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
@@ -57,7 +58,7 @@ class Video(Protocol):
         Args:
             indices: Which, from 0; any order, repeats allowed.
             window: The part of the frames that is wanted, and its size; default: all.
-            exact_count: `num_frames` is to be exact afterwards, if need be by decoding to the end.
+            exact_count: `num_frames` is to be exact afterwards: where packets do not tell it, by decoding to the end.
 
         Raises:
             TooFewFrames: An index is past the last frame that can be decoded; `num_frames` is exact from then on.
@@ -74,8 +75,9 @@ def distinct(indices: Sequence[int]) -> list[int]:
 
     Raises:
         ValueError: None, or a negative one.
+        TypeError: One is no integer.
     """
-    wanted = sorted({int(index) for index in indices})
+    wanted = sorted(set(map(operator.index, indices)))
     if not wanted:
         raise ValueError("no frame was asked for")
     if wanted[0] < 0:
