@@ -31,11 +31,11 @@ Measures how fast clips come from your videos, on this machine, beside other lib
 
 Five tables, in a minute:
 
-  frames    the frames of a training clip, at their full size: videogn, PyAV frame by frame, decord, torchcodec; and in
-            how many clips their bytes are videogn's
+  frames    the frames of a training clip, at their full size: videogn by its decoders, PyAV from the beginning, decord,
+            torchcodec; and in how many clips their bytes are videogn's
   sample    a training sample, from the file to the batch (decode, scale, crop, flip, collate): videogn, decord + OpenCV
             (MMAction2's way), torchcodec + torchvision, pytorchvideo; and how far the pixels are from videogn's, in
-            levels of 255 (other filters, crops a pixel apart)
+            levels of 255 (other filters, crops a pixel apart; other frames, where pytorchvideo meets uneven times)
   stages    where videogn's own time goes
   test      what a worker does for all views of a video under the test protocol: one decode, or one for each view
   loader    clips per second of a DataLoader, by its number of workers
@@ -45,12 +45,14 @@ them (its defaults): bytes, time, and how far the pixels are.
 
 "videogn" reads as in a run, in whose folder is kept what a file's packets tell; "first epoch" is without.
 
-All ways get the same random clips, in turn, in one process held to one core; times are medians over rounds, ratios
-medians of the rounds' ratios. A ratio is a way's time by videogn's: 2.0 is twice as long. Libraries that are not
+All ways get the same random clips, in random turn, in one process held to one core. Times are medians over rounds, "a
+second" is rounds by their total time, ratios are medians of the rounds' ratios: a way's time by videogn's, 2.0 is twice
+as long. A way that is too slow for five rounds in its share of the minute is left out. Libraries that are not
 installed are left out (pip install decord opencv-python-headless torchcodec). Files come from the system's cache, as
 they have been read before: a disk or a network that is slower than the decoder is not measured.
 """
 SHARES = {"frames": 0.2, "samples": 0.3, "stages": 0.1, "tests": 0.2, "loaders": 0.2}
+LONGEST_ERROR = 80
 PACKAGES = ("av", "decord", "numpy", "opencv-python-headless", "pytorchvideo", "torch", "torchcodec", "torchvision")
 
 
@@ -64,13 +66,23 @@ def run(words: Sequence[str]) -> int:
     given = _parser().parse_args(words[1:])
     if given.json is not None and not Path(given.json).absolute().parent.is_dir():
         raise UsageError(f"--json {given.json}: no such folder")
-    if given.seconds <= 0 or given.num_videos < 1:
+    if given.json is not None and Path(given.json).is_dir():
+        raise UsageError(f"--json {given.json}: it is a folder; expected a file")
+    if not (0 < given.seconds < math.inf) or given.num_videos < 1:
         raise UsageError("--seconds and --num_videos must be positive")
+    if min(given.num_workers or [0]) < 0:
+        raise UsageError(f"--num_workers is {given.num_workers}; expected numbers from 0 up")
+    from rich.console import Console
     from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
     columns = *Progress.get_default_columns()[:2], TimeElapsedColumn(), TextColumn("{task.fields[what]}")
-    with Progress(*columns, transient=True) as progress, tempfile.TemporaryDirectory() as folder:
-        figures = _measure(given, progress, Path(folder))
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True) as progress, tempfile.TemporaryDirectory() as folder:
+        try:
+            figures = _measure(given, progress, Path(folder))
+        except KeyboardInterrupt:
+            print("stopped: nothing is measured in full", file=sys.stderr)
+            return 130
     _print(figures)
     if given.json is not None:
         _write(figures, given.json)
@@ -116,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
 def _measure(given: argparse.Namespace, progress: Progress, folder: Path) -> dict[str, Any]:
     from videogn.data.bench.pipelines import missing_packages
     from videogn.data.bench.timing import one_core
-    from videogn.data.datamodule import available_cores
+    from videogn.data.cores import available_cores
     from videogn.data.decoding import PacketIndex
     from videogn.data.prepare import Encoding
 
@@ -137,18 +149,24 @@ def _measure(given: argparse.Namespace, progress: Progress, folder: Path) -> dic
     with one_core():
         for name in ("frames", "samples", "stages", "tests"):
             progress.update(task, what=name)
-            if not progress.console.is_terminal:
-                print(f"measuring {name} ...", file=sys.stderr)
+            _say(name, progress)
             figures[name] = getattr(bench, name)(SHARES[name] * given.seconds)
         if given.prepare:
             progress.update(task, what="prepared")
+            _say("prepared", progress)
             figures["prepared"] = bench.prepared(SHARES["stages"] * given.seconds, folder=folder, settings=Encoding())
     progress.update(task, what="loaders")
+    _say("loaders", progress)
     workers = given.num_workers or [0, *(2**n for n in range(available_cores().bit_length()))]
     figures["loaders"] = bench.loaders(
         SHARES["loaders"] * given.seconds, num_workers=workers, batch_size=given.batch_size
     )
     return figures
+
+
+def _say(what: str, progress: Progress) -> None:
+    if not progress.console.is_terminal:
+        print(f"measuring {what} ...", file=sys.stderr)
 
 
 def _bench(
@@ -185,13 +203,15 @@ def _bench(
     paths, totals, left_out = [], [], {}
     for path in (found[place] for place in order):
         try:
-            with open_video(path) as video:
+            with open_video(path, index=index) as video:
+                _ = video.num_frames  # on record from here on
                 totals.append(video.count_frames())
                 paths.append(path)
         except DecodeError as error:
             left_out[path] = error.reason
     if not paths:
-        raise RunError(f"none of the {len(found)} videos can be decoded")
+        first = next(iter(left_out.values()))
+        raise RunError(f"none of the {len(found)} videos can be decoded (the first: {first})")
     clip = (given.num_frames, given.frame_interval)
     bench = Bench(
         paths,
@@ -213,8 +233,12 @@ def _print(figures: dict[str, Any]) -> None:
     if not console.is_terminal:
         console.width = 160  # a file or a pipe: nothing is cut
     titles = {
-        "frames": ("frames of a clip", "bytes as videogn's", lambda row: f"{100 * row['same_bytes']:.0f} % of clips"),
-        "samples": ("training sample", "from videogn's", lambda row: f"{row['mean_difference']:.1f} levels"),
+        "frames": (
+            "frames of a clip",
+            "bytes as videogn's",
+            lambda row: _figure(100 * row["same_bytes"], 0, " % of clips"),
+        ),
+        "samples": ("training sample", "from videogn's", lambda row: _figure(row["mean_difference"], 1, " levels")),
         "tests": (f"test of a video, {figures['settings']['protocol']}", "", lambda row: ""),
         "prepared": (
             "sample of a file",
@@ -225,12 +249,17 @@ def _print(figures: dict[str, Any]) -> None:
     for section, (title, extra, show) in titles.items():
         if section not in figures:
             continue
-        table = Table(title, "median ms", "a second", "ratio", extra, "failed")
+        table = Table(title, "median ms", "a second", "ratio", extra, "rounds", "failed")
         for row in figures[section]:
-            seconds = row["median_seconds"]
-            failed = f"{row['failed']} of {row['rounds']}: {row['error']}" if row["failed"] else ""
+            error = f": {row['error']}" if row["error"] else ""
             table.add_row(
-                row["name"], f"{1e3 * seconds:.1f}", f"{1 / seconds:.1f}", f"{row['ratio']:.2f}", show(row), failed
+                row["name"],
+                _figure(1e3 * row["median_seconds"], 1),
+                _figure(row["per_second"], 1),
+                _figure(row["ratio"], 2),
+                show(row),
+                str(row["rounds"]),
+                f"{row['failed']}{error}"[:LONGEST_ERROR] if row["error"] else "",
             )
         console.print(table)
     stages = Table("videogn's time", "ms", "share")
@@ -248,6 +277,10 @@ def _print(figures: dict[str, Any]) -> None:
         print(f"left out: {path}: {reason}")
     if figures["missing_packages"]:
         print(f"not installed, so not compared: {', '.join(figures['missing_packages'])}")
+
+
+def _figure(value: float, digits: int, unit: str = "") -> str:
+    return "-" if math.isnan(value) else f"{value:.{digits}f}{unit}"
 
 
 def _write(figures: dict[str, Any], target: str) -> None:

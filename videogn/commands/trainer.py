@@ -29,7 +29,7 @@ from videogn.commands.run_folder import (
 )
 from videogn.commands.trainer_arguments import TrainerArguments
 from videogn.commands.usage import RunError, UsageError
-from videogn.data.datamodule import available_cores
+from videogn.data.cores import available_cores
 from videogn.data.entries import Split
 from videogn.training.callbacks import ProgressLines, ResultWriter, Throughput
 from videogn.training.checkpoint import CHECKPOINT_KEY

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -16,6 +15,7 @@ from torch.utils.data import DataLoader
 
 from videogn.data.batch import Batch, VideoBatch
 from videogn.data.catalog import Catalog
+from videogn.data.cores import available_cores
 from videogn.data.dataset import TestDataset, TrainDataset, Views, as_it_is
 from videogn.data.decoding import DecodeError, DecoderName, PacketIndex
 from videogn.data.entries import ListError
@@ -288,8 +288,3 @@ class KineticsDataModule(LightningDataModule):
             generator=torch.Generator().manual_seed(self.seed),
             **{**defaults, **settings},
         )
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -23,7 +23,7 @@ MakeSample = Callable[[Clip], torch.Tensor]
 
 
 def pyav_frames(path: str, indices: Sequence[int]) -> Frames:
-    """PyAV as its documentation shows: every frame up to the last wanted one."""
+    """PyAV's own loop, from the beginning: every frame up to the last wanted one."""
     import av
 
     wanted = set(indices)
@@ -39,9 +39,10 @@ def pyav_frames(path: str, indices: Sequence[int]) -> Frames:
 
 
 def decord_frames(path: str, indices: Sequence[int]) -> Frames:
-    """decord, as SlowFast's and MMAction2's loaders call it."""
+    """decord, as MMAction2's loader calls it."""
     import decord
 
+    decord.logging.set_level(decord.logging.QUIET)
     return decord.VideoReader(path, num_threads=1).get_batch(list(indices)).asnumpy()
 
 
@@ -68,7 +69,10 @@ def decord_opencv_sample(clip: Clip) -> torch.Tensor:
 
 
 def torchcodec_torchvision_sample(clip: Clip) -> torch.Tensor:
-    """torchcodec, then torchvision's transforms on the whole clip, collated as a 3-D network takes it."""
+    """torchcodec, then torchvision's transforms on the whole clip, collated as a 3-D network takes it.
+
+    Its decoder's own resizing and its approximate mode were no faster.
+    """
     from torchcodec.decoders import VideoDecoder
     from torchvision.transforms.v2 import functional as transforms
 
@@ -115,7 +119,7 @@ def _corner(clip: Clip, height: int, width: int) -> tuple[int, int]:
 
 # name -> what does it, and the packages that it needs
 _FRAMES: dict[str, tuple[ReadFrames, tuple[str, ...]]] = {
-    "PyAV, frame by frame": (pyav_frames, ()),
+    "PyAV, from the beginning": (pyav_frames, ()),
     "decord": (decord_frames, ("decord",)),
     "torchcodec": (torchcodec_frames, ("torchcodec",)),
 }
@@ -139,7 +143,11 @@ def sample_makers() -> dict[str, MakeSample]:
 def missing_packages() -> list[str]:
     """Packages that can't be imported here, without which a way is left out."""
     needs = {need for _, several in [*_FRAMES.values(), *_SAMPLES.values()] for need in several}
-    return sorted(need for need in needs if not _is_here(need))
+    return sorted(PACKAGE_NAMES.get(need, need) for need in needs if not _is_here(need))
+
+
+# By what they are imported as, where that is another name than what they are installed by.
+PACKAGE_NAMES = {"cv2": "opencv-python-headless"}
 
 
 def _is_here(package: str) -> bool:

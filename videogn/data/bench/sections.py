@@ -10,27 +10,31 @@ import contextlib
 import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from videogn.data.batch import Batch
+from videogn.data.batch import Batch, VideoBatch
 from videogn.data.bench.clips import Clip, training_clips
 from videogn.data.bench.pipelines import frame_readers, sample_makers
 from videogn.data.bench.timing import Times, interleaved
+from videogn.data.cores import available_cores
 from videogn.data.dataset import TestDataset, TrainDataset, as_it_is
-from videogn.data.decoding import Frames, PacketIndex, decode_frames
+from videogn.data.decoding import DECODERS, DecoderName, Frames, PacketIndex, decode_frames
 from videogn.data.decoding.pyav import PyAVVideo
-from videogn.data.prepare import Encoding, prepare_video
+from videogn.data.prepare import Encoding, Prepared, PrepareError, prepare_video
 from videogn.data.records import VideoRecord
 from videogn.data.sampler import TrainSampler
 from videogn.data.transforms import TestViews, TrainViews
 
 OURS = "videogn"  # as in a run: what packets tell is on record after the first epoch
 FIRST = "videogn, first epoch"
+PREPARED_VIDEOS = 4
 Row = dict[str, Any]
 
 
@@ -78,6 +82,9 @@ class Bench:
             OURS: lambda clip: decode_frames(clip.path, clip.indices, index=self.index).numpy(),
             FIRST: lambda clip: decode_frames(clip.path, clip.indices).numpy(),
         }
+        for backend in DECODERS:
+            if backend != "pyav" and find_spec(backend) is not None:
+                ways[f"videogn, decoder {backend}"] = partial(self._frames_by, backend=cast(DecoderName, backend))
         for name, read in frame_readers().items():
             ways[name] = lambda clip, read=read: read(clip.path, clip.indices)  # type: ignore[misc]
         agreement: dict[str, list[bool]] = {name: [] for name in ways}
@@ -90,6 +97,9 @@ class Bench:
 
         times = interleaved(ways, self.clips(), seconds=seconds, on_round=compare)
         return [{**row, "same_bytes": _share(agreement[row["name"]])} for row in _rows(times)]
+
+    def _frames_by(self, clip: Clip, *, backend: DecoderName) -> Frames:
+        return decode_frames(clip.path, clip.indices, backend=backend, index=self.index).numpy()
 
     def samples(self, seconds: float) -> list[Row]:
         """A training sample, from the file to the batch: time, and how far the pixels are from this package's."""
@@ -121,12 +131,16 @@ class Bench:
             "decode": lambda clip: self._upto_packets(clip, decode=True),
             "convert, crop, scale, flip, batch": self._sample,
         }
-        times = interleaved(upto, self.clips(), seconds=seconds, on_round=lambda *_: self.on_progress())
-        done, rows, whole = 0.0, [], times["convert, crop, scale, flip, batch"].median
-        for name, taken in times.items():
-            rows.append({"name": name, "median_seconds": taken.median - done, "share": (taken.median - done) / whole})
-            done = taken.median
-        return rows
+        first = "in the first epoch: look through its packets"
+        ways = {**upto, first: lambda clip: _look_through(clip.path)}
+        times = interleaved(ways, self.clips(), seconds=seconds, on_round=lambda *_: self.on_progress())
+        added = {first: times[first].more_than(times["open the file"])}
+        before: Times | None = None
+        for name in upto:
+            added[name] = times[name].more_than(before) if before is not None else times[name].median
+            before = times[name]
+        whole = sum(added[name] for name in upto)
+        return [{"name": name, "median_seconds": added[name], "share": added[name] / whole} for name in ways]
 
     def _upto_packets(self, clip: Clip, *, decode: bool) -> None:
         with contextlib.closing(PyAVVideo(clip.path, index=self.index)) as video:
@@ -138,7 +152,7 @@ class Bench:
         """What a worker does for all views of a video under the test protocol: one decode, or one for each view."""
         dataset = TestDataset(self.records, views=self.test_views, index=self.index)
         ways: dict[str, Callable[[int], Any]] = {
-            OURS: lambda place: dataset[0, place],
+            OURS: lambda place: _checked(dataset[0, place]),
             "a decode for each view": self._view_by_view,
         }
         places = itertools.cycle(range(len(self.paths)))
@@ -150,83 +164,114 @@ class Bench:
         for indices in views.indices(self.num_frames[place], rng):
             for crop in range(views.protocol.num_crops):
                 with contextlib.closing(PyAVVideo(self.paths[place], index=self.index)) as video:
-                    cropped = []
                     for _, frame in video.read(indices.tolist(), window=views.window(rng)):
-                        part, corners = views.crops(frame)
-                        top, left = corners[crop]
-                        cropped.append(part[top : top + views.crop_size, left : left + views.crop_size])
-                    np.stack(cropped)
+                        views.crops(frame)[1][crop]
 
-    def prepared(self, seconds: float, *, folder: Path, settings: Encoding, num_videos: int = 4) -> list[Row]:
-        """The first videos as they are and as `data prepare` makes them: bytes, time of a sample, distance of pixels.
+    def prepared(self, seconds: float, *, folder: Path, settings: Encoding) -> list[Row]:
+        """Videos as they are and as `data prepare` makes them: bytes, time of a sample, distance of pixels.
 
         Args:
             seconds: About how long to measure, the preparing not counted.
             folder: Where the prepared files go.
             settings: Of the preparing.
-            num_videos: At most.
+
+        Returns:
+            Two rows; none where no video can be prepared.
         """
-        made, records = [], []
-        for place, path in enumerate(self.paths[:num_videos]):
-            target = folder / f"{place}.mp4"
-            made.append(prepare_video(path, target, settings=settings))
-            records.append(VideoRecord(str(target), 0, place, str(target)))
-            self.on_progress()
-        dataset = TrainDataset(records, views=self.views, seed=self.seed, index=self.index)
-        ways: dict[str, Callable[[Clip], torch.Tensor]] = {
-            OURS: self._sample,
-            "prepared": lambda clip: _as_batch(dataset[clip.epoch, clip.place]),
-        }
+        made: dict[int, Prepared] = {}
+        for place, path in enumerate(self.paths):
+            if len(made) < PREPARED_VIDEOS:
+                with contextlib.suppress(PrepareError):  # then another
+                    made[place] = prepare_video(path, folder / f"{place}.mp4", settings=settings)
+                self.on_progress()
+        if not made:
+            return []
+        originals = [self.paths[place] for place in made]
+        ways: dict[str, Callable[[Clip], torch.Tensor]] = {}
+        for name, paths in ((OURS, originals), ("prepared", [str(folder / f"{place}.mp4") for place in made])):
+            records = [VideoRecord(path, 0, place, path) for place, path in enumerate(paths)]
+            dataset = TrainDataset(records, views=self.views, seed=self.seed, index=self.index)
+            ways[name] = partial(_sample_of, dataset=dataset)
         distances: list[float] = []
 
         def compare(clip: Clip, results: Mapping[str, torch.Tensor]) -> None:
             self.on_progress()
-            distances.append(float((results["prepared"].float() - results[OURS].float()).abs().mean()))
+            if len(results) == len(ways):
+                distances.append(float((results["prepared"].float() - results[OURS].float()).abs().mean()))
 
-        few = len(records)
-        clips = training_clips(self.paths[:few], self.num_frames[:few], views=self.views, seed=self.seed)
-        rows = _rows(interleaved(ways, clips, seconds=seconds, on_round=compare))
-        original = {
-            **rows[0],
-            "name": "as it is",
-            "bytes": sum(each.source_bytes for each in made),
-            "mean_difference": 0.0,
-        }
-        return [original, {**rows[1], "bytes": sum(each.bytes for each in made), "mean_difference": _mean(distances)}]
+        clips = training_clips(originals, [self.num_frames[place] for place in made], views=self.views, seed=self.seed)
+        original, prepared = _rows(interleaved(ways, clips, seconds=seconds, on_round=compare))
+        source_bytes, num_bytes = (
+            sum(each.source_bytes for each in made.values()),
+            sum(each.bytes for each in made.values()),
+        )
+        return [
+            {**original, "name": "as it is", "bytes": source_bytes, "mean_difference": 0.0},
+            {**prepared, "bytes": num_bytes, "mean_difference": _mean(distances)},
+        ]
 
-    def loaders(self, seconds: float, *, num_workers: Sequence[int], batch_size: int) -> list[Row]:
-        """Clips per second that a DataLoader delivers, by its number of workers."""
-        rows = []
-        for workers in num_workers:
-            repeats = -(-batch_size * 64 // len(self.records))
-            dataset = TrainDataset(self.records * repeats, views=self.views, seed=self.seed, index=self.index)
-            sampler = TrainSampler(len(dataset), total_batch_size=batch_size, seed=self.seed)
-            loader = DataLoader(
-                dataset, batch_size=batch_size, sampler=sampler, num_workers=workers, collate_fn=as_it_is
-            )
-            started = time.perf_counter()
-            batches = iter(loader)
+    def loaders(self, seconds: float, *, num_workers: Sequence[int], batch_size: int, repeats: int = 2) -> list[Row]:
+        """Clips per second that a DataLoader delivers, by its number of workers; the mean of repeats in turn.
+
+        The main process has as many threads as a run gives it: the cores that workers leave.
+        """
+        figures: dict[int, list[tuple[float, float]]] = {workers: [] for workers in num_workers}
+        threads = torch.get_num_threads()
+        for workers in list(num_workers) * repeats:
+            torch.set_num_threads(max(1, available_cores() - workers) if workers else 1)
+            figures[workers].append(self._load(seconds / repeats / len(num_workers), workers, batch_size))
+        torch.set_num_threads(threads)
+        return [
+            {
+                "num_workers": workers,
+                "clips_per_second": _mean([speed for speed, _ in found]),
+                "seconds_to_first_batch": _mean([first for _, first in found]),
+            }
+            for workers, found in figures.items()
+        ]
+
+    def _load(self, seconds: float, num_workers: int, batch_size: int) -> tuple[float, float]:
+        """Clips a second once all workers are at work, and seconds to the first batch."""
+        records = self.records * -(-64 * batch_size // len(self.records))
+        dataset = TrainDataset(records, views=self.views, seed=self.seed, index=self.index)
+        sampler = TrainSampler(len(dataset), total_batch_size=batch_size, seed=self.seed)
+        started = time.perf_counter()
+        batches = iter(DataLoader(dataset, batch_size, sampler=sampler, num_workers=num_workers, collate_fn=as_it_is))
+        next(batches)
+        first = time.perf_counter() - started
+        for _ in range(3 * num_workers):  # what was prefetched
             next(batches)
-            first = time.perf_counter()
-            clips = 0
-            for batch in batches:
-                clips += len(batch["labels"])
-                self.on_progress()
-                if time.perf_counter() - first > seconds / len(num_workers):
-                    break
-            taken = time.perf_counter() - first
-            rows.append(
-                {"num_workers": workers, "clips_per_second": clips / taken, "seconds_to_first_batch": first - started}
-            )
-            del batches
-        return rows
+        begin, clips = time.perf_counter(), 0
+        for batch in batches:
+            clips += int((batch["weights"] > 0).sum())
+            self.on_progress()
+            if time.perf_counter() - begin > seconds:
+                break
+        return clips / (time.perf_counter() - begin), first
+
+
+AnyBatch = TypeVar("AnyBatch", Batch, VideoBatch)
+
+
+def _checked(batch: AnyBatch) -> AnyBatch:
+    """The batch; a video in it that could not be decoded is an error here."""
+    if batch["failures"]:
+        raise RuntimeError(batch["failures"][0][1])
+    return batch
+
+
+def _look_through(path: str) -> None:
+    with contextlib.closing(PyAVVideo(path)) as video:
+        _ = video.num_frames
+
+
+def _sample_of(clip: Clip, *, dataset: TrainDataset) -> torch.Tensor:
+    return _as_batch(dataset[clip.epoch, clip.place])
 
 
 def _as_batch(batch: Batch) -> torch.Tensor:
     """[1, C, T, H, W] of a batch of one."""
-    if batch["failures"]:
-        raise RuntimeError(batch["failures"][0][1])
-    return batch["views"].flatten(0, 1).permute(0, 4, 1, 2, 3)
+    return _checked(batch)["views"].flatten(0, 1).permute(0, 4, 1, 2, 3)
 
 
 def _rows(times: Mapping[str, Times]) -> list[Row]:
@@ -234,6 +279,7 @@ def _rows(times: Mapping[str, Times]) -> list[Row]:
         {
             "name": name,
             "median_seconds": taken.median,
+            "per_second": taken.per_second,
             "ratio": taken.ratio_to(times[OURS]),
             "failed": taken.num_failed,
             "rounds": len(taken.seconds),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -27,14 +28,25 @@ class Times:
         return self.seconds.count(None)
 
     @property
+    def per_second(self) -> float:
+        """Rounds a second of those that did not fail, over all of them: what a loader would see."""
+        done = [one for one in self.seconds if one is not None]
+        return len(done) / sum(done) if done else float("nan")
+
+    @property
     def median(self) -> float:
         """Of the rounds that did not fail; NaN where all did."""
         return statistics.median([one for one in self.seconds if one is not None] or [float("nan")])
 
     def ratio_to(self, other: Times) -> float:
         """The median over rounds of these seconds by the other's; NaN where none succeeded in both."""
-        pairs = zip(self.seconds, other.seconds, strict=True)
+        pairs = zip(self.seconds, other.seconds, strict=False)  # one that was left out has none
         return statistics.median([a / b for a, b in pairs if a is not None and b is not None] or [float("nan")])
+
+    def more_than(self, other: Times) -> float:
+        """The median over rounds of the seconds that this takes more than the other."""
+        pairs = zip(self.seconds, other.seconds, strict=False)
+        return statistics.median([a - b for a, b in pairs if a is not None and b is not None] or [float("nan")])
 
 
 @contextlib.contextmanager
@@ -59,26 +71,28 @@ def interleaved(
     *,
     seconds: float,
     min_rounds: int = 5,
+    seed: int = 0,
     on_round: Callable[[Work, Mapping[str, Any]], None] | None = None,
 ) -> dict[str, Times]:
-    """Times ways to do the same work, in turn, each round beginning with another.
+    """Times ways to do the same work, in turn, in another order each round.
 
     Args:
         ways: Name -> what is timed. Any exception counts as a failure of the round.
         work: Of each round; the first round warms up and is not counted.
-        seconds: When to stop, once min_rounds are done.
+        seconds: When to stop, once min_rounds are done. A way that alone would take longer for those is left out.
         min_rounds: At least.
+        seed: Of the order.
         on_round: Gets the results of a round, untimed.
     """
     times = {name: Times() for name in ways}
-    names = list(ways)
+    names, order = list(ways), random.Random(seed)
     started = time.perf_counter()
     round_number = -1
-    while round_number < min_rounds or time.perf_counter() - started < seconds:
+    while names and (round_number < min_rounds or time.perf_counter() - started < seconds):
         piece = next(work)
-        turn = round_number % len(names)
+        order.shuffle(names)
         results = {}
-        for name in names[turn:] + names[:turn]:
+        for name in tuple(names):
             begin = time.perf_counter()
             taken: float | None = None
             try:
@@ -88,6 +102,9 @@ def interleaved(
                 times[name].error = times[name].error or f"{type(error).__name__}: {error}".splitlines()[0]
             if round_number >= 0:
                 times[name].seconds.append(taken)
+            elif taken is not None and taken * min_rounds > seconds:
+                times[name].error = f"left out: {taken:.1f} s a round"
+                names.remove(name)
         if on_round is not None:
             on_round(piece, results)
         round_number += 1

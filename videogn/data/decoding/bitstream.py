@@ -17,11 +17,14 @@ class Picture(NamedTuple):
         can_start: Decoding may start here: what is shown after it does not refer to what came before it.
         layer: Temporal layer; pictures of higher ones may refer to those of lower ones that say nobody does.
         has_leading: Pictures that follow it in the file but are shown before it may refer to what came before.
+        is_between: It may lie between pictures in time that precede it in the file, as B-frames do. Of HEVC a look does
+            not tell.
     """
 
     can_start: bool
     layer: int = 0
     has_leading: bool = False
+    is_between: bool = True
 
 
 # From a packet's bytes and whether its container calls it a key frame to its picture; None where the packet does not
@@ -78,7 +81,11 @@ def _units_by_start_code(data: memoryview) -> Iterator[memoryview]:
         place = following
 
 
-_INTRA, _OTHER = Picture(can_start=True), Picture(can_start=False)
+_H264_PICTURES = {
+    (is_idr, is_between): Picture(is_idr, is_between=is_between)
+    for is_idr in (True, False)
+    for is_between in (True, False)
+}
 # Kinds of NAL units. A slice's first macroblock, or that it is the picture's first, is told by one bit.
 _H264_SLICES, _H264_IDR = {1, 5}, 5
 _H264_PARAMETERS = {7, 8, 13, 15}
@@ -95,10 +102,16 @@ def _h264(units: Iterator[memoryview], known: bytes) -> Picture | None:
         if kind in _H264_SLICES:
             if found is None and not unit[1] & 0x80:
                 return None
-            found = found or (_INTRA if kind == _H264_IDR else _OTHER)
+            found = found or _H264_PICTURES[kind == _H264_IDR, _is_b_slice(unit)]
         elif kind in _H264_UNCLEAR or (kind in _H264_PARAMETERS and not _is_known(unit, known)):
             return None
     return found
+
+
+def _is_b_slice(unit: memoryview) -> bool:
+    """Whether a picture's first slice is of type B: 1 or 6, in an exponential Golomb code behind a single bit."""
+    code = unit[1] & 0x7F
+    return code >> 4 == 0b010 or code >> 2 == 0b00111
 
 
 def _hevc(units: Iterator[memoryview], known: bytes) -> Picture | None:

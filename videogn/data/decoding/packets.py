@@ -99,8 +99,8 @@ def _table(
     depth = _depth(pts)
     if depth > reorder_depth:
         return None  # the decoder will find out on the way, and may lose frames until it has
-    if depth == 0 < reorder_depth:
-        return None  # the times are those of decoding, as some programs copy them from AVI, or no frame is reordered
+    if depth == 0 < reorder_depth and any(picture.is_between for picture in pictures):
+        return None  # the times are those of decoding, as programs copy them from AVI
     closed = np.array([picture.can_start and not picture.has_leading for picture in pictures])
     before, after = np.maximum.accumulate(pts), np.minimum.accumulate(pts[::-1])[::-1]
     if (before[:-1] > pts[1:])[closed[1:]].any() or (after != pts)[closed].any():

@@ -17,6 +17,7 @@ from typing import Any
 
 import av
 
+from videogn.data.cores import available_cores
 from videogn.data.prepare.encoding import RECIPE_VERSION, Encoding
 from videogn.data.prepare.originals import Originals, find_originals
 from videogn.data.prepare.rename import rename_in
@@ -85,7 +86,7 @@ def prepare_folder(
     """
     begun = time.monotonic()
     if num_workers is None:
-        num_workers = os.cpu_count() or 1
+        num_workers = available_cores()
     if num_workers < 0:
         raise ValueError(f"num_workers is {num_workers}; expected 0 or above, or None for one a CPU")
     root, out = Path(root), Path(out)

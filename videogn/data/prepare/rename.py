@@ -1,6 +1,6 @@
 """The names of originals in lists, made those of the prepared files.
 
-Whatever the list's format (`path label` lines, UCF101's and HMDB51's split files, tables with a column of paths): what
+Whatever the list's format (`path label` lines, UCF101's and HMDB51's split files): what
 ends as a video does is looked up among the originals by its last part, since lists name videos from the data root, from
 a folder below it, or by the bare file name. Everything else stays as it is, byte by byte.
 """
