@@ -77,7 +77,10 @@ class PyAVVideo:
             container = av.open(f"file:{self.path}", **_OPEN_SETTINGS)
         except (FFmpegError, ValueError, OSError) as error:
             raise DecodeError(self.path, reason_of(error)) from error
-        stream = container.streams.best("video")
+        try:
+            stream = container.streams.best("video")
+        except IndexError:  # FFmpeg found a stream on the way, which PyAV does not know of
+            stream = None
         if not isinstance(stream, VideoStream):
             container.close()
             raise DecodeError(self.path, "the file has no video stream")
