@@ -15,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from videogn.commands.bench_tables import print_tables
 from videogn.commands.usage import CommandParser, RunError, UsageError
 
 if TYPE_CHECKING:
@@ -52,7 +53,6 @@ installed are left out (pip install decord opencv-python-headless torchcodec). F
 they have been read before: a disk or a network that is slower than the decoder is not measured.
 """
 SHARES = {"frames": 0.2, "samples": 0.3, "stages": 0.1, "tests": 0.2, "loaders": 0.2}
-LONGEST_ERROR = 80
 PACKAGES = ("av", "decord", "numpy", "opencv-python-headless", "pytorchvideo", "torch", "torchcodec", "torchvision")
 
 
@@ -83,7 +83,7 @@ def run(words: Sequence[str]) -> int:
         except KeyboardInterrupt:
             print("stopped: nothing is measured in full", file=sys.stderr)
             return 130
-    _print(figures)
+    print_tables(figures)
     if given.json is not None:
         _write(figures, given.json)
         print(f"written: {given.json}")
@@ -223,64 +223,6 @@ def _bench(
         on_progress=on_progress,
     )
     return bench, left_out
-
-
-def _print(figures: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console()
-    if not console.is_terminal:
-        console.width = 160  # a file or a pipe: nothing is cut
-    titles = {
-        "frames": (
-            "frames of a clip",
-            "bytes as videogn's",
-            lambda row: _figure(100 * row["same_bytes"], 0, " % of clips"),
-        ),
-        "samples": ("training sample", "from videogn's", lambda row: _figure(row["mean_difference"], 1, " levels")),
-        "tests": (f"test of a video, {figures['settings']['protocol']}", "", lambda row: ""),
-        "prepared": (
-            "sample of a file",
-            "bytes, from the original",
-            lambda row: f"{row['bytes'] / 1e6:.1f} MB, {row['mean_difference']:.1f} levels",
-        ),
-    }
-    for section, (title, extra, show) in titles.items():
-        if section not in figures:
-            continue
-        table = Table(title, "median ms", "a second", "ratio", extra, "rounds", "failed")
-        for row in figures[section]:
-            error = f": {row['error']}" if row["error"] else ""
-            table.add_row(
-                row["name"],
-                _figure(1e3 * row["median_seconds"], 1),
-                _figure(row["per_second"], 1),
-                _figure(row["ratio"], 2),
-                show(row),
-                str(row["rounds"]),
-                f"{row['failed']}{error}"[:LONGEST_ERROR] if row["error"] else "",
-            )
-        console.print(table)
-    stages = Table("videogn's time", "ms", "share")
-    for row in figures["stages"]:
-        stages.add_row(row["name"], f"{1e3 * row['median_seconds']:.1f}", f"{100 * row['share']:.0f} %")
-    console.print(stages)
-    loaders = Table("loader workers", "clips a second", "seconds to the first batch")
-    for row in figures["loaders"]:
-        loaders.add_row(
-            str(row["num_workers"]), f"{row['clips_per_second']:.1f}", f"{row['seconds_to_first_batch']:.2f}"
-        )
-    console.print(loaders)
-    print(f"{figures['num_videos']} videos; one core of {figures['machine']['processor']}")
-    for path, reason in figures["left_out"].items():
-        print(f"left out: {path}: {reason}")
-    if figures["missing_packages"]:
-        print(f"not installed, so not compared: {', '.join(figures['missing_packages'])}")
-
-
-def _figure(value: float, digits: int, unit: str = "") -> str:
-    return "-" if math.isnan(value) else f"{value:.{digits}f}{unit}"
 
 
 def _write(figures: dict[str, Any], target: str) -> None:
