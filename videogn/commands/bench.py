@@ -48,7 +48,7 @@ them (its defaults): bytes, time, and how far the pixels are.
 
 All ways get the same random clips, in random turn, in one process held to one core. Times are medians over rounds, "a
 second" is rounds by their total time, ratios are medians of the rounds' ratios: a way's time by videogn's, 2.0 is twice
-as long. A way that is too slow for five rounds in its share of the minute is left out. Libraries that are not
+as long. A way that is far too slow for five rounds in its share of the minute is left out. Libraries that are not
 installed are left out (pip install decord opencv-python-headless torchcodec). Files come from the system's cache, as
 they have been read before: a disk or a network that is slower than the decoder is not measured.
 """

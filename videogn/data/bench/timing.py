@@ -79,7 +79,7 @@ def interleaved(
     Args:
         ways: Name -> what is timed. Any exception counts as a failure of the round.
         work: Of each round; the first round warms up and is not counted.
-        seconds: When to stop, once min_rounds are done. A way that alone would take longer for those is left out.
+        seconds: When to stop, once min_rounds are done. A way that alone would take twice as long for those is left out.
         min_rounds: At least.
         seed: Of the order.
         on_round: Gets the results of a round, untimed.
@@ -102,7 +102,7 @@ def interleaved(
                 times[name].error = times[name].error or f"{type(error).__name__}: {error}".splitlines()[0]
             if round_number >= 0:
                 times[name].seconds.append(taken)
-            elif taken is not None and taken * min_rounds > seconds:
+            elif taken is not None and taken * min_rounds > 2 * seconds:
                 times[name].error = f"left out: {taken:.1f} s a round"
                 names.remove(name)
         if on_round is not None:
