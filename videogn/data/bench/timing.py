@@ -79,7 +79,7 @@ def interleaved(
     Args:
         ways: Name -> what is timed. Any exception counts as a failure of the round.
         work: Of each round; the first round warms up and is not counted.
-        seconds: When to stop, once min_rounds are done. A way that alone would take twice as long for those is left out.
+        seconds: When to stop, once min_rounds are done. A way that alone would take twice as long for that is left out.
         min_rounds: At least.
         seed: Of the order.
         on_round: Gets the results of a round, untimed.
