@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -60,6 +61,8 @@ def test_a_run_leaves_what_it_should(trained):
     assert {p.name for p in (run / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
     assert list(run.glob("events.out.tfevents.*"))
     assert (run / "classes.txt").read_text() == "jump\nrun\n"
+    with sqlite3.connect(run / "index.sqlite") as index:  # each of 12 + 5 videos was looked through once
+        assert index.execute("SELECT count(*) FROM scans").fetchone() == (17,)
     settings = yaml.safe_load((run / "config.yaml").read_text())
     assert settings["model"]["channels_per_group"] == 4
     assert settings["seed_everything"] == 0

@@ -251,6 +251,7 @@ def test_missing_videos_are_counted_and_a_wrong_root_refused(data_root, tmp_path
         ({"protocol": "30"}, "unknown protocol '30'; expected one of 10x3, 10x1, 1x1"),
         ({"batch_size": 0}, "batch_size is 0"),
         ({"num_workers": -1}, "num_workers is -1"),
+        ({"index": "nowhere/index.sqlite"}, "index is nowhere/index.sqlite; there is no such folder"),
     ],
 )
 def test_impossible_settings_are_refused(data_root, settings, message):

@@ -61,7 +61,7 @@ class KineticsDataModule(LightningDataModule):
         total_batch_size: Clips per optimiser step over all devices and accumulated forwards. Default: one forward on
             each device. With the command, use --total_batch_size.
         num_workers: Processes that decode. Default: one a core, at most 8.
-        decoder: pyav (exact on every file, and the fastest), decord or torchcodec (an optional extra).
+        decoder: pyav (exact on every file, the fastest of these), decord or torchcodec (an optional extra).
         protocol: How `test` and `predict` see a video: clips x crops.
         clip_policy: Where test clips start: nonlocal (the paper's; the last ones wrap around) or spread (SlowFast's).
         skip_undecodable: Go on training without videos that can't be decoded (counted) instead of stopping.
