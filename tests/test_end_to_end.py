@@ -13,6 +13,8 @@ import pytest
 import torch
 import yaml
 
+from videogn.code_version import code_version
+
 pytestmark = pytest.mark.slow
 
 TINY = """
@@ -86,7 +88,8 @@ def test_test_scores_the_best_checkpoint_and_writes_the_result(trained):
     assert "5 of 5 videos scored" in out
     assert (result["norm"], result["channels_per_group"], result["norm_batch_size"]) == ("gn", 4, None)
     assert (result["device_batch_size"], result["total_batch_size"]) == (4, 4)
-    assert result["steps"] in (3, 6)
+    assert (result["steps"], result["epochs"]) in ((3, 1), (6, 2))
+    assert result["code"] == {"train": code_version(), "test": code_version()}
     assert result["train_seconds"] > 0
     assert result["versions"]["torch"] == torch.__version__
     with (run / "per_class.csv").open(newline="") as file:
@@ -153,9 +156,21 @@ def test_a_run_that_ends_within_an_epoch_has_its_best_checkpoint_too(trained, da
     out = videogn("fit", *words, "--trainer.max_steps", "2", "--run_dir", "steps", cwd=trained)
     assert "validated after the last step" in out
     videogn("test", "--run_dir", "steps", "--data.protocol", "1x1", cwd=trained)
-    assert json.loads((trained / "steps/result.json").read_text())["steps"] == 2
+    result = json.loads((trained / "steps/result.json").read_text())
+    assert (result["steps"], result["epochs"]) == (2, 1)
     out = videogn("fit", "--run_dir", "steps", "--ckpt_path", "last", "--trainer.max_steps", "5", cwd=trained, status=2)
     assert "was written within an epoch" in out
+
+
+def test_a_run_that_ended_counts_its_epochs(trained):
+    videogn("test", "--run_dir", "runs/tiny", "--ckpt_path", "last", "--data.protocol", "1x1", cwd=trained)
+    assert json.loads((trained / "runs/tiny/result.json").read_text())["epochs"] == 2
+
+
+def test_a_loss_that_is_not_finite_has_an_exit_status_of_its_own(trained, data_root):
+    words = ["--config", "tiny.yaml", "--data.root", str(data_root), "--model.base_lr", "1e30", "--run_dir", "nan"]
+    out = videogn("fit", *words, cwd=trained, status=4)
+    assert re.search(r"videogn fit: error: the training loss is (nan|inf)", out)
 
 
 def test_two_devices_score_every_video_once(trained, data_root):

@@ -12,8 +12,9 @@ PACKAGE = Path(videogn.__file__).parent
 ALLOWED = {
     "models": set(),
     "data": set(),
-    "training": {"models"},
-    "ablation": {"training.result"},
+    "training": {"models", "code_version"},
+    "ablation": {"training.result", "code_version"},
+    "code_version": set(),
     "cli": {"commands.usage"},
     "commands": {"ablation", "data", "models", "training"},
     "__init__": {"data", "models", "training"},

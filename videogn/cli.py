@@ -60,7 +60,9 @@ finds the packaged file. `videogn COMMAND --help` says more.
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit status: 0, 1 for a failure, 2 for what can't be asked for.
+    """Runs the command; returns its exit status.
+
+    0; 1 for a failure, 3 where memory did not suffice, 4 for a loss that is not finite; 2 for what can't be asked for.
 
     VIDEOGN_TRACEBACK=1 shows where an error came from.
     """
@@ -82,7 +84,7 @@ def main(args: Sequence[str] | None = None) -> int:
         if os.environ.get("VIDEOGN_TRACEBACK"):
             traceback.print_exc()
         print(f"videogn {words[0]}: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2 if isinstance(error, UsageError) else 1
+        return 2 if isinstance(error, UsageError) else error.status
 
 
 def _show_warning(message: Warning | str, *where: Any, **more: Any) -> None:

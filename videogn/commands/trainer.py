@@ -28,7 +28,7 @@ from videogn.commands.run_folder import (
     with_run_config,
 )
 from videogn.commands.trainer_arguments import TrainerArguments
-from videogn.commands.usage import RunError, UsageError
+from videogn.commands.usage import NotFinite, OutOfMemory, RunError, UsageError
 from videogn.data.cores import available_cores
 from videogn.data.entries import Split
 from videogn.training.callbacks import ProgressLines, ResultWriter, Throughput
@@ -42,6 +42,9 @@ from videogn.training.schedule import accumulation
 
 FROM_SCRATCH = "from scratch"
 SPLITS: dict[str, tuple[Split, ...]] = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
+
+# torch has no exception of its own for the machine's memory.
+ALLOCATION_FAILED = ("can't allocate memory", "not enough memory", "Cannot allocate memory")
 
 # Warnings of libraries about what is meant to be so.
 QUIET = (
@@ -212,8 +215,16 @@ class VideoCLI(TrainerArguments):
     def _run_subcommand(self, subcommand: str) -> None:
         try:
             super()._run_subcommand(subcommand)
-        except (ValueError, OSError, NonFiniteLoss, MisconfigurationException, torch.OutOfMemoryError) as error:
+        except NonFiniteLoss as error:
+            raise NotFinite(str(error)) from error
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            raise OutOfMemory(str(error) or "out of memory") from error
+        except (ValueError, OSError, MisconfigurationException) as error:
             raise RunError(str(error)) from error
+        except RuntimeError as error:
+            if any(words in str(error) for words in ALLOCATION_FAILED):
+                raise OutOfMemory(str(error)) from error
+            raise
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         # The line that ResultWriter prints says more than Lightning's table.

@@ -13,6 +13,20 @@ class UsageError(ValueError):
 class RunError(RuntimeError):
     """The work could not be finished: one line, exit status 1."""
 
+    status = 1
+
+
+class OutOfMemory(RunError):
+    """The memory of the device, or of the machine, did not suffice: exit status 3."""
+
+    status = 3
+
+
+class NotFinite(RunError):
+    """The loss became infinite or not a number: exit status 4."""
+
+    status = 4
+
 
 class CommandParser(argparse.ArgumentParser):
     """An ArgumentParser that says what is wrong in one line."""

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from lightning import Callback, LightningModule, Trainer
 
+from videogn.code_version import code_version
 from videogn.training.memory import peak_memory_bytes
 from videogn.training.module import VideoClassifier
 from videogn.training.result import Result, write_per_class, write_result
@@ -154,6 +155,7 @@ class ResultWriter(Callback):
             train_seconds=run.get("train_seconds"),
             test_seconds=time.monotonic() - self._started,
             peak_memory_bytes=run.get("peak_memory_bytes") or peak_memory_bytes(),
+            code={"train": run.get("code"), "test": code_version()},
             versions=installed_versions(),
         )
         per_class = write_per_class(scored, pl_module.class_names, self.folder)

@@ -15,6 +15,7 @@ import torch.distributed
 import torch.nn.functional as F
 from torch import Tensor
 
+from videogn.code_version import code_version
 from videogn.models.batch_norm import batch_norms
 from videogn.models.batch_renorm import RenormBounds
 from videogn.models.i3d import i3d_r50
@@ -252,7 +253,8 @@ class VideoClassifier(Scorer):
                 "device_batch_size": self.device_batch_size,
                 "total_batch_size": self.total_batch_size,
                 "steps": int(self.global_step),
-                "epochs": int(self.current_epoch) + 1,
+                # Begun; current_epoch is one on when training has ended.
+                "epochs": self.trainer.fit_loop.epoch_progress.current.ready,
                 "train_seconds": self._seconds_before + running,
                 "peak_memory_bytes": peak_memory_bytes(),
                 "seed": self._seed,
@@ -260,6 +262,7 @@ class VideoClassifier(Scorer):
                 "weights": self.weights,
                 "precise_bn": self.precise_bn,
                 "renorm": self.renorm and asdict(self.renorm),
+                "code": code_version(),
             },
         }
 

@@ -27,7 +27,8 @@ class Result:
     The three batch sizes are the training run's: norm_batch_size (None for a norm without batch statistics),
     device_batch_size, total_batch_size. precise_bn: the total batches that re-estimated statistics
     were asked to come from, and the clips that they came from (None: running averages, or a norm without).
-    renorm: brn's bounds. weights: what the training started from (None: from scratch).
+    renorm: brn's bounds. weights: what the training started from (None: from scratch). code: the versions of videogn
+    (code_version) that trained and tested.
     """
 
     norm: str
@@ -64,6 +65,7 @@ class Result:
     train_seconds: float | None
     test_seconds: float
     peak_memory_bytes: int | None
+    code: dict[str, str | None]
     versions: dict[str, str]
 
     def summary(self) -> str:
