@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import videogn
-from videogn.code_version import PARTS, code_version
+from videogn.code_version import SOURCES, code_version
 
 
 @pytest.fixture
@@ -25,10 +25,10 @@ def test_the_same_sources_elsewhere_are_the_same_version(copy):
     assert code_version.__wrapped__() == here  # of the copy: nothing is cached there
 
 
-@pytest.mark.parametrize("part", PARTS)
-def test_a_change_in_what_makes_numbers_is_seen(copy, part):
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_change_in_what_makes_numbers_is_seen(copy, source):
     before = code_version.__wrapped__()
-    with sorted((copy / part).rglob("*.py"))[-1].open("a") as file:
+    with sorted([copy / source, *(copy / source).rglob("*.py")])[-1].open("a") as file:
         file.write("\n# changed\n")
     assert code_version.__wrapped__() != before
 

@@ -61,15 +61,30 @@ def find_checkpoint(given: str | None, *, run_dir: Path, default: str | None) ->
     return str(path)
 
 
-def check_resumable(path: str, *, run_dir: Path) -> None:
-    """Refuses to go on from a checkpoint of another folder's run, or from one that was written within an epoch.
+def check_own(path: str, *, run_dir: Path) -> None:
+    """Refuses to go on from a checkpoint of another folder's run.
+
+    Raises:
+        UsageError: So it is.
+    """
+    if any((run_dir / "checkpoints").glob("*.ckpt")) and run_dir.resolve() not in Path(path).resolve().parents:
+        raise UsageError(f"--ckpt_path {path} is of another run, and {run_dir} holds one: give another --run_dir")
+
+
+def check_resumable(path: str, *, total_steps: int) -> None:
+    """Refuses to go on from a checkpoint that was written within an epoch, but for one that the run ends with.
+
+    Args:
+        path: The checkpoint.
+        total_steps: Optimiser steps after which the run ends.
 
     Raises:
         UsageError: So it is: the order of videos can't be taken up in the midst of an epoch.
     """
-    if any((run_dir / "checkpoints").glob("*.ckpt")) and run_dir.resolve() not in Path(path).resolve().parents:
-        raise UsageError(f"--ckpt_path {path} is of another run, and {run_dir} holds one: give another --run_dir")
-    loops = read_checkpoint(path).get("loops", {}).get("fit_loop", {})
+    checkpoint = read_checkpoint(path)
+    if checkpoint["global_step"] >= total_steps:
+        return
+    loops = checkpoint.get("loops", {}).get("fit_loop", {})
     epochs = loops.get("epoch_progress", {}).get("current", {"processed": -1, "ready": 0})
     batches = loops.get("epoch_loop.batch_progress", {"is_last_batch": False})
     if epochs["processed"] != epochs["ready"] or not batches["is_last_batch"]:

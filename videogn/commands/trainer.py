@@ -21,6 +21,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from videogn.commands.configs import resolve_configs
 from videogn.commands.predictions import print_predictions, write_predictions
 from videogn.commands.run_folder import (
+    check_own,
     check_resumable,
     default_run_dir,
     find_checkpoint,
@@ -103,7 +104,7 @@ class VideoCLI(TrainerArguments):
             own = read_checkpoint(settings.ckpt_path)[CHECKPOINT_KEY]
             self.training_found = own["training"]
             if self.subcommand == "fit":
-                check_resumable(settings.ckpt_path, run_dir=self.run_dir)
+                check_own(settings.ckpt_path, run_dir=self.run_dir)
         if settings.trainer.sync_batchnorm:
             raise UsageError("--trainer.sync_batchnorm would replace the norms under study: use --model.norm sync_bn")
         if settings.trainer.precision not in {None, 32, "32", "32-true", 16, "16", "16-mixed", "bf16", "bf16-mixed"}:
@@ -198,6 +199,8 @@ class VideoCLI(TrainerArguments):
                     data.trainer = model.trainer = trainer  # as Trainer.fit does it later: how many devices there are
                     _ = data.batches_per_epoch  # refuses a list that fills no total batch
                     end_by_schedule(trainer, model.schedule, total_batch_size=data.total_batch_size)
+                    if path is not None:
+                        check_resumable(path, total_steps=num_steps(trainer, data)[1])
         except ValueError as error:
             raise UsageError(str(error)) from error
 

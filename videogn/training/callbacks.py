@@ -148,6 +148,7 @@ class ResultWriter(Callback):
             num_videos_scored=len(scored),
             failed_videos=[{"video": videos[index].name, "reason": reason} for index, reason in pl_module.failures],
             dataset_fingerprint=data.catalog.fingerprint("test"),
+            train_fingerprint=run.get("train_fingerprint"),
             checkpoint=str(trainer.ckpt_path),
             weights=pl_module.weights,
             steps=run.get("steps"),
@@ -155,6 +156,8 @@ class ResultWriter(Callback):
             train_seconds=run.get("train_seconds"),
             test_seconds=time.monotonic() - self._started,
             peak_memory_bytes=run.get("peak_memory_bytes") or peak_memory_bytes(),
+            device=run.get("device"),
+            num_devices=run.get("num_devices"),
             code={"train": run.get("code"), "test": code_version()},
             versions=installed_versions(),
         )

@@ -26,6 +26,7 @@ from videogn.training.accuracy import TopK
 from videogn.training.batch import ClipBatch
 from videogn.training.checkpoint import CHECKPOINT_KEY, check_same_model, own_part
 from videogn.training.errors import NonFiniteLoss
+from videogn.training.machine import device_name
 from videogn.training.memory import peak_memory_bytes
 from videogn.training.optimizer import num_steps, sgd
 from videogn.training.schedule import REFERENCE_BATCH_SIZE, Schedule, lr_factor, scaled_lr
@@ -161,6 +162,7 @@ class VideoClassifier(Scorer):
         self.train_accuracy = TopK(num_classes)
         self.training_run: dict[str, Any] = {}  # of the loaded checkpoint: steps, seconds, batch sizes, seed
         self.precise_bn: dict[str, int] | None = None  # batches asked for and clips seen, of re-estimated statistics
+        self._train_fingerprint: str | None = None
         self._seconds_before = 0.0
         self._started: float | None = None
 
@@ -187,6 +189,9 @@ class VideoClassifier(Scorer):
     def on_fit_start(self) -> None:
         for norm in batch_norms(self.model):
             norm.defer_update = True
+        catalog = getattr(self._datamodule, "catalog", None)
+        if catalog is not None and self.trainer.is_global_zero:
+            self._train_fingerprint = catalog.fingerprint("train")
         self._started = time.monotonic()
 
     def on_train_batch_start(self, batch: ClipBatch, batch_idx: int) -> None:
@@ -200,10 +205,10 @@ class VideoClassifier(Scorer):
         losses = F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing, reduction="none")
         loss = (losses * weights).sum() / weights.sum().clamp_min(1)
         if not torch.isfinite(loss):
+            print(f"the videos of that batch, as places in the training list: {batch['indices'].tolist()}", flush=True)
             raise NonFiniteLoss(
-                f"the training loss is {loss.item()} in epoch {self.current_epoch}, batch {batch_idx}, optimiser step "
-                f"{self.global_step} (videos {batch['indices'].tolist()}): "
-                f"a smaller --model.base_lr or a warm-up may help"
+                f"the training loss is {loss.item()} in epoch {self.current_epoch + 1}, batch {batch_idx + 1}, after "
+                f"{self.global_step} updates: a smaller --model.base_lr or a warm-up may help"
             )
         counted = weights > 0
         self.log(
@@ -257,7 +262,10 @@ class VideoClassifier(Scorer):
                 "epochs": self.trainer.fit_loop.epoch_progress.current.ready,
                 "train_seconds": self._seconds_before + running,
                 "peak_memory_bytes": peak_memory_bytes(),
+                "device": device_name(self.device),
+                "num_devices": self.trainer.world_size,
                 "seed": self._seed,
+                "train_fingerprint": self._train_fingerprint,
                 "validated_at_step": self.validated_at_step,
                 "weights": self.weights,
                 "precise_bn": self.precise_bn,

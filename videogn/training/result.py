@@ -28,7 +28,8 @@ class Result:
     device_batch_size, total_batch_size. precise_bn: the total batches that re-estimated statistics
     were asked to come from, and the clips that they came from (None: running averages, or a norm without).
     renorm: brn's bounds. weights: what the training started from (None: from scratch). code: the versions of videogn
-    (code_version) that trained and tested.
+    (code_version) that trained and tested. dataset_fingerprint and train_fingerprint: of the test's videos and of the
+    training's, equal for equal data sets wherever they lie. device, num_devices: what trained it.
     """
 
     norm: str
@@ -58,6 +59,7 @@ class Result:
     num_videos_scored: int
     failed_videos: list[dict[str, str]]
     dataset_fingerprint: str
+    train_fingerprint: str | None
     checkpoint: str
     weights: dict[str, str] | None
     steps: int | None
@@ -65,6 +67,8 @@ class Result:
     train_seconds: float | None
     test_seconds: float
     peak_memory_bytes: int | None
+    device: str | None
+    num_devices: int | None
     code: dict[str, str | None]
     versions: dict[str, str]
 
