@@ -1,7 +1,6 @@
 """The launcher with real child processes: what is run, skipped, recorded, tried again, stopped and refused."""
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -12,246 +11,207 @@ from pathlib import Path
 
 import pytest
 
-from videogn.ablation import Study, child, print_plan, read_outcomes, run_study
-from videogn.ablation.cells import describe_cells
-from videogn.ablation.study_folder import claim_folder
+from tests.ablation.conftest import BASE, cells, is_running, run, states
+from videogn.ablation.running.child import Place
+from videogn.ablation.study import Study
+from videogn.ablation.study_folder import check_folder, claim_folder, load_study
+from videogn.code_version import code_version
 
-STUDY = Study(
-    base="b.yaml", norms=["gn", "bn"], norm_batch_sizes=[4, 2], total_batch_size=8, settings={"data.root": "d"}
-)
-
-
-def stages(calls: list[list[str]]) -> list[tuple[str, str]]:
-    return [(call[0], Path(call[call.index("--run_dir") + 1]).name) for call in calls]
+STUDY = Study(base="b.yaml", axes={"model.norm": ["gn", "bn"], "norm_batch_size": [4, 2]}, settings={"data.root": "d"})
+# Of the four cells, gn at 2 is the same computation as gn at 4.
+NAMES = ["gn-nb4-seed0", "bn-nb4-seed0", "bn-nb2-seed0"]
 
 
-def states(study: Study, out: Path) -> dict[str, str]:
-    return {outcome.cell.name: outcome.state for outcome in read_outcomes(study, out)}
-
-
-def test_a_study_runs_every_cell_then_none_again(command, tmp_path, capsys):
+def test_a_study_runs_every_computation_once_then_none_again(command, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     out = tmp_path / "out"
-    assert run_study(STUDY, out, command=command.words) == 0
-    names = ["gn-nb4-seed0", "bn-nb4-seed0", "gn-nb2-seed0", "bn-nb2-seed0"]
+    assert run(STUDY, out, command=command) == 0
     calls = command.calls()
-    assert stages(calls) == [(stage, name) for name in names for stage in ("fit", "test")]
-    assert calls[6] == [
-        "fit", "--config", "b.yaml", "--run_dir", str(out / "cells/bn-nb2-seed0"), "--seed_everything", "0",
-        "--model.norm", "bn", "--data.batch_size", "2", "--total_batch_size", "8", "--data.root=d",
+    assert [call["words"][0] for call in calls] == ["fit", "test"] * 3
+    assert calls[4]["words"] == [
+        "fit", "--config", str(out / "base.yaml"), "--run_dir", str(out / "cells/bn-nb2-seed0"), "--seed_everything",
+        "0", "--data.root=d", "--model.norm=bn", "--data.batch_size=4", "--total_batch_size=8",
+        "--model.norm_batch_size=2",
     ]  # fmt: skip
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "[1/4] gn, normalisation batch 4, seed 0: fit ..."
-    assert lines[1] == "[1/4] gn, normalisation batch 4, seed 0: test ..."
-    assert lines[2].startswith("[1/4] gn, normalisation batch 4, seed 0: done in ")
-    assert lines[2].endswith(" s, top-1 90.0")
-    log = (out / "cells/bn-nb2-seed0/log.txt").read_text()
-    for text in ("fit of bn begins", "on stderr: fit", "test of bn begins", "on stderr: test", "--data.root=d"):
-        assert text in log
-    assert {path.name for path in out.iterdir()} == {
-        "cells", "study.json", "study.lock", "report.csv", "report.json", "report.md", "error.png",
-    }  # fmt: skip
-
-    assert run_study(STUDY, out, command=command.words) == 0
-    assert command.calls() == []
+    assert {call["folder"] for call in calls} == {str(tmp_path)}
     text = capsys.readouterr().out
-    assert "[4/4] bn, normalisation batch 2, seed 0: already done, top-1 80.0" in text
-    assert "4 of 4 cells done" in text
-    assert str(out / "report.md") in text
+    assert re.search(r"^\[3/3\] bn, normalisation batch 2, seed 0: done in \d+ s, top-1 80.0$", text, re.MULTILINE)
+    log = (out / "cells/bn-nb2-seed0/log.txt").read_text()
+    for words in ("fit of bn begins", "on stderr: fit", "test of bn begins", "on stderr: test", "--data.root=d"):
+        assert words in log
+    assert states(STUDY, out) == dict.fromkeys([*NAMES[:1], "gn-nb2-seed0", *NAMES[1:]], "done")
+    assert not (out / "cells/gn-nb2-seed0").exists()
+    assert (out / "report.md").is_file()
+    assert json.loads((out / "cells/bn-nb2-seed0/cell.json").read_text())["stage"] is None
+
+    assert run(STUDY, out, command=command) == 0
+    assert command.calls() == []
+    assert "done in" not in capsys.readouterr().out
 
 
 def test_a_failed_cell_is_recorded_the_rest_goes_on_and_it_is_tried_again(command, tmp_path, capsys):
-    command.behave({"fit bn-nb4-seed0": "fail"})
-    assert run_study(STUDY, tmp_path / "out", command=command.words) == 1
-    folder = tmp_path / "out/cells/bn-nb4-seed0"
-    failure = json.loads((folder / "failure.json").read_text())
-    assert failure["stage"] == "fit"
-    assert failure["exit_status"] == 1
-    assert failure["reason"] == "RuntimeError: out of [bold]memory[/bold] | loss <nan>"
-    assert failure["log_tail"][-2:] == ["epoch 2", failure["reason"]]
-    assert states(STUDY, tmp_path / "out") == {
-        "gn-nb4-seed0": "done", "bn-nb4-seed0": "failed", "gn-nb2-seed0": "done", "bn-nb2-seed0": "done",
-    }  # fmt: skip
+    command.behave({"fit bn-nb4-seed0": "crash"})
+    assert run(STUDY, tmp_path / "out", command=command) == 1
+    assert states(STUDY, tmp_path / "out")["bn-nb4-seed0"] == "failed"
+    assert list(states(STUDY, tmp_path / "out").values()).count("done") == 3
     text = capsys.readouterr().out
-    assert re.search(
-        r"seed 0: failed in fit after \d+ s: RuntimeError: out of \[bold\]memory\[/bold\] \| loss <nan> \(see ", text
+    assert re.search(r"seed 0: failed in fit after \d+ s: crashed: RuntimeError: \[bold\]odd\[/bold\] \| <thing>", text)
+    assert "    epoch 2\n" in text
+    command.calls()
+
+    command.behave({})
+    assert run(STUDY, tmp_path / "out", command=command) == 0
+    assert command.stages() == [("fit on", "bn-nb4-seed0"), ("test", "bn-nb4-seed0")]
+
+
+def test_lines_of_a_slow_cell_say_its_stages(command, tmp_path, capsys):
+    command.behave({"fit bn-nb4-seed0": 1.5, "test bn-nb4-seed0": 1.5})
+    run(STUDY, tmp_path, command=command)
+    lines = capsys.readouterr().out.splitlines()
+    head = "[2/3] bn, normalisation batch 4, seed 0: "
+    ours = [line.removeprefix(head) for line in lines if line.startswith(head)]
+    assert ours[:2] == ["fit ...", "test ..."]
+    assert ours[2].startswith("done in ")
+
+
+def driver(study: Study, *, num_places: int) -> str:
+    """Return a program that runs a study in a process of its own."""
+    return (
+        "import sys; from pathlib import Path; from tests.ablation.conftest import run; "
+        "from videogn.ablation.study import Study; from videogn.ablation.running.child import Place\n"
+        "class Given: words = sys.argv[2:]\n"
+        f"run({study!r}, Path(sys.argv[1]), command=Given, places=[Place()] * {num_places})"
     )
-    assert "bn-nb4-seed0: failed: RuntimeError: out of [bold]memory" in text
-    command.calls()
-
-    command.behave({})
-    assert run_study(STUDY, tmp_path / "out", command=command.words) == 0
-    assert stages(command.calls()) == [("fit", "bn-nb4-seed0"), ("test", "bn-nb4-seed0")]
-    assert not (folder / "failure.json").exists()
 
 
-@pytest.mark.parametrize(
-    ("behaviour", "exit_status", "reason"),
-    [
-        ("fail", 1, "RuntimeError: out of"),
-        ("kill", -9, "ended by signal 9 (Killed); last line: on stderr: test"),
-        ("nothing", 0, "it ended well and yet wrote no result.json"),
-        ("garbage", 0, "result.json cannot be read"),
-    ],
-)
-def test_after_a_failed_test_the_training_is_kept(command, tmp_path, behaviour, exit_status, reason):
-    command.behave({"test gn-nb2-seed0": behaviour})
-    assert run_study(STUDY, tmp_path / "out", command=command.words) == 1
-    folder = tmp_path / "out/cells/gn-nb2-seed0"
-    failure = json.loads((folder / "failure.json").read_text())
-    assert failure["stage"] == "test"
-    assert failure["exit_status"] == exit_status
-    assert failure["reason"].startswith(reason)
-    command.calls()
-
-    command.behave({})
-    assert run_study(STUDY, tmp_path / "out", command=command.words) == 0
-    assert stages(command.calls()) == [("test", "gn-nb2-seed0")]
+def started(command, study: Study, out: Path, *, num_places: int = 1) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-c", driver(study, num_places=num_places), str(out), *command.words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
 
 
-def test_a_result_without_an_accuracy_is_no_result(command, tmp_path):
-    command.behave({"result gn-nb2-seed0": {"top1": None}})
-    assert run_study(STUDY, tmp_path / "out", command=command.words) == 1
-    assert "got top1 None" in (tmp_path / "out/report.md").read_text()
+def wait_for(path: Path) -> int:
+    """Wait for a child that hangs, and return its id."""
+    deadline = time.monotonic() + 60
+    while not path.exists() or not path.read_text():
+        assert time.monotonic() < deadline, "the child never came there"
+        time.sleep(0.05)
+    return int(path.read_text())
 
 
 @pytest.mark.parametrize(
     ("signum", "stage", "stages_left"),
     [
-        (signal.SIGINT, "fit", ["fit", "test"]),
-        (signal.SIGTERM, "fit", ["fit", "test"]),
-        (signal.SIGINT, "test", ["test"]),
+        (signal.SIGINT, "fit", ["fit on", "test"]),
+        (signal.SIGTERM, "fit", ["fit on", "test"]),
+        (signal.SIGHUP, "test", ["test"]),
     ],
 )
-def test_an_interrupted_study_stops_its_child_reports_and_goes_on_later(command, tmp_path, signum, stage, stages_left):
-    command.behave({f"{stage} bn-nb4-seed0": "hang"})
+def test_an_interrupted_study_stops_all_children_reports_and_goes_on(command, tmp_path, signum, stage, stages_left):
+    hanging = ["bn-nb4-seed0", "bn-nb2-seed0"]
+    command.behave({f"{stage} {name}": "hang" for name in hanging})
     out = tmp_path / "out"
-    driver = (
-        "import sys; from pathlib import Path; from videogn.ablation import Study, run_study; "
-        f"run_study({STUDY!r}, Path(sys.argv[1]), command=sys.argv[2:])"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", driver, str(out), *command.words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        deadline = time.monotonic() + 60
-        while not (command.home / "hanging").exists() or not (command.home / "hanging").read_text():
-            assert time.monotonic() < deadline, "the child never started"
+    with started(command, STUDY, out, num_places=3) as process:
+        pids = [wait_for(command.home / f"hanging.{name}") for name in hanging]
+        deadline = time.monotonic() + 30
+        while states(STUDY, out)["gn-nb4-seed0"] != "done":
+            assert time.monotonic() < deadline
             time.sleep(0.05)
+        began = time.monotonic()
         process.send_signal(signum)
         text, errors = process.communicate(timeout=60)
+    assert time.monotonic() - began < 25, "children were not told at once"
     assert process.returncode != 0
     assert errors.rstrip().endswith("KeyboardInterrupt")
-    assert (command.home / "interrupted").exists(), "the child was not told as by Ctrl-C"
-    with pytest.raises(ProcessLookupError):
-        os.kill(int((command.home / "hanging").read_text()), 0)
-    assert "stopped at [2/4] bn, normalisation batch 4, seed 0; run the same command again to go on" in text
-    assert "1 of 4 cells done; 3 not run" in text
-    assert "PARTIAL REPORT" in (out / "report.md").read_text()
-    leftover = out / "cells/bn-nb4-seed0/config.yaml"
-    assert leftover.exists()
+    for name in hanging:
+        assert (command.home / f"interrupted.{name}").exists(), "the child was not told as by Ctrl-C"
+    assert not any(map(is_running, pids))
+    assert "stopped; run the same command again to go on" in text
+    assert (out / "report.md").is_file()
+    assert states(STUDY, out) == {
+        "gn-nb4-seed0": "done", "gn-nb2-seed0": "done", "bn-nb4-seed0": "stopped", "bn-nb2-seed0": "stopped",
+    }  # fmt: skip
     command.calls()
 
     command.behave({})
-    assert run_study(STUDY, out, command=command.words) == 0
-    again = [(stage, name) for stage, name in stages(command.calls()) if name in ("gn-nb4-seed0", "bn-nb4-seed0")]
-    assert again == [(stage, "bn-nb4-seed0") for stage in stages_left]
+    assert run(STUDY, out, command=command) == 0
+    assert command.stages() == [(stage, name) for name in hanging for stage in stages_left]
 
 
-def test_a_child_that_ignores_interrupts_is_ended_with_what_it_started(tmp_path, monkeypatch):
-    monkeypatch.setattr(child, "_INTERRUPT_SECONDS", 0.2)
-    monkeypatch.setattr(child, "_TERMINATE_SECONDS", 0.2)
-    script = (
-        "import os, signal, subprocess, sys, time\n"
-        "signal.signal(signal.SIGINT, signal.SIG_IGN); signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-        "worker = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
-        "print(os.getpid(), worker.pid); time.sleep(600)\n"
-    )
-    log = tmp_path / "log.txt"
-
-    def interrupt(signum, frame):
-        if len(child.log_tail(log, num_lines=9)) < 5:  # the header, which holds the script's lines, and its one line
-            signal.setitimer(signal.ITIMER_REAL, 0.1)
-            return
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, 0.1)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            child.run_logged([sys.executable, "-c", script], log=log)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
-    for pid in map(int, child.log_tail(log, num_lines=1)[0].split()):
-        deadline = time.monotonic() + 10
-        while is_running(pid):
-            assert time.monotonic() < deadline, f"process {pid} was left behind"
-            time.sleep(0.05)
-
-
-def is_running(pid: int) -> bool:
-    """Whether a process runs; one that has ended and that nobody has waited for does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+def test_children_of_a_study_that_is_killed_do_not_train_on(command, tmp_path):
+    command.behave({"fit bn-nb4-seed0": "hang"})
+    with started(command, STUDY, tmp_path / "out") as process:
+        pid = wait_for(command.home / "hanging.bn-nb4-seed0")
+        process.kill()
+        process.communicate(timeout=60)
+    deadline = time.monotonic() + 20
+    while is_running(pid):
+        assert time.monotonic() < deadline, "the child was left behind"
+        time.sleep(0.05)
+    assert states(STUDY, tmp_path / "out")["bn-nb4-seed0"] == "stopped"
 
 
 def test_a_study_may_grow_and_runs_only_what_is_new(command, tmp_path):
-    assert run_study(replace(STUDY, norms=["gn"]), tmp_path, command=command.words) == 0
+    small = Study(base="b.yaml", axes={"model.norm": ["bn"], "norm_batch_size": [4]}, settings={"data.root": "d"})
+    assert run(small, tmp_path, command=command) == 0
     command.calls()
-    grown = replace(STUDY, norms=["bn", "gn"], seeds=[0], norm_settings={"bn": {"model.x": 1}})
-    assert run_study(grown, tmp_path, command=command.words) == 0
-    assert stages(command.calls()) == [(s, f"bn-nb{b}-seed0") for b in (4, 2) for s in ("fit", "test")]
+    axes = {"model.norm": ["bn", "gn"], "norm_batch_size": [4]}
+    grown = Study(base="b.yaml", axes=axes, settings={"data.root": "d"}, seeds=[0, 1])
+    assert run(grown, tmp_path, command=command) == 0
+    new = ["gn-nb4-seed0", "bn-nb4-seed1", "gn-nb4-seed1"]
+    assert command.stages() == [(stage, name) for name in new for stage in ("fit", "test")]
+    assert load_study(tmp_path)[0] == grown
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"total_batch_size": 16}, "its total_batch_size is 8, not 16; use another --out"),
+        ({"total_batch_size": 16}, "its total_batch_size is None, not 16; use another --out"),
         ({"base": "c.yaml"}, "its base is 'b.yaml', not 'c.yaml'"),
-        ({"settings": {}}, "its settings is {'data.root': 'd'}, not {}"),
-        ({"norm_settings": {"bn": {"model.x": 1}}}, "its norm_settings of bn are {}, not {'model.x': 1}"),
-        ({"vary": "split"}, "its vary is 'accumulation', not 'split'"),
+        ({"settings": {}}, "its setting data.root is 'd', not 'not set'"),
         ({"protocol": "10x3"}, "its protocol is None, not '10x3'"),
-        ({"norms": ["gn"]}, r"\['gn'\] lacks \['bn'\]"),
+        ({"seeds": [1]}, r"\[1\] lacks \[0\]"),
+        ({"axes": {"model.norm": ["gn"], "norm_batch_size": [4, 2]}}, "model.norm has bn, which is not asked for now"),
+        ({"axes": {"model.norm": ["gn", "bn"]}}, "axes are model.norm, norm_batch_size, in this order, not model.norm"),
+        ({"axes": {"norm_batch_size": [4, 2], "model.norm": ["gn", "bn"]}}, "in this order, not norm_batch_size"),
+        ({"axes": {"model.norm": ["gn", "bn"], "norm_batch_size": [8, 4, 2]}}, "put new levels behind the old ones"),
     ],
 )
 def test_another_study_in_the_folder_is_refused(command, tmp_path, changes, message):
-    with claim_folder(STUDY, out=tmp_path):
+    with claim_folder(STUDY, cells(STUDY), base=BASE, out=tmp_path):
         pass
     stored = (tmp_path / "study.json").read_text()
+    other = replace(STUDY, **{"baseline": {}, **changes})
     with pytest.raises(ValueError, match=message):
-        run_study(replace(STUDY, **changes), tmp_path, command=command.words)
+        run(other, tmp_path, command=command)
     assert command.calls() == []
     assert (tmp_path / "study.json").read_text() == stored
 
 
 def test_a_base_file_that_has_changed_since_is_refused(command, tmp_path):
-    base = tmp_path / "base.yaml"
-    base.write_text("a: 1\n")
-    study = replace(STUDY, base=str(base))
-    assert run_study(study, tmp_path / "out", command=command.words) == 0
-    base.write_text("a: 2\n")
+    assert run(STUDY, tmp_path, command=command) == 0
     with pytest.raises(ValueError, match="its content has changed"):
-        run_study(study, tmp_path / "out", command=command.words)
+        run(STUDY, tmp_path, command=command, base=BASE + b"# changed\n")
 
 
 @pytest.mark.parametrize("content", ["[]", "{"])
 def test_a_study_file_of_another_kind_is_refused(command, tmp_path, content):
     (tmp_path / "study.json").write_text(content)
+    (tmp_path / "base.yaml").write_bytes(BASE)
     with pytest.raises(ValueError, match="is not a study"):
-        run_study(STUDY, tmp_path, command=command.words)
+        run(STUDY, tmp_path, command=command)
 
 
 def test_a_folder_that_is_not_ours_is_never_deleted(command, tmp_path):
-    folder = tmp_path / "cells/gn-nb2-seed0"
+    folder = tmp_path / "cells/bn-nb2-seed0"
     folder.mkdir(parents=True)
     (folder / "thesis.txt").write_text("years of work")
-    with pytest.raises(ValueError, match="gn-nb2-seed0 is in the way"):
-        run_study(STUDY, tmp_path, command=command.words)
+    with pytest.raises(ValueError, match="bn-nb2-seed0 is in the way"):
+        run(STUDY, tmp_path, command=command)
     assert (folder / "thesis.txt").exists()
     assert command.calls() == []
 
@@ -259,34 +219,75 @@ def test_a_folder_that_is_not_ours_is_never_deleted(command, tmp_path):
 def test_a_link_in_a_cells_place_is_refused(command, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "out/cells").mkdir(parents=True)
-    (tmp_path / "out/cells/gn-nb2-seed0").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "out/cells/bn-nb2-seed0").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ValueError, match="is in the way"):
-        run_study(STUDY, tmp_path / "out", command=command.words)
+        run(STUDY, tmp_path / "out", command=command)
 
 
 def test_two_processes_do_not_work_in_one_folder(command, tmp_path):
-    with claim_folder(STUDY, out=tmp_path), pytest.raises(ValueError, match="another videogn ablate is at work"):
-        run_study(STUDY, tmp_path, command=command.words)
+    with (
+        claim_folder(STUDY, cells(STUDY), base=BASE, out=tmp_path),
+        pytest.raises(ValueError, match="another videogn ablate is at work"),
+    ):
+        run(STUDY, tmp_path, command=command)
 
 
-def test_study_json_is_a_config_file_of_the_same_study(tmp_path):
-    with claim_folder(STUDY, out=tmp_path):
-        pass
-    assert Study(**json.loads((tmp_path / "study.json").read_text())) == STUDY
-
-
-def test_a_plan_runs_and_touches_nothing(tmp_path, capsys):
-    print_plan(describe_cells(STUDY, tmp_path / "out", command=("videogn",)))
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "[1/4] gn, normalisation batch 4, seed 0"
-    assert lines[1].startswith(f"  videogn fit --config b.yaml --run_dir {tmp_path}/out/cells/gn-nb4-seed0 --seed")
-    assert lines[2] == f"  videogn test --run_dir {tmp_path}/out/cells/gn-nb4-seed0"
+def test_a_check_touches_nothing(tmp_path):
+    check_folder(STUDY, cells(STUDY), base=BASE, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
+def test_results_of_other_code_are_refused_before_anything_runs_unless_mixed(command, tmp_path):
+    old = {"code": {"train": "0.0.9+aa", "test": "0.0.9+aa"}}
+    command.behave({**{f"result {name}": old for name in NAMES}, "test bn-nb4-seed0": "crash"})
+    run(STUDY, tmp_path, command=command)
+    command.calls()
+    command.behave({})
+    with pytest.raises(ValueError, match=r"made, or began, gn-nb4-seed0 \(0.0.9\+aa\), bn-nb2-.*--mixed"):
+        run(STUDY, tmp_path, command=command)
+    assert command.calls() == []
+    assert run(STUDY, tmp_path, command=command, mixed=True) == 0
+    assert command.stages() == [("test", "bn-nb4-seed0")]
+
+
+def test_a_training_that_other_code_began_is_refused_unless_mixed_and_then_goes_on(command, tmp_path):
+    command.behave({"fit bn-nb4-seed0": "crash"})
+    run(STUDY, tmp_path, command=command)
+    record = tmp_path / "cells/bn-nb4-seed0/cell.json"
+    record.write_text(record.read_text().replace(code_version(), "0.0.9+aa"))
+    command.behave({})
+    command.calls()
+    grown = replace(STUDY, seeds=[*STUDY.seeds, 9])
+    with pytest.raises(ValueError, match=r"made, or began, bn-nb4-seed0 \(0.0.9\+aa\)"):
+        run(grown, tmp_path, command=command)
+    assert command.calls() == []
+    assert load_study(tmp_path)[0] == STUDY, "a study that is refused is not recorded"
+    assert run(STUDY, tmp_path, command=command, mixed=True) == 0
+    assert command.stages() == [("fit on", "bn-nb4-seed0"), ("test", "bn-nb4-seed0")]
+    assert json.loads(record.read_text())["code"] == "0.0.9+aa"
+
+
+def test_a_training_of_other_code_that_waits_for_its_test_is_refused_too(command, tmp_path):
+    command.behave({"test bn-nb4-seed0": "crash"})
+    run(STUDY, tmp_path, command=command)
+    record = tmp_path / "cells/bn-nb4-seed0/cell.json"
+    record.write_text(record.read_text().replace(code_version(), "0.0.9+aa"))
+    with pytest.raises(ValueError, match=r"made, or began, bn-nb4-seed0 \(0.0.9\+aa\)"):
+        run(STUDY, tmp_path, command=command)
+
+
+def test_what_fails_on_our_side_is_that_cells_failure_alone(command, tmp_path):
+    nowhere = Place(cores=frozenset({1000}))  # no such core
+    assert run(STUDY, tmp_path, command=command, places=[nowhere]) == 3
+    failure = json.loads((tmp_path / "cells/gn-nb4-seed0/failure.json").read_text())
+    assert failure["kind"] == "crashed"
+    assert "Invalid argument" in failure["reason"]
+    assert run(STUDY, tmp_path, command=command) == 0
+
+
 def test_importing_the_part_is_cheap_and_reaches_no_other_part():
-    probe = "import sys, videogn.ablation; print(*sys.modules)"
+    probe = "import sys, videogn.ablation.running.launcher; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"torch", "lightning", "matplotlib", "numpy"} & set(modules)
+    assert not {"torch", "lightning", "matplotlib", "numpy", "ray"} & set(modules)
     parts = {name.split(".")[1] for name in modules if name.startswith("videogn.")}
     assert not parts & {"models", "data", "training", "cli"}

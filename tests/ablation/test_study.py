@@ -1,89 +1,96 @@
-"""The study as a value: what its config files and command lines become, and what is refused."""
+"""The study as a value: what it takes, what is refused, and that its folder gives it back."""
 
+import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import jsonargparse
 import pytest
 
-from videogn.ablation import Study, describe_cells
+from videogn.ablation.base import base_settings
+from videogn.ablation.cells import cells_of
+from videogn.ablation.study import Study
+from videogn.ablation.study_folder import claim_folder, load_study
 
-CONFIGS = Path(__file__).parents[2] / "configs" / "ablations"
-
-
-def parse(*words: str) -> Study:
-    parser = jsonargparse.ArgumentParser(exit_on_error=False)
-    parser.add_argument("--config", action="config")
-    parser.add_class_arguments(Study)
-    values = vars(parser.parse_args(list(words)))
-    del values["config"]
-    return Study(**values)
+BASE = b"model: {norm: gn}\ndata: {batch_size: 8}\ntotal_batch_size: 16\n"
+AXES = {"model.norm": ["gn", "bn"], "norm_batch_size": [8, 2]}
 
 
 def study(**changes) -> Study:
-    return Study(
-        **{"base": "b.yaml", "norms": ["gn", "bn"], "norm_batch_sizes": [4, 2], "total_batch_size": 8, **changes}
-    )
+    return Study(**{"base": "b.yaml", "axes": AXES, **changes})
 
 
-@pytest.mark.parametrize(("name", "num_cells"), [("motions_batch_size", 4), ("kinetics_batch_size", 8)])
-def test_every_packaged_study_is_parsed_and_has_its_header(name, num_cells):
-    path = CONFIGS / f"{name}.yaml"
-    assert len(describe_cells(parse("--config", str(path)), Path("out"))) == num_cells
-    header = [line for line in path.read_text().splitlines() if line.startswith("#")]
-    for word in ("Purpose:", "Source:", "Command:", "Expected:", "Hardware:", "Hours:"):
-        assert any(line.startswith(f"# {word}") for line in header), word
+def claim(asked: Study, out: Path, *, base: bytes = BASE) -> None:
+    cells = cells_of(asked, base_settings(base, name="b.yaml"))
+    with claim_folder(asked, cells, base=base, out=out):
+        pass
 
 
 def test_help_says_what_each_field_is_for():
     parser = jsonargparse.ArgumentParser()
     parser.add_class_arguments(Study)
     text = " ".join(parser.format_help().split())
-    for phrase in ("share one set of batch statistics", "Clips per optimiser step", "Further settings of every run"):
+    for phrase in ("share one set of batch statistics", "clips per optimiser step", "Further settings of every run"):
         assert phrase in text
 
 
-def test_command_line_settings_win_over_those_of_the_config_file(tmp_path):
-    path = tmp_path / "study.yaml"
-    path.write_text(
-        "base: b.yaml\nnorms: [gn]\nnorm_batch_sizes: [2]\ntotal_batch_size: 4\n"
-        "settings: {data.root: /old, trainer.max_epochs: 5}\n"
+def test_settings_may_be_nested_and_later_ones_win():
+    nested = study(settings={"data.root": "/old", "trainer.max_epochs": 5, "data": {"root": "/new", "num_workers": 1}})
+    assert nested.settings == {"data.root": "/new", "trainer.max_epochs": 5, "data.num_workers": 1}
+
+
+def test_a_baseline_may_be_any_value():
+    axes = {"model.weight_standardization": [True, False], "data.scale_size": [[52, 64], 56], "model.x": ["a", None]}
+    asked = study(
+        axes=axes, baseline={"model.weight_standardization": False, "data.scale_size": [52, 64], "model.x": None}
     )
-    parsed = parse("--config", str(path), "--settings.data.root", "/new", "--norm_settings.gn.model.weights", "w.pth")
-    assert parsed.settings == {"data.root": "/new", "trainer.max_epochs": 5}
-    assert parsed.settings_of("gn") == {"data.root": "/new", "trainer.max_epochs": 5, "model.weights": "w.pth"}
+    assert list(asked.baseline.values()) == ["false", "[52, 64]", "null"]
+
+
+def test_the_baseline_is_the_first_level_of_every_axis_unless_said_otherwise():
+    assert study().baseline == {"model.norm": "gn", "norm_batch_size": "8"}
+    assert study(baseline={"model": {"norm": "bn"}}).baseline == {"model.norm": "bn", "norm_batch_size": "8"}
+    assert study(baseline={"norm_batch_size": 2}).baseline == {"model.norm": "gn", "norm_batch_size": "2"}
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"base": " "}, "base: got ' '"),
-        ({"norms": []}, "norms: got []"),
-        ({"norms": ["gn", "batchnorm"]}, "norms: got 'batchnorm'; expected some of gn, bn, frozen_bn"),
-        ({"norms": ["gn", "gn"]}, "norms: 'gn' stands there more than once"),
-        ({"norm_batch_sizes": [2, 2]}, "norm_batch_sizes: 2 stands there more than once"),
-        ({"norm_batch_sizes": [3]}, "3 does not divide total_batch_size 8; these do: 1, 2, 4, 8."),
-        ({"norm_batch_sizes": [0]}, "norm_batch_sizes: got 0"),
-        ({"norm_batch_sizes": [16]}, "16 does not divide"),
-        ({"total_batch_size": True}, "total_batch_size: got True"),
+        ({"axes": [1]}, "axes: got [1]"),
+        ({"axes": {"model.norm": ["gn", "gn"]}}, "gn stands there more than once"),
         ({"seeds": []}, "seeds: got []"),
         ({"seeds": [0.5]}, "seeds: got 0.5"),
         ({"seeds": [-1]}, "seeds: got -1"),
         ({"seeds": [False]}, "seeds: got False"),
-        ({"vary": "both"}, "vary: got 'both'"),
-        ({"norms": ["gn", "sync_bn"]}, "norms: got 'sync_bn'"),
-        ({"vary": "split", "device_batch_size": 3}, "device_batch_size: 3 does not divide total_batch_size 8"),
-        ({"vary": "split", "device_batch_size": 2}, "4 does not divide device_batch_size 2; these do: 1, 2."),
-        ({"device_batch_size": 4}, "device_batch_size: got 4 with vary: accumulation"),
+        ({"seeds": [1, 2, 1]}, "seeds: 1 stands there more than once"),
+        ({"total_batch_size": True}, "total_batch_size: got True"),
+        ({"device_batch_size": 0}, "device_batch_size: got 0"),
+        ({"comparison": "both"}, "comparison: got 'both'; expected fixed-total or paper"),
+        ({"checkpoint": "first"}, "checkpoint: got 'first'; expected last or best"),
+        ({"comparison": "paper"}, "num_devices: comparison paper needs it"),
+        ({"num_devices": 8}, "num_devices: got 8 with comparison fixed-total"),
+        ({"comparison": "paper", "num_devices": 8, "total_batch_size": 64}, "total_batch_size: got 64 with comparison"),
+        ({"axes": {"norm_batch_size": [2, 0]}}, "norm_batch_size is 0"),
+        ({"axes": {"norm_batch_size": ["2"]}}, "norm_batch_size is '2'"),
+        ({"axes": {"a": {"x": {"norm_batch_size": True}}}}, "axes, a, x: norm_batch_size is True"),
+        ({"axes": {"model.norm": ["gn"]}, "settings": {"norm_batch_size": -1}}, "settings: norm_batch_size is -1"),
         ({"settings": {"--data.root": "x"}}, "without dashes"),
         ({"settings": {"data": {"batch_size": 4}}}, "data.batch_size would collide"),
         ({"settings": {"model": "I3D"}}, "model would collide"),
         ({"settings": {"seed_everything": 4}}, "change seeds"),
+        ({"settings": {"run_dir": "x"}}, "change --out"),
+        ({"settings": {"config": "x"}}, "change base"),
+        ({"settings": {"data.protocol": "1x1"}}, "change the study's own protocol"),
         ({"settings": {"trainer.accumulate_grad_batches": 4}}, "change total_batch_size"),
-        ({"settings": {"data.protocol": "1x1"}, "protocol": "10x3"}, "name the protocol once"),
-        ({"norm_settings": {"ln": {"model.weights": "x"}}}, "norm_settings: got 'ln'"),
-        ({"norm_settings": {"bn": {"model.norm": "gn"}}}, "norm_settings, bn: model.norm would collide"),
-        ({"norm_settings": {"bn": {"data.protocol": "1x1"}}}, "must be the same for all norms"),
+        ({"axes": {"total_batch_size": [4, 8]}}, "change the study's own total_batch_size"),
+        ({"axes": {"model.norm_batch_size": [4]}}, "change norm_batch_size"),
+        ({"axes": {"a": {"x": {"data.batch_size": 4}}}}, "axes, a, x: data.batch_size would collide"),
+        ({"settings": {"model.norm": "bn"}}, "model.norm is set by an axis, too"),
+        ({"axes": {"model.renorm.start": [0]}, "settings": {"model.renorm": {}}}, "model.renorm is set by an axis"),
+        ({"baseline": {"model.nrom": "gn"}}, "baseline: 'model.nrom' is no axis; the axes are model.norm"),
+        ({"baseline": {"model.norm": "ln"}}, "model.norm has no level 'ln'; expected one of gn, bn"),
     ],
 )
 def test_what_makes_no_study_is_refused_in_one_line(changes, message):
@@ -97,9 +104,63 @@ def test_names_that_only_begin_like_our_own_are_allowed():
     assert study(settings=settings).settings == settings
 
 
-def test_the_norms_are_those_of_the_networks_and_all_have_a_style():
-    from videogn.ablation import figure, study
-    from videogn.models.norm import NORMS, SETTINGS
+@pytest.mark.parametrize(
+    "asked",
+    [
+        study(),
+        study(title="Why?", seeds=[3, 1], settings={"data": {"scale_size": [256, 320], "root": None}}, protocol="1x1"),
+        study(comparison="paper", num_devices=2, baseline={"model.norm": "bn"}),
+        study(axes={"model": {"norm": ["gn"]}, "clips": {"8x2": {"data": {"num_frames": 8}}, "none": {}}}),
+    ],
+)
+def test_a_study_comes_back_from_its_folder_and_from_json(asked, tmp_path):
+    claim(asked, tmp_path)
+    assert load_study(tmp_path) == (asked, BASE)
+    assert Study(**json.loads(json.dumps(asdict(asked)))) == asked
 
-    assert set(study.NORMS) == set(NORMS) - {"sync_bn"} == set(figure._STYLES)
-    assert set(study.BATCH_STATISTICS_NORMS) == {norm for norm in NORMS if "norm_batch_size" in SETTINGS[norm]}
+
+def test_a_folder_takes_more_levels_and_seeds_and_another_title(tmp_path):
+    claim(study(), tmp_path)
+    larger = study(axes={**AXES, "model.norm": ["gn", "bn", "ln"]}, seeds=[0, 1], title="Again", baseline={})
+    claim(larger, tmp_path)
+    assert load_study(tmp_path)[0] == larger
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seeds": [1]}, "lacks [0]"),
+        ({"axes": {**AXES, "norm_batch_size": [8]}}, "axis norm_batch_size has 2, which is not asked for now"),
+        ({"axes": {**AXES, "model.depth": [50]}}, "its axes are model.norm, norm_batch_size, in this order, not"),
+        ({"settings": {"model.depth": 14}}, "its setting model.depth is 'not set', not 14"),
+        ({"checkpoint": "best"}, "its checkpoint is 'last', not 'best'"),
+        ({"total_batch_size": 16}, "its total_batch_size is None, not 16"),
+    ],
+)
+def test_a_folder_of_another_study_is_refused(changes, message, tmp_path):
+    claim(study(), tmp_path)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        claim(study(**changes), tmp_path)
+    assert load_study(tmp_path)[0] == study()
+
+
+def test_a_label_that_means_something_else_now_is_another_study(tmp_path):
+    claim(study(axes={"clips": {"short": {"data.num_frames": 8}}}), tmp_path)
+    with pytest.raises(ValueError, match=re.escape("on its axis clips, short stands for {'data.num_frames': 8}, not")):
+        claim(study(axes={"clips": {"short": {"data.num_frames": 4}}}), tmp_path)
+
+
+def test_a_base_config_that_has_changed_is_refused(tmp_path):
+    claim(study(), tmp_path)
+    with pytest.raises(ValueError, match="its content has changed since"):
+        claim(study(), tmp_path, base=BASE + b"precise_bn_batches: 200\n")
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"base": "b.yaml"}'])
+def test_a_folder_without_a_readable_study_is_refused(content, tmp_path):
+    with pytest.raises(ValueError, match=r"there is no study\.json"):
+        load_study(tmp_path)
+    (tmp_path / "study.json").write_text(content)
+    (tmp_path / "base.yaml").write_bytes(BASE)
+    with pytest.raises(ValueError, match="is not a study"):
+        load_study(tmp_path)

@@ -1,138 +1,132 @@
-"""The grid: which runs a study asks for, and with which commands each is made."""
+"""The cells of a study: which runs it asks for, which of them are the same, and with which commands each is made."""
 
-import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-from videogn.ablation.study import BATCH_STATISTICS_NORMS, Study
+from videogn.ablation.axes import NORM_BATCH_SIZE, value_text
+from videogn.ablation.batches import Batches, batches_of
+from videogn.ablation.study import Study
 
 COMMAND = (sys.executable, "-m", "videogn")
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of the grid.
+    """One place of the grid.
 
     Args:
-        norm: Its norm.
-        norm_batch_sizes: The normalisation batches that its result stands for: one; or, of a norm without batch
-            statistics with vary "split", all of the study's, because they are the same computation.
+        name: Its name and that of its folder, such as bn-nb2-seed0.
+        labels: The label of its level on each axis, by the axis' name.
         seed: Its seed.
-        device_batch_size: Clips in one forward.
-        total_batch_size: Clips per optimiser step.
-        is_shared: The result stands for every normalisation batch.
-        splits_forward: The norm is told to split its forward into normalisation batches.
+        settings: What `videogn fit` is told beside the base config and the seed, by dotted names.
+        effective: The base config's settings and, over them, the cell's.
+        batches: Its three batch sizes.
+        same_as: Name of the cell that is the same computation (the same settings and seed) and is run in its place.
     """
 
-    norm: str
-    norm_batch_sizes: tuple[int, ...]
+    name: str
+    labels: Mapping[str, str]
     seed: int
-    device_batch_size: int
-    total_batch_size: int
-    is_shared: bool = False
-    splits_forward: bool = False
-
-    @property
-    def name(self) -> str:
-        """Name of its folder, such as bn-nb2-seed0."""
-        batch = "any" if self.is_shared else f"nb{self.norm_batch_sizes[0]}"
-        return f"{self.norm}-{batch}-seed{self.seed}"
+    settings: Mapping[str, Any]
+    effective: Mapping[str, Any]
+    batches: Batches
+    same_as: str | None = None
 
     @property
     def label(self) -> str:
-        """What a reader is told, such as "bn, normalisation batch 2, seed 0"."""
-        batch = "any normalisation batch" if self.is_shared else f"normalisation batch {self.norm_batch_sizes[0]}"
-        return f"{self.norm}, {batch}, seed {self.seed}"
+        """What a reader is told, such as "bn, norm_batch_size 2, seed 0"."""
+        return f"{point_label(self.labels)}, seed {self.seed}"
+
+    @property
+    def norm(self) -> str:
+        """Its norm."""
+        return self.effective["model.norm"]
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What tells this cell from any other; stays the same when a study's axes are extended."""
-        return {
-            "norm": self.norm,
-            "norm_batch_size": None if self.is_shared else self.norm_batch_sizes[0],
-            "seed": self.seed,
-            "device_batch_size": self.device_batch_size,
-            "total_batch_size": self.total_batch_size,
-        }
+        """What tells this cell's run from any other's; stays the same when a study's axes are extended."""
+        return {"seed": self.seed, "settings": dict(self.settings)}
 
 
-@dataclass(frozen=True)
-class CellPlan:
-    """A cell with its folder and the two commands that make its result."""
-
-    cell: Cell
-    folder: Path
-    fit: list[str]
-    score: list[str]
+def point_label(labels: Mapping[str, str]) -> str:
+    """Return the levels of all axes as a reader is told them, such as "bn, normalisation batch 2"."""
+    return ", ".join(level_label(axis, label) for axis, label in labels.items())
 
 
-def cells_of(study: Study) -> list[Cell]:
-    """Return the cells in the order in which they run.
+def level_label(axis: str, label: str) -> str:
+    """Return one level as a reader is told it: bn; normalisation batch 2; num_frames 8; a label as it is."""
+    if axis == "model.norm":
+        return label
+    if axis == NORM_BATCH_SIZE:
+        return f"normalisation batch {label}"
+    return f"{axis.rsplit('.', 1)[-1]} {label}" if "." in axis else label
 
-    Seeds are outermost and norms innermost, so that a study that was stopped has whole comparisons.
+
+def cells_of(study: Study, base: Mapping[str, Any]) -> list[Cell]:
+    """Return the cells in the order in which they run; touches nothing.
+
+    Seeds are outermost, so that a study that was stopped has whole comparisons.
+
+    Args:
+        study: What is asked.
+        base: The base config's settings, dotted.
+
+    Raises:
+        ValueError: Batch sizes that are not possible, or two cells of one name.
     """
-    cells = []
+    cells: list[Cell] = []
+    first: dict[str, str] = {}  # of each computation, the cell that is run
+    levels_by_name: dict[str, str] = {}
+    axes = study.parsed_axes
     for seed in study.seeds:
-        for position, size in enumerate(study.norm_batch_sizes):
-            for norm in study.norms:
-                is_shared = study.vary == "split" and norm not in BATCH_STATISTICS_NORMS
-                if is_shared and position > 0:
-                    continue
-                cells.append(
-                    Cell(
-                        norm=norm,
-                        norm_batch_sizes=tuple(study.norm_batch_sizes) if is_shared else (size,),
-                        seed=seed,
-                        device_batch_size=study.forward_batch_size if study.vary == "split" else size,
-                        total_batch_size=study.total_batch_size,
-                        is_shared=is_shared,
-                        splits_forward=study.vary == "split" and norm in BATCH_STATISTICS_NORMS,
-                    )
+        for levels in product(*(axis.levels for axis in axes)):
+            own = {**study.settings, **{name: v for level in levels for name, v in level.settings.items()}}
+            labels = {axis.name: level.label for axis, level in zip(axes, levels, strict=True)}
+            batches = batches_of(study, {**base, **own})
+            own.pop(NORM_BATCH_SIZE, None)
+            settings = {**own, **batches.settings}
+            effective = {**base, **settings}
+            name = "-".join([*(level.slug for level in levels), f"seed{seed}"])
+            if name in levels_by_name:
+                raise ValueError(
+                    f"axes: two cells would have the name {name}: {levels_by_name[name]} and {point_label(labels)}; "
+                    "give the levels other labels."
                 )
+            levels_by_name[name] = point_label(labels)
+            computation = repr((seed, sorted((key, _plain_text(value)) for key, value in effective.items())))
+            same_as = first.get(computation)
+            first.setdefault(computation, name)
+            cells.append(Cell(name, labels, seed, settings, effective, batches, same_as))
     return cells
 
 
+def _plain_text(value: Any) -> str:
+    """Return a setting's value as text, a number as the number that it is: 1e-3, 0.001 and "1e-3" are one."""
+    text = value_text(value)
+    try:
+        return repr(float(text))
+    except ValueError:
+        return text
+
+
 def cell_folder(cell: Cell, *, out: Path) -> Path:
-    """Return the folder of a cell's run, OUT/cells/NAME."""
-    return out / "cells" / cell.name
+    """Return the folder of a cell's run, OUT/cells/NAME; that of another where that one is run in its place."""
+    return out / "cells" / (cell.same_as or cell.name)
 
 
-def fit_command(study: Study, *, cell: Cell, out: Path, command: Sequence[str] = COMMAND) -> list[str]:
-    """Return the words of the command that trains a cell."""
-    words = [*command, "fit", "--config", study.base, "--run_dir", str(cell_folder(cell, out=out))]
-    words += ["--seed_everything", str(cell.seed), "--model.norm", cell.norm]
-    words += ["--data.batch_size", str(cell.device_batch_size), "--total_batch_size", str(cell.total_batch_size)]
-    if cell.splits_forward:
-        words += ["--model.norm_batch_size", str(cell.norm_batch_sizes[0])]
+def fit_command(cell: Cell, *, out: Path, command: Sequence[str] = COMMAND) -> list[str]:
+    """Return the words of the command that trains a cell, from the copy of the base config in OUT."""
+    words = [*command, "fit", "--config", str(out / "base.yaml"), "--run_dir", str(cell_folder(cell, out=out))]
+    words += ["--seed_everything", str(cell.seed)]
     # One word each: a value may begin with a dash.
-    words += [f"--{name}={_value_text(value)}" for name, value in study.settings_of(cell.norm).items()]
-    return words
+    return [*words, *(f"--{name}={value_text(value)}" for name, value in cell.settings.items())]
 
 
 def score_command(study: Study, *, cell: Cell, out: Path, command: Sequence[str] = COMMAND) -> list[str]:
     """Return the words of the command that scores a trained cell and writes its result.json."""
-    words = [*command, "test", "--run_dir", str(cell_folder(cell, out=out))]
-    if study.protocol is not None:
-        words += ["--data.protocol", study.protocol]
-    return words
-
-
-def describe_cells(study: Study, out: Path, *, command: Sequence[str] = COMMAND) -> list[CellPlan]:
-    """Return every cell with its folder and commands; runs nothing and touches nothing."""
-    return [
-        CellPlan(
-            cell=cell,
-            folder=cell_folder(cell, out=out),
-            fit=fit_command(study, cell=cell, out=out, command=command),
-            score=score_command(study, cell=cell, out=out, command=command),
-        )
-        for cell in cells_of(study)
-    ]
-
-
-def _value_text(value: Any) -> str:
-    """Return a setting as a word of the command line: text as it is, all else as JSON (true, null, [256, 320])."""
-    return value if isinstance(value, str) else json.dumps(value)
+    words = [*command, "test", "--run_dir", str(cell_folder(cell, out=out)), "--ckpt_path", study.checkpoint]
+    return words if study.protocol is None else [*words, "--data.protocol", study.protocol]

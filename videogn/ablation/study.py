@@ -1,179 +1,159 @@
 """The question of an ablation as one value: what varies, what stays, and what is refused before anything runs."""
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-# All that `videogn fit` has but sync_bn, whose normalisation batch is no setting: it follows from the devices.
-NORMS = ("gn", "bn", "frozen_bn", "ln", "in", "brn", "none")
-BATCH_STATISTICS_NORMS = ("bn", "brn")  # those whose result depends on which clips share a batch
+from videogn.ablation.axes import NORM_BATCH_SIZE, Axis, check_setting_names, flatten, read_axes, value_text
 
 # What the study sets on every run itself, or what follows from it: a setting of the same name would fight with it.
 _OWN_SETTINGS = {
     "config": "base",
-    "model.norm": "norms",
-    "model.norm_batch_size": "norm_batch_sizes",
-    "data.batch_size": "norm_batch_sizes (with vary: split, device_batch_size)",
-    "total_batch_size": "total_batch_size",
+    "model.norm_batch_size": "norm_batch_size (the study sees to how it comes about)",
+    "data.batch_size": "device_batch_size",
+    "total_batch_size": "the study's own total_batch_size",
     "seed_everything": "seeds",
     "run_dir": "--out",
+    "ckpt_path": "checkpoint",
+    "data.protocol": "the study's own protocol",
     "trainer.accumulate_grad_batches": "total_batch_size (accumulation follows from it)",
 }
-_SETTING_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _MAX_SEED = 2**32 - 1
+# Fields that a study may grow by between two runs of the command, or that change no run.
+GROWING = ("axes", "seeds")
+SHOWN_ONLY = ("title", "baseline", "paper")
 
 
 @dataclass(frozen=True)
 class Study:
-    """Norms x normalisation batches x seeds; all else is the same in every run.
+    """Any base config x axes over its settings x seeds; all else is the same in every run.
 
     Args:
         base: Config file of the runs, a path or the bare name of a packaged one: what `videogn fit --config` takes.
-        norms: Norms to compare, of gn, bn, frozen_bn, ln, in, brn and none.
-        norm_batch_sizes: Normalisation batches: the numbers of clips that share one set of batch statistics. Each must
-            divide total_batch_size.
-        total_batch_size: Clips per optimiser step, the same in all runs: learning rate and number of updates stay.
-        seeds: Seeds; every cell of norms x norm_batch_sizes is run once for each.
-        vary: How a small normalisation batch comes about. "accumulation": the forward holds exactly that many clips,
-            for every norm, and gradients are accumulated up to the total batch. "split": the forward holds
-            device_batch_size clips and bn splits it into groups; a norm without batch statistics is then the same
-            computation for every normalisation batch and is run once a seed.
-        device_batch_size: Clips in one forward with vary "split" (default: total_batch_size); each normalisation batch
-            must divide it. Refused with "accumulation", where it is the normalisation batch.
+        axes: What varies. A setting with its values, {"model.norm": ["bn", "gn"], "norm_batch_size": [8, 4, 2]}; or a
+            name with labelled levels, {"clips": {"32x2": {"data.num_frames": 32, "data.frame_interval": 2}, ...}}.
+            norm_batch_size is the normalisation batch: the clips that share one set of batch statistics.
+        seeds: Seeds; every cell is run once for each.
+        comparison: What stays the same. "fixed-total": total batch, learning rate, updates and the order of clips are
+            the same in every cell, and only the clips that share statistics change; a forward is split into
+            normalisation batches. "paper": a forward holds the normalisation batch, the total batch is that x
+            num_devices, the learning rate is linear in it, and the schedule's `scaling` (equal_epochs by default,
+            or equal_iterations) says how long a run is.
+        total_batch_size: fixed-total: clips per optimiser step (default: the base config's).
+        device_batch_size: fixed-total: clips in one forward (default: the base config's data.batch_size); a larger
+            normalisation batch has a forward of its own size.
+        num_devices: paper: devices of the setting that is compared; on fewer, their forwards are accumulated.
+        baseline: The cell that all others are compared with, as axis: label; default: the first level of each axis.
         protocol: Test protocol, as `videogn test --data.protocol` takes it; default: what the base config names.
+        checkpoint: Which checkpoint of a run is tested. "last" picks nothing by the videos that validate.
         settings: Further settings of every run by their dotted names, such as {"data.root": "data/kinetics400",
             "trainer.max_epochs": 5}.
-        norm_settings: Settings of the runs of one norm, such as the weights that each starts from:
-            {"gn": {"model.weights": "gn.pth"}, "bn": {"model.weights": "bn.pth"}}.
+        title: The question, as the report's heading.
+        paper: A CSV with the paper's figures to stand beside, a path or the bare name of a packaged one (table8.csv).
 
     Raises:
-        ValueError: A value is empty, unknown, doubled, out of range, or does not divide; or a setting is one that the
-            study sets itself.
+        ValueError: A value is empty, unknown, doubled or out of range; or a setting is one that the study sets itself.
     """
 
     base: str
-    norms: list[str]
-    norm_batch_sizes: list[int]
-    total_batch_size: int
+    axes: dict[str, Any]
     seeds: list[int] = field(default_factory=lambda: [0])
-    vary: Literal["accumulation", "split"] = "accumulation"
+    comparison: Literal["fixed-total", "paper"] = "fixed-total"
+    total_batch_size: int | None = None
     device_batch_size: int | None = None
+    num_devices: int | None = None
+    baseline: dict[str, Any] = field(default_factory=dict)
     protocol: str | None = None
+    checkpoint: Literal["last", "best"] = "last"
     settings: dict[str, Any] = field(default_factory=dict)
-    norm_settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    title: str | None = None
+    paper: str | None = None
 
     def __post_init__(self) -> None:
         # `--settings.data.root X` reaches us nested beside the config file's dotted names, and later: it wins.
-        object.__setattr__(self, "settings", dict(_flatten(self.settings)))
-        by_norm = {norm: dict(_flatten(settings)) for norm, settings in self.norm_settings.items()}
-        object.__setattr__(self, "norm_settings", by_norm)
-        _check_axes(self)
-        _check_batch_sizes(self)
-        _check_settings(self)
+        object.__setattr__(self, "settings", dict(flatten(self.settings)))
+        _check_scalars(self)
+        axes = read_axes(self.axes)
+        object.__setattr__(self, "axes", {axis.name: _as_given(axis) for axis in axes})
+        _check_settings(self, axes)
+        baseline = {str(name): value_text(label) for name, label in flatten(self.baseline)}
+        _check_baseline(baseline, axes)
+        object.__setattr__(self, "baseline", {axis.name: axis.levels[0].label for axis in axes} | baseline)
 
     @property
-    def forward_batch_size(self) -> int:
-        """Clips in one forward with vary "split"."""
-        return self.total_batch_size if self.device_batch_size is None else self.device_batch_size
-
-    def settings_of(self, norm: str) -> dict[str, Any]:
-        """Return the settings of the runs of a norm: those of every run, under those of this norm."""
-        return {**self.settings, **self.norm_settings.get(norm, {})}
+    def parsed_axes(self) -> tuple[Axis, ...]:
+        """The axes with their levels."""
+        return read_axes(self.axes)
 
 
-def _flatten(settings: Mapping[str, Any], *, prefix: str = "") -> Iterable[tuple[str, Any]]:
-    for name, value in settings.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flatten(value, prefix=f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
+def _as_given(axis: Axis) -> Any:
+    """Return an axis in the form of a config file, nested names put together."""
+    if all(list(level.settings) == [axis.name] for level in axis.levels):
+        return [level.settings[axis.name] for level in axis.levels]
+    return {level.label: dict(level.settings) for level in axis.levels}
 
 
-def _check_axes(study: Study) -> None:
+def _check_scalars(study: Study) -> None:
     if not isinstance(study.base, str) or not study.base.strip():
         raise ValueError(f"base: got {study.base!r}; expected the config file of the runs, such as motions.yaml.")
-    if study.vary not in ("accumulation", "split"):
-        raise ValueError(f"vary: got {study.vary!r}; expected accumulation or split.")
-    for name in ("norms", "norm_batch_sizes", "seeds"):
-        values = getattr(study, name)
-        if not isinstance(values, list | tuple) or not values:
-            raise ValueError(f"{name}: got {values!r}; expected a list with at least one value.")
-        doubled = [value for position, value in enumerate(values) if value in values[:position]]
-        if doubled:
-            raise ValueError(f"{name}: {doubled[0]!r} stands there more than once; name each value once.")
-    unknown = [norm for norm in study.norms if norm not in NORMS]
-    if unknown:
-        raise ValueError(f"norms: got {unknown[0]!r}; expected some of {', '.join(NORMS)}.")
-    for seed in study.seeds:
+    for name, allowed in {"comparison": ("fixed-total", "paper"), "checkpoint": ("last", "best")}.items():
+        if getattr(study, name) not in allowed:
+            raise ValueError(f"{name}: got {getattr(study, name)!r}; expected {' or '.join(allowed)}.")
+    if not isinstance(study.axes, Mapping):
+        raise ValueError(f"axes: got {study.axes!r}; expected axes with values, such as model.norm: [bn, gn].")
+    if not isinstance(study.seeds, list | tuple) or not study.seeds:
+        raise ValueError(f"seeds: got {study.seeds!r}; expected a list with at least one value.")
+    for place, seed in enumerate(study.seeds):
         if not _is_int(seed) or not 0 <= seed <= _MAX_SEED:
             raise ValueError(f"seeds: got {seed!r}; expected whole numbers from 0 to {_MAX_SEED}.")
-
-
-def _check_batch_sizes(study: Study) -> None:
-    named = [("total_batch_size", study.total_batch_size), *(("norm_batch_sizes", n) for n in study.norm_batch_sizes)]
-    if study.device_batch_size is not None:
-        named.append(("device_batch_size", study.device_batch_size))
-    for name, value in named:
-        if not _is_int(value) or value < 1:
-            raise ValueError(f"{name}: got {value!r}; expected a whole number of clips, at least 1.")
-    if study.device_batch_size is not None and study.vary == "accumulation":
+        if seed in study.seeds[:place]:
+            raise ValueError(f"seeds: {seed} stands there more than once; name each seed once.")
+    for name in ("total_batch_size", "device_batch_size", "num_devices"):
+        value = getattr(study, name)
+        if value is not None and (not _is_int(value) or value < 1):
+            raise ValueError(f"{name}: got {value!r}; expected a whole number, at least 1.")
+    if study.comparison == "paper":
+        for name in ("total_batch_size", "device_batch_size"):
+            if getattr(study, name) is not None:
+                raise ValueError(
+                    f"{name}: got {getattr(study, name)} with comparison paper, where it follows from the "
+                    "normalisation batch and num_devices; leave it out, or use comparison fixed-total."
+                )
+        if study.num_devices is None:
+            raise ValueError("num_devices: comparison paper needs it, such as 8: the paper's number of GPUs.")
+    elif study.num_devices is not None:
         raise ValueError(
-            f"device_batch_size: got {study.device_batch_size} with vary: accumulation, where the device batch is the "
-            "normalisation batch; leave it out, or use vary: split."
-        )
-    if study.total_batch_size % study.forward_batch_size:
-        raise ValueError(
-            f"device_batch_size: {study.device_batch_size} does not divide total_batch_size {study.total_batch_size}; "
-            f"these do: {_divisors(study.total_batch_size)}."
-        )
-    whole_name = "total_batch_size" if study.device_batch_size is None else "device_batch_size"
-    for size in study.norm_batch_sizes:
-        if study.forward_batch_size % size:
-            raise ValueError(
-                f"norm_batch_sizes: {size} does not divide {whole_name} {study.forward_batch_size}; "
-                f"these do: {_divisors(study.forward_batch_size)}."
-            )
-
-
-def _check_settings(study: Study) -> None:
-    strangers = [norm for norm in study.norm_settings if norm not in study.norms]
-    if strangers:
-        raise ValueError(f"norm_settings: got {strangers[0]!r}, which is not among norms {study.norms}.")
-    if "frozen_bn" in study.norms and not {"model.weights"} & {
-        *study.settings,
-        *study.norm_settings.get("frozen_bn", {}),
-    }:
-        raise ValueError(
-            "norms: frozen_bn has the statistics of the weights that it starts from; name them by "
-            "norm_settings, frozen_bn: {model.weights: FILE}."
-        )
-    _check_names(study.settings, where="settings")
-    for norm, settings in study.norm_settings.items():
-        _check_names(settings, where=f"norm_settings, {norm}")
-        if "data.protocol" in settings:
-            raise ValueError(f"norm_settings, {norm}: data.protocol must be the same for all norms; set protocol.")
-    if study.protocol is not None and "data.protocol" in study.settings:
-        raise ValueError(
-            f"settings: data.protocol is {study.settings['data.protocol']!r} and protocol is {study.protocol!r}; "
-            "name the protocol once."
+            f"num_devices: got {study.num_devices} with comparison fixed-total, where it has no effect; leave it out, "
+            "or use comparison paper."
         )
 
 
-def _check_names(settings: Mapping[str, Any], *, where: str) -> None:
-    for name in settings:
-        if not isinstance(name, str) or not _SETTING_NAME.fullmatch(name):
-            raise ValueError(
-                f"{where}: got the name {name!r}; expected a dotted name without dashes, such as trainer.max_epochs."
-            )
-        for own, source in _OWN_SETTINGS.items():
-            if name == own or name.startswith(f"{own}.") or own.startswith(f"{name}."):
-                raise ValueError(f"{where}: {name} would collide with what the study itself sets; change {source}.")
+def _check_settings(study: Study, axes: tuple[Axis, ...]) -> None:
+    named: list[tuple[str, Mapping[str, Any]]] = [("settings", study.settings)]
+    named += [(f"axes, {axis.name}, {level.label}", level.settings) for axis in axes for level in axis.levels]
+    for where, settings in named:
+        check_setting_names(settings, where=where)
+        for name in settings:
+            for own, source in _OWN_SETTINGS.items():
+                if name == own or name.startswith(f"{own}.") or own.startswith(f"{name}."):
+                    raise ValueError(f"{where}: {name} would collide with what the study itself sets; change {source}.")
+        size = settings.get(NORM_BATCH_SIZE, 1)
+        if not _is_int(size) or size < 1:
+            raise ValueError(f"{where}: {NORM_BATCH_SIZE} is {size!r}; expected a whole number of clips, at least 1.")
+    varied = {name for axis in axes for level in axis.levels for name in level.settings}
+    for name in study.settings:
+        if any(name == other or name.startswith(f"{other}.") or other.startswith(f"{name}.") for other in varied):
+            raise ValueError(f"settings: {name} is set by an axis, too; leave it out there, or take the axis away.")
+
+
+def _check_baseline(baseline: Mapping[str, str], axes: tuple[Axis, ...]) -> None:
+    labels = {axis.name: [level.label for level in axis.levels] for axis in axes}
+    for name, label in baseline.items():
+        if name not in labels:
+            raise ValueError(f"baseline: {name!r} is no axis; the axes are {', '.join(labels)}.")
+        if label not in labels[name]:
+            raise ValueError(f"baseline: {name} has no level {label!r}; expected one of {', '.join(labels[name])}.")
 
 
 def _is_int(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _divisors(number: int) -> str:
-    return ", ".join(str(d) for d in range(1, number + 1) if number % d == 0)

@@ -2,26 +2,30 @@
 
 import fcntl
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from videogn.ablation.atomic import write_atomically
-from videogn.ablation.cells import cell_folder, cells_of
-from videogn.ablation.study import Study
-
-# A study may grow along these between two runs of the command; all its other fields must stay.
-_AXES = ("norms", "norm_batch_sizes", "seeds")
+from videogn.ablation.base import base_settings
+from videogn.ablation.cells import Cell, cell_folder
+from videogn.ablation.study import GROWING, SHOWN_ONLY, Study
 
 
 @contextmanager
-def claim_folder(study: Study, *, out: Path) -> Iterator[None]:
+def claim_folder(study: Study, cells: Sequence[Cell], *, base: bytes, out: Path) -> Iterator[None]:
     """Make OUT this study's: refuse another study's folder, record the study, and keep other processes out.
 
-    OUT/study.json holds the study in the form of its config file; OUT/base.yaml is a copy of the base config where
-    `base` is a path, because its content may change between two runs of the command.
+    OUT/study.json holds the study in the form of its config file, OUT/base.yaml its base config: the cells are run from
+    that copy, because the original may change between two runs of the command.
+
+    Args:
+        study: What is asked.
+        cells: Its cells.
+        base: The content of its base config.
+        out: The folder.
 
     Raises:
         ValueError: OUT holds another study, a narrower one is asked for, a folder that is in the way of a cell is not
@@ -35,82 +39,106 @@ def claim_folder(study: Study, *, out: Path) -> Iterator[None]:
             raise ValueError(
                 f"{out}: another videogn ablate is at work there; wait for it or use another --out."
             ) from None
-        base = _base_content(study)
-        _check_same_study(study, base=base, out=out)
-        _check_cell_folders(study, out=out)
+        check_folder(study, cells, base=base, out=out)
+        write_atomically(out / "base.yaml", base)
         write_atomically(out / "study.json", (json.dumps(asdict(study), indent=2) + "\n").encode())
-        if base is not None:
-            write_atomically(out / "base.yaml", base)
         yield
 
 
-def _base_content(study: Study) -> bytes | None:
-    path = Path(study.base)
-    return path.read_bytes() if path.is_file() else None
+def check_folder(study: Study, cells: Sequence[Cell], *, base: bytes, out: Path) -> None:
+    """Refuse a folder that can't be this study's, and touch nothing.
 
-
-def _check_same_study(study: Study, *, base: bytes | None, out: Path) -> None:
-    stored = _stored_study(out)
-    if stored is None:
-        return
-    asked = json.loads(json.dumps(asdict(study)))
-    for name in asked:
-        if name in _AXES:
-            lost = [value for value in stored.get(name, []) if value not in asked[name]]
-            if lost:
-                raise ValueError(
-                    f"{out} holds a study with {name} {stored[name]}, and {asked[name]} lacks {lost}; a study may be "
-                    f"extended, not narrowed: name those too, or use another --out."
-                )
-        elif name == "norm_settings":
-            _check_same_norm_settings(stored, asked=asked, out=out)
-        elif stored.get(name) != asked[name]:
+    Raises:
+        ValueError: As claim_folder.
+    """
+    if (out / "study.json").exists():
+        stored, stored_base = load_study(out)
+        _check_same_study(stored, study, out=out)
+        if stored_base != base:
             raise ValueError(
-                f"{out} holds another study: its {name} is {stored.get(name)!r}, not {asked[name]!r}; "
-                "use another --out, or the same settings."
+                f"{out} holds cells of another {study.base}: its content has changed since (then: "
+                f"{out / 'base.yaml'}); use another --out, or restore the file."
             )
-    copy = out / "base.yaml"
-    if base is not None and copy.is_file() and copy.read_bytes() != base:
-        raise ValueError(
-            f"{out} holds cells of another {study.base}: its content has changed since (then: {copy}); "
-            "use another --out, or restore the file."
-        )
+    _check_cell_folders(cells, out=out)
 
 
-def _check_same_norm_settings(stored: dict[str, Any], *, asked: dict[str, Any], out: Path) -> None:
-    """Refuse other settings of a norm that the stored study had; a norm that is new brings its own."""
-    for norm in stored["norms"]:
-        then, now = (study.get("norm_settings", {}).get(norm, {}) for study in (stored, asked))
-        if then != now:
-            raise ValueError(
-                f"{out} holds another study: its norm_settings of {norm} are {then}, not {now}; "
-                "use another --out, or the same settings."
-            )
+def load_study(out: Path) -> tuple[Study, bytes]:
+    """Return the study of a folder and the content of its base config.
 
-
-def _stored_study(out: Path) -> dict[str, Any] | None:
+    Raises:
+        ValueError: The folder holds none, or none that this version can read.
+    """
     path = out / "study.json"
     try:
         stored = json.loads(path.read_text())
-    except FileNotFoundError:
-        return None
+        base = (out / "base.yaml").read_bytes()
+    except FileNotFoundError as error:
+        raise ValueError(f"{out} holds no study: there is no {Path(error.filename).name}.") from error
     except ValueError as error:
         raise ValueError(f"{path} is not a study ({error}); use another --out.") from error
-    if not isinstance(stored, dict):
-        raise ValueError(f"{path} is not a study (got {type(stored).__name__}, expected an object); use another --out.")
-    return stored
+    if not isinstance(stored, dict) or set(stored) != {field.name for field in fields(Study)}:
+        raise ValueError(f"{path} is not a study of this version of videogn; use another --out.")
+    base_settings(base, name=str(out / "base.yaml"))
+    return Study(**stored), base
 
 
-def _check_cell_folders(study: Study, *, out: Path) -> None:
-    """Refuse a folder in a cell's place that this study did not make: a cell that is run again loses its folder."""
-    for cell in cells_of(study):
+def _check_same_study(stored: Study, asked: Study, *, out: Path) -> None:
+    for name in sorted({*stored.settings, *asked.settings}):
+        then, now = (study.settings.get(name, "not set") for study in (stored, asked))
+        if then != now:
+            raise ValueError(
+                f"{out} holds another study: its setting {name} is {then!r}, not {now!r}; use another --out, or the "
+                "same settings."
+            )
+    for field in fields(Study):
+        then, now = getattr(stored, field.name), getattr(asked, field.name)
+        if field.name not in (*GROWING, *SHOWN_ONLY) and then != now:
+            raise ValueError(
+                f"{out} holds another study: its {field.name} is {then!r}, not {now!r}; use another --out, or the same "
+                "settings."
+            )
+    lost = [seed for seed in stored.seeds if seed not in asked.seeds]
+    if lost:
+        raise ValueError(
+            f"{out} holds a study with seeds {stored.seeds}, and {asked.seeds} lacks {lost}; a study may be extended, "
+            "not narrowed: name those too, or use another --out."
+        )
+    now_axes = {axis.name: {level.label: level.settings for level in axis.levels} for axis in asked.parsed_axes}
+    then_axes = {axis.name: {level.label: level.settings for level in axis.levels} for axis in stored.parsed_axes}
+    if list(now_axes) != list(then_axes):
+        then, now = ", ".join(then_axes), ", ".join(now_axes)
+        raise ValueError(
+            f"{out} holds another study: its axes are {then}, in this order, not {now}; use another --out."
+        )
+    for name, levels in then_axes.items():
+        if set(levels) <= set(now_axes[name]) and list(now_axes[name])[: len(levels)] != list(levels):
+            raise ValueError(
+                f"{out} holds a study whose axis {name} has {', '.join(levels)}, and now {', '.join(now_axes[name])}; "
+                "put new levels behind the old ones, whose runs they may share, or use another --out."
+            )
+        for label, settings in levels.items():
+            if label not in now_axes[name]:
+                raise ValueError(
+                    f"{out} holds a study whose axis {name} has {label}, which is not asked for now; a study may be "
+                    "extended, not narrowed: name it too, or use another --out."
+                )
+            if settings != now_axes[name][label]:
+                raise ValueError(
+                    f"{out} holds another study: on its axis {name}, {label} stands for {dict(settings)}, not "
+                    f"{dict(now_axes[name][label])}; use another --out, or another label."
+                )
+
+
+def _check_cell_folders(cells: Sequence[Cell], *, out: Path) -> None:
+    """Refuse a folder in a cell's place that this study did not make: a cell that is run anew loses its folder."""
+    for cell in cells:
         folder = cell_folder(cell, out=out)
         if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
             raise ValueError(f"{folder} is in the way: expected a folder of this study; move it, or use another --out.")
-        if not folder.is_dir() or not any(folder.iterdir()):
+        if cell.same_as or not folder.is_dir() or all(path.name.startswith(".") for path in folder.iterdir()):
             continue
         record = read_record(folder)
-        if record is None or record.get("cell") != cell.identity:
+        if record is None or record.get("cell") != json.loads(json.dumps(cell.identity)):
             raise ValueError(
                 f"{folder} is in the way: its cell.json does not say that this study made it; "
                 "move it, or use another --out."
@@ -126,7 +154,11 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     return record if isinstance(record, dict) else None
 
 
-def write_record(folder: Path, *, identity: dict[str, Any], fit_seconds: float | None) -> None:
-    """Write CELL/cell.json: whose folder this is, and the fit's seconds once it has ended well."""
-    record = {"cell": identity, "fit_seconds": fit_seconds}
+def write_record(folder: Path, record: Mapping[str, Any]) -> None:
+    """Write CELL/cell.json: whose folder this is ("cell": Cell.identity), and where its run stands.
+
+    "code": version of videogn that began the training; "fit_seconds": seconds of the (last part of the) fit, once it
+    has ended well; "stage": the command at work in it, "fit" or "test", null where none is; "since": when that began
+    (seconds since 1970); "first_step": optimiser steps that were done before.
+    """
     write_atomically(folder / "cell.json", (json.dumps(record, indent=2) + "\n").encode())

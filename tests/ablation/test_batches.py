@@ -1,0 +1,88 @@
+"""Batch sizes: what a normalisation batch makes of a cell, by hand and as rules."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from videogn.ablation.batches import BATCH_STATISTICS_NORMS, Batches, batches_of
+from videogn.ablation.study import Study
+from videogn.models.norm import NORMS, SETTINGS
+
+BASE = {"model.norm": "bn", "data.batch_size": 16, "total_batch_size": 16}
+
+
+def batches(effective: dict, **fields) -> Batches:
+    return batches_of(Study(base="b", axes={"model.norm": ["bn"]}, **fields), {**BASE, **effective})
+
+
+def test_norms_that_share_statistics_are_those_of_the_network():
+    assert {norm for norm in NORMS if "norm_batch_size" in SETTINGS[norm]} == set(BATCH_STATISTICS_NORMS)
+
+
+def test_a_forward_is_split_into_normalisation_batches():
+    assert batches({"norm_batch_size": 2}) == Batches(
+        2, 16, 16, {"data.batch_size": 16, "total_batch_size": 16, "model.norm_batch_size": 2}
+    )
+    whole = {"data.batch_size": 16, "total_batch_size": 16}
+    assert batches({"norm_batch_size": 16}) == Batches(16, 16, 16, whole)
+    assert batches({}) == Batches(16, 16, 16, whole)
+    assert batches({"model.norm": "gn", "norm_batch_size": 2}) == Batches(None, 16, 16, whole)
+
+
+@pytest.mark.parametrize("fields", [{}, {"comparison": "paper", "num_devices": 2}])
+def test_what_the_base_says_of_splitting_does_not_outlive_what_the_study_asks(fields):
+    split = {"model.norm_batch_size": 4}
+    found = batches({**split, "norm_batch_size": 16}, **fields)
+    assert (found.norm, found.settings["model.norm_batch_size"]) == (16, 16)
+    found = batches({**split, "norm_batch_size": 4}, device_batch_size=16) if not fields else None
+    assert found is None or (found.norm, found.device, "model.norm_batch_size" in found.settings) == (4, 16, False)
+    assert "model.norm_batch_size" not in batches({**split, "model.norm": "gn"}, **fields).settings
+
+
+def test_a_larger_normalisation_batch_has_a_forward_of_its_own_size():
+    found = batches({"norm_batch_size": 8}, device_batch_size=4)
+    assert found == Batches(8, 8, 16, {"data.batch_size": 8, "total_batch_size": 16})
+    assert batches({"norm_batch_size": 8, "model.norm": "ln"}, device_batch_size=4).device == 4
+
+
+def test_the_papers_total_batch_follows_from_the_devices():
+    paper = {"comparison": "paper", "num_devices": 8}
+    for norm, own in (("bn", 4), ("gn", None)):
+        settings = {"data.batch_size": 4, "total_batch_size": 32}
+        assert batches({"model.norm": norm, "norm_batch_size": 4}, **paper) == Batches(own, 4, 32, settings)
+    assert batches({}, **paper).total == 128
+
+
+@pytest.mark.parametrize(
+    ("effective", "fields", "message"),
+    [
+        ({"norm_batch_size": 3}, {}, "3 does not divide the device batch of 16 clips; these do: 1, 2, 4, 8, 16"),
+        ({"norm_batch_size": 32}, {}, "32 clips in a forward do not divide the total batch of 16"),
+        ({}, {"device_batch_size": 5}, "5 clips in a forward do not divide the total batch of 16; these do: 1, 2, 4"),
+        ({"model.norm": "sync_bn", "norm_batch_size": 2}, {}, "sync_bn shares statistics over all devices"),
+        ({"model.norm": None}, {}, "it does not say model.norm"),
+        ({"total_batch_size": None}, {}, "it does not say total_batch_size"),
+        ({"data.batch_size": None}, {}, "it does not say data.batch_size"),
+        ({"data.batch_size": None}, {"comparison": "paper", "num_devices": 2}, "it does not say data.batch_size"),
+    ],
+)
+def test_what_does_not_add_up_is_refused(effective, fields, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        batches(effective, **fields)
+
+
+@given(
+    norm=st.sampled_from(["bn", "brn", "gn", "none"]),
+    own=st.sampled_from([1, 2, 4, 8, 16, 32]),
+    device=st.sampled_from([1, 2, 4, 8, 16, 32]),
+)
+def test_batches_nest_and_the_total_never_moves(norm, own, device):
+    found = batches({"model.norm": norm, "norm_batch_size": own}, total_batch_size=64, device_batch_size=device)
+    assert found.total == found.settings["total_batch_size"] == 64
+    assert found.total % found.device == 0
+    assert found.norm == (own if norm in BATCH_STATISTICS_NORMS else None)
+    # What the network will see: the whole forward, or its split.
+    assert found.settings.get("model.norm_batch_size", found.device) == (found.norm or found.device)
+    assert found.device == found.settings["data.batch_size"] == (max(device, own) if found.norm else device)

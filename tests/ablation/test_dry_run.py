@@ -1,0 +1,91 @@
+"""What a study says of itself before it runs."""
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from videogn.ablation.cells import cells_of, fit_command
+from videogn.ablation.dry_run import print_plan, side_by_side_seconds
+from videogn.ablation.plans import CellPlan
+from videogn.ablation.study import Study
+
+BASE = {"model.norm": "gn", "data.batch_size": 16, "total_batch_size": 16}
+OUT = Path("studies/my own")
+
+
+def plan(**fields) -> CellPlan:
+    known = {
+        "learning_rate": 0.075, "num_steps": 1560, "num_epochs": 19.5, "norm_batch_size": None, "device_batch_size": 16,
+        "total_batch_size": 16, "num_devices": 1, "num_workers": 1, "fit_seconds": 3000.0, "test_seconds": 600.0,
+        "peak_memory_bytes": 3 << 29,
+    }  # fmt: skip
+    return CellPlan(**{**known, **fields})
+
+
+def printed(capsys, study: Study, plans: dict | None = None, **fields) -> str:
+    cells = cells_of(study, BASE)
+    plans = {cell.name: plan(norm_batch_size=cell.batches.norm) for cell in cells} if plans is None else plans
+    print_plan(study, cells, plans, out=OUT, **{"num_at_once": 1, **fields})
+    return capsys.readouterr().out
+
+
+def study(**fields) -> Study:
+    axes = {"model.norm": ["gn", "bn"], "norm_batch_size": [16, 2]}
+    return Study(**{"base": "motions.yaml", "axes": axes, "title": "Is [bold] harmful?", **fields})
+
+
+def test_every_cell_has_a_row_and_equal_ones_say_whose_they_are(capsys):
+    text = printed(capsys, study())
+    assert "Is [bold] harmful?" in text
+    rows = {line.split()[0]: line.split() for line in text.splitlines() if "-seed0 " in line}
+    assert " ".join(rows["bn-nb2-seed0"][1:]) == "bn 2 0.075 1,560 (19.5) 2 / 16 / 16 60 min 1.50 GiB"
+    assert rows["gn-nb2-seed0"][-2:] == ["=", "gn-nb16-seed0"]
+    assert "4 cells: 3 runs, and 1 that are the same computation" in text
+    assert max(map(len, text.split("The commands")[0].splitlines())) <= 140
+
+
+def test_totals_count_each_run_once(capsys):
+    text = printed(capsys, study(), num_at_once=2)
+    assert "one measured step and one scored video: 3.0 h one after the other, at best 2.0 h with 2 at once." in text
+    assert "with 1 at once" not in printed(capsys, study())
+
+
+def test_what_was_not_measured_is_said(capsys):
+    cells = cells_of(study(), BASE)
+    some = {cells[0].name: plan(), cells[2].name: plan(fit_seconds=None, test_seconds=None, peak_memory_bytes=None)}
+    text = printed(capsys, study(), some, errors={"bn-nb2-seed0": "does not fit [into] memory"})
+    assert "60 min one after the other, without the 2 that could not be measured." in text
+    assert "bn-nb2-seed0 can't run: does not fit [into] memory" in text
+    assert "Estimated" not in printed(capsys, study(), {})
+
+
+def test_the_comparison_is_said_in_words(capsys):
+    assert "fixed-total: total batch, learning rate, updates" in printed(capsys, study())
+    paper = study(comparison="paper", num_devices=8)
+    assert "the total batch is that x 8 devices, the learning rate is linear" in " ".join(
+        printed(capsys, paper).split()
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell")
+def test_the_commands_can_be_pasted_into_a_shell(capsys):
+    asked = study(settings={"data.root": "/a b/$HOME's"}, protocol="1x1")
+    lines = [line for line in printed(capsys, asked).splitlines() if line.startswith("videogn ")]
+    assert len(lines) == 6  # two a run, none for the equal one
+    spoken = subprocess.run(
+        ["sh", "-c", 'videogn() { for word; do echo "$word"; done; }\n' + lines[0]],
+        capture_output=True, text=True, check=True, env=dict(os.environ),
+    ).stdout.splitlines()  # fmt: skip
+    expected = fit_command(cells_of(asked, BASE)[0], out=OUT, command=())
+    assert spoken == ["motions.yaml" if word == str(OUT / "base.yaml") else word for word in expected]
+    assert shlex.split(lines[1])[-2:] == ["--data.protocol", "1x1"]
+
+
+def test_runs_side_by_side_take_the_place_that_is_free_first():
+    assert side_by_side_seconds([5, 1, 1, 1, 4], num_at_once=2) == 7
+    assert side_by_side_seconds([5, 1, 1], num_at_once=1) == 7
+    assert side_by_side_seconds([5, 1], num_at_once=8) == 5

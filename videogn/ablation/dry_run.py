@@ -1,0 +1,142 @@
+"""A study said before it runs: its cells, what they would take, and the commands that make them."""
+
+import heapq
+import shlex
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from videogn.ablation.cells import Cell, fit_command, score_command
+from videogn.ablation.durations import duration_text
+from videogn.ablation.plans import CellPlan
+from videogn.ablation.study import Study
+
+# Columns of a cell's name that others give way to.
+_MAX_NAME = 48
+# Columns where no terminal says how many it has.
+_WIDTH = 140
+_PAPER = (
+    "paper: a forward holds the normalisation batch, the total batch is that x {devices} device{s}, the learning rate "
+    "is linear in the total batch, and the schedule says how long a run is."
+)
+_FIXED_TOTAL = (
+    "fixed-total: total batch, learning rate, updates and the order of clips are the same in every cell unless an axis "
+    "sets them; a forward is split into normalisation batches."
+)
+
+
+def print_plan(
+    study: Study,
+    cells: Sequence[Cell],
+    plans: Mapping[str, CellPlan],
+    *,
+    out: Path,
+    num_at_once: int,
+    errors: Mapping[str, str] | None = None,
+) -> None:
+    """Print the cells, what the study would take, and its commands.
+
+    Args:
+        study: What is asked.
+        cells: Its cells, in order.
+        plans: Of each cell by name, as far as there is one.
+        out: The study's folder.
+        num_at_once: Cells that run side by side.
+        errors: Of cells that can't run, why, by name.
+    """
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH, markup=False, emoji=False, highlight=False)
+    if study.title:
+        console.print(study.title, style="bold")
+    console.print(_table(cells, plans))
+    for line in _totals(study, cells, plans, num_at_once=num_at_once):
+        console.print(line)
+    for name, error in (errors or {}).items():
+        console.print(f"{name} can't run: {error}", style="red")
+    console.print(f"\nThe commands, a cell's result in {out / 'cells'}/NAME:")
+    for cell in cells:
+        if cell.same_as is None:
+            print(f"\n# {cell.label}")
+            for words in _commands(study, cell, out=out):
+                print(shlex.join(words))
+
+
+def side_by_side_seconds(seconds: Iterable[float], *, num_at_once: int) -> float:
+    """Return when the last of several runs ends, each begun in order as soon as one of the places is free."""
+    places = [0.0] * num_at_once
+    for each in seconds:
+        heapq.heapreplace(places, places[0] + each)
+    return max(places)
+
+
+def _table(cells: Sequence[Cell], plans: Mapping[str, CellPlan]) -> Table:
+    table = Table(header_style="bold", box=SIMPLE_HEAD)
+    table.add_column("cell", overflow="fold", min_width=min(_MAX_NAME, max(len(cell.name) for cell in cells)))
+    for axis in cells[0].labels:
+        table.add_column(axis.rsplit(".", 1)[-1].replace("norm_batch_size", "normalisation batch"), overflow="fold")
+    for heading in ("peak lr", "updates (epochs)", "batch: norm / device / total", "time", "memory"):
+        table.add_column(heading, justify="right")
+    for cell in cells:
+        plan = plans.get(cell.name)
+        row = [cell.name, *cell.labels.values(), *(_figures(plan) if plan else ["-"] * 5)]
+        if cell.same_as:
+            row[-2:] = [f"= {cell.same_as}", ""]
+        table.add_row(*row, style="dim" if cell.same_as else None)
+    return table
+
+
+def _figures(plan: CellPlan) -> list[str]:
+    seconds = _seconds(plan)
+    own = plan.norm_batch_size or "-"
+    return [
+        f"{plan.learning_rate:g}",
+        f"{plan.num_steps:,} ({plan.num_epochs:,.4g})",
+        f"{own} / {plan.device_batch_size} / {plan.total_batch_size}",
+        "-" if seconds is None else duration_text(seconds),
+        "-" if plan.peak_memory_bytes is None else f"{plan.peak_memory_bytes / 2**30:.2f} GiB",
+    ]
+
+
+def _seconds(plan: CellPlan | None) -> float | None:
+    """Training and test."""
+    if plan is None or plan.fit_seconds is None or plan.test_seconds is None:
+        return None
+    return plan.fit_seconds + plan.test_seconds
+
+
+def _totals(study: Study, cells: Sequence[Cell], plans: Mapping[str, CellPlan], *, num_at_once: int) -> list[str]:
+    runs = [cell for cell in cells if cell.same_as is None]
+    num_equal = len(cells) - len(runs)
+    lines = [
+        f"{len(cells)} cells: {len(runs)} run{'' if len(runs) == 1 else 's'}"
+        + (
+            f", and {num_equal} that are the same computation as another (=) and are not run again."
+            if num_equal
+            else "."
+        )
+    ]
+    lines.append(
+        _PAPER.format(devices=study.num_devices, s="" if study.num_devices == 1 else "s")
+        if study.comparison == "paper"
+        else _FIXED_TOTAL
+    )
+    known = [seconds for cell in runs if (seconds := _seconds(plans.get(cell.name))) is not None]
+    if not known:
+        return lines
+    text = f"Estimated from one measured step and one scored video: {duration_text(sum(known))} one after the other"
+    if num_at_once > 1:
+        apart = side_by_side_seconds(known, num_at_once=num_at_once)
+        text += f", at best {duration_text(apart)} with {num_at_once} at once"
+    if len(known) < len(runs):
+        text += f", without the {len(runs) - len(known)} that could not be measured"
+    return [*lines, f"{text}."]
+
+
+def _commands(study: Study, cell: Cell, *, out: Path) -> list[list[str]]:
+    """The words that train and score a cell, from the base config as it is named: no copy of it is in OUT as yet."""
+    copy = str(out / "base.yaml")
+    fit = [study.base if word == copy else word for word in fit_command(cell, out=out, command=("videogn",))]
+    return [fit, score_command(study, cell=cell, out=out, command=("videogn",))]

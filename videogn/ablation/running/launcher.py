@@ -1,0 +1,205 @@
+"""The launcher: every cell of a study as two commands, as many at once as fit, whatever becomes of each."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from pathlib import Path
+
+from videogn.ablation.cells import COMMAND, Cell, cell_folder
+from videogn.ablation.outcome import Failure, read_outcome, read_outcomes, write_failure
+from videogn.ablation.plans import CellPlan
+from videogn.ablation.report.terminal import print_summary
+from videogn.ablation.report.write import MixedResults, write_report
+from videogn.ablation.running.child import log_tail
+from videogn.ablation.running.executor import Executor
+from videogn.ablation.running.interruption import Interruption
+from videogn.ablation.running.live import CellState, CellStatus, Display
+from videogn.ablation.running.run_cell import job_of
+from videogn.ablation.running.watch import read_progress
+from videogn.ablation.study import Study
+from videogn.ablation.study_folder import claim_folder, read_record, write_record
+from videogn.code_version import code_version
+
+_POLL_SECONDS = 1.0
+_NUM_TAIL_LINES = 20
+
+
+def run_study(
+    study: Study,
+    cells: Sequence[Cell],
+    *,
+    base: bytes,
+    out: Path,
+    executor: Executor,
+    plans: Mapping[str, CellPlan],
+    mixed: bool = False,
+    command: Sequence[str] = COMMAND,
+) -> int:
+    """Run what is not done of a study, then report: files in OUT and a table in the terminal.
+
+    A cell with a result is skipped; one that failed or was stopped is tried again, from where it was. The report is
+    renewed after every cell, so a study that is killed has one too.
+
+    Args:
+        study: What is asked.
+        cells: Its cells (cells_of).
+        base: The content of its base config.
+        out: Its folder: study.json, base.yaml, cells/NAME/ and the report.
+        executor: What runs the cells. The caller closes it.
+        plans: Each cell's plan by its name; one that is absent costs an estimate of the time.
+        mixed: Whether results of other versions of the code may stand beside new ones.
+        command: The words that start videogn; the tests put a script of their own there.
+
+    Returns:
+        The number of cells that failed.
+
+    Raises:
+        ValueError: OUT holds another study or results of other code, or something that is not ours is in the way.
+        MixedResults: All is run, and its results must not stand in one table.
+        KeyboardInterrupt: The user, or SIGTERM or SIGHUP, ended it; what ran was stopped and the report written first.
+    """
+    if not mixed:
+        check_code(cells, out=out)
+    with claim_folder(study, cells, base=base, out=out):
+        before = read_outcomes(cells, out=out)
+        to_run = [outcome.cell for outcome in before if outcome.cell.same_as is None and outcome.state != "done"]
+        for cell in to_run:
+            _forget_stage(cell_folder(cell, out=out))
+        display = Display(num_at_once=executor.num_at_once)
+        work = _Work(study, cells, out=out, plans=plans, mixed=mixed, display=display)
+        try:
+            with Interruption() as interruption:
+                try:
+                    with display:
+                        work.run(to_run, executor=executor, command=command, interruption=interruption)
+                except BaseException:
+                    executor.stop()
+                    raise
+        except KeyboardInterrupt:
+            if (paths := work.report()) is not None:
+                print_summary(out, paths=paths)
+            display.say("stopped; run the same command again to go on")
+            raise
+        paths = write_report(out, mixed=mixed)
+        print_summary(out, paths=paths)
+        outcomes = read_outcomes(cells, out=out)
+    return sum(outcome.state == "failed" and outcome.cell.same_as is None for outcome in outcomes)
+
+
+class _Work:
+    """The cells under way: what runs, what has ended, and what is shown of it."""
+
+    def __init__(
+        self,
+        study: Study,
+        cells: Sequence[Cell],
+        *,
+        out: Path,
+        plans: Mapping[str, CellPlan],
+        mixed: bool,
+        display: Display,
+    ) -> None:
+        self._study = study
+        self._cells = cells
+        self._out = out
+        self._plans = plans
+        self._mixed = mixed
+        self._display = display
+        self._pending: dict[Future[float], Cell] = {}
+        self._seconds: dict[str, float] = {}
+
+    def run(
+        self, to_run: Sequence[Cell], *, executor: Executor, command: Sequence[str], interruption: Interruption
+    ) -> None:
+        """Run cells to their ends, one way or the other.
+
+        Raises:
+            KeyboardInterrupt: A signal came.
+        """
+        for cell in to_run:
+            job = job_of(self._study, cell=cell, out=self._out, command=command)
+            self._pending[executor.submit(job)] = cell
+        self._display.update(self._statuses())
+        while self._pending:
+            ended, _ = wait(self._pending, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
+            for future in ended:
+                self._take(future)
+            self._display.update(self._statuses())
+            if ended and self._pending:  # the last is reported when all is done
+                self.report()
+            interruption.check()
+
+    def report(self) -> dict[str, Path] | None:
+        """Renew the report and return its files; that it can't be is said, and ends nothing."""
+        try:
+            return write_report(self._out, mixed=self._mixed)
+        except MixedResults as error:
+            self._display.say(f"WARNING: no report: {error}")
+        except Exception as error:  # a figure that can't be drawn must not cost a night's runs
+            self._display.say(f"WARNING: the report was not renewed: {type(error).__name__}: {error}")
+        return None
+
+    def _take(self, future: "Future[float]") -> None:
+        cell = self._pending.pop(future)
+        error = future.exception()
+        if error is None:
+            self._seconds[cell.name] = future.result()
+            return
+        # Not the command failed but what runs it: a full disk, a folder that a node does not see.
+        self._seconds[cell.name] = 0.0
+        folder = cell_folder(cell, out=self._out)
+        folder.mkdir(parents=True, exist_ok=True)
+        if read_record(folder) is None:
+            write_record(folder, {"cell": cell.identity, "code": code_version(), "fit_seconds": None})
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+        lines = log_tail(folder / "log.txt", num_lines=_NUM_TAIL_LINES)
+        write_failure(Failure("crashed", "fit", 1, reason, lines), folder=folder)
+
+    def _statuses(self) -> list[CellStatus]:
+        return [self._status(cell) for cell in self._cells]
+
+    def _status(self, cell: Cell) -> CellStatus:
+        folder = cell_folder(cell, out=self._out)
+        plan = self._plans.get(cell.name)
+        num_steps = plan.num_steps if plan else None
+        if (cell.same_as or cell.name) in {pending.name for pending in self._pending.values()}:
+            progress = read_progress(folder, plan=plan)
+            state: CellState = "waiting" if progress is None else "running"
+            return CellStatus(cell, state, folder, progress, num_steps=num_steps)
+        outcome = read_outcome(cell, folder=folder)
+        state = outcome.state if outcome.state in ("done", "failed") else "waiting"
+        return CellStatus(cell, state, folder, None, outcome, self._seconds.get(cell.name), num_steps)
+
+
+def _forget_stage(folder: Path) -> None:
+    """Clear what a process that was killed left in a cell.json: nothing is at work there."""
+    record = read_record(folder)
+    if record is not None and record.get("stage") is not None:
+        write_record(folder, {**record, "stage": None})
+
+
+def check_code(cells: Sequence[Cell], *, out: Path) -> None:
+    """Refuse to put new results beside those of other code, or to go on with what other code began.
+
+    Raises:
+        ValueError: Cells are to be run, and a result, or a training that was begun, is of another version.
+    """
+    outcomes = [outcome for outcome in read_outcomes(cells, out=out) if outcome.cell.same_as is None]
+    if all(outcome.state == "done" for outcome in outcomes):
+        return
+    others: dict[str, str] = {}
+    for outcome in outcomes:
+        folder = cell_folder(outcome.cell, out=out)
+        record = read_record(folder) or {}
+        codes = set(outcome.result.code or ()) if outcome.result else set()
+        is_begun = record.get("fit_seconds") is not None or (folder / "checkpoints" / "last.ckpt").is_file()
+        if is_begun and record.get("code"):
+            codes.add(record["code"])
+        if codes - {code_version()}:
+            others[outcome.cell.name] = ", ".join(sorted(codes - {code_version()}))
+    if others:
+        named = ", ".join(f"{name} ({code})" for name, code in others.items())
+        raise ValueError(
+            f"{out}: this is videogn {code_version()}, and other code made, or began, {named}; they should not stand "
+            f"in one table. Delete these folders in {out / 'cells'} to run them again, use another --out, or keep "
+            "them and go on with --mixed."
+        )

@@ -1,0 +1,196 @@
+"""One cell brought to a result or to a recorded failure, wherever it is run: all that is known of it is its folder."""
+
+import shutil
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from videogn.ablation.cells import COMMAND, Cell, cell_folder, fit_command, score_command
+from videogn.ablation.outcome import Failure, FailureKind, read_outcome, write_failure
+from videogn.ablation.running.child import Place, Stop, log_tail, run_logged, write_note
+from videogn.ablation.running.watch import steps_at_epoch_end
+from videogn.ablation.study import Study
+from videogn.ablation.study_folder import read_record, write_record
+from videogn.code_version import code_version
+
+_NUM_TAIL_LINES = 20
+# What `videogn fit` says of a checkpoint that no run can go on from exactly; any other refusal costs no checkpoint.
+_WITHIN_EPOCH = "was written within an epoch"
+# So often a cell is taken up whose process was lost at the same update: the next would be, too.
+_MAX_LOST = 3
+_KINDS: dict[int, FailureKind] = {
+    2: "refused",
+    3: "out of memory",
+    4: "not finite",
+    -signal.SIGKILL: "killed",
+}
+
+
+@dataclass(frozen=True)
+class CellJob:
+    """What is to be done for a cell: plain values, so that another process or machine can do it.
+
+    Args:
+        cell: The cell.
+        folder: Its run's folder, absolute.
+        fit: Words of the command that trains it.
+        score: Words of the command that scores it.
+        working_folder: Where the commands are run: what relative paths in their words are relative to.
+    """
+
+    cell: Cell
+    folder: Path
+    fit: tuple[str, ...]
+    score: tuple[str, ...]
+    working_folder: Path
+
+
+def job_of(study: Study, *, cell: Cell, out: Path, command: Sequence[str] = COMMAND) -> CellJob:
+    """Return the job of a cell; its commands are run in the present working folder."""
+    return CellJob(
+        cell=cell,
+        folder=cell_folder(cell, out=out).absolute(),
+        fit=tuple(fit_command(cell, out=out, command=command)),
+        score=tuple(score_command(study, cell=cell, out=out, command=command)),
+        working_folder=Path.cwd(),
+    )
+
+
+def run_cell(job: CellJob, *, place: Place | None = None, stop: Stop | None = None) -> float:
+    """Bring a cell to a result, or to a failure.json that says why it has none; return the seconds that it took.
+
+    A cell with a result is left as it is. Where the training had ended, only the test is run. A training that was
+    stopped goes on from its last checkpoint, bit for bit as if it had not been; where that was written within an epoch,
+    it begins anew in a fresh folder, and the log says so.
+
+    Raises:
+        Stopped: `stop` was set; what was done is kept, and the cell goes on from there another time.
+    """
+    start = time.monotonic()
+    if read_outcome(job.cell, folder=job.folder).state == "done":
+        return 0.0
+    runner = _Runner(job, place=replace(place or Place(), folder=job.working_folder), stop=stop or Stop())
+    try:
+        failure = runner.run()
+    finally:
+        runner.record(stage=None)
+    if failure is not None:
+        write_failure(failure, folder=job.folder)
+    return time.monotonic() - start
+
+
+class _Runner:
+    """A cell at work: its stages, and its cell.json that follows them."""
+
+    def __init__(self, job: CellJob, *, place: Place, stop: Stop) -> None:
+        self.job = job
+        self.folder = job.folder
+        self.log = job.folder / "log.txt"
+        self.place = place
+        self.stop = stop
+        self.known: dict[str, Any] = read_record(job.folder) or {}
+
+    def run(self) -> Failure | None:
+        if self._was_lost_again():
+            lines = log_tail(self.log, num_lines=_NUM_TAIL_LINES)
+            reason = f"the process that ran it was lost {_MAX_LOST} times at the same update, as for want of memory"
+            return Failure("killed", self.known["stage"], -signal.SIGKILL, reason, lines)
+        self._take_up()
+        failure = None
+        if self.known.get("fit_seconds") is None:
+            failure = self._fit()
+        return failure or self._test()
+
+    def record(self, **changes: Any) -> None:
+        """Change what cell.json says."""
+        self.known |= changes
+        if self.folder.is_dir():
+            write_record(self.folder, self.known)
+
+    def _was_lost_again(self) -> bool:
+        """Count how often the process at work here was lost with its cell.json saying that it is at work still."""
+        if self.known.get("stage") is None:
+            self.known["lost"] = None
+            return False
+        place = [self.known["stage"], steps_at_epoch_end(self.folder)]
+        before = self.known.get("lost") or {}
+        times = before["times"] + 1 if before.get("place") == place else 1
+        self.known["lost"] = {"place": place, "times": times}
+        return times >= _MAX_LOST
+
+    def _take_up(self) -> None:
+        """Make the folder ready: as it was left where something of it can be used, else fresh."""
+        if self.known.get("fit_seconds") is None and not self._checkpoint.is_file():
+            self._begin_anew(None)
+        for name in ("failure.json", "result.json"):
+            (self.folder / name).unlink(missing_ok=True)
+
+    @property
+    def _checkpoint(self) -> Path:
+        return self.folder / "checkpoints" / "last.ckpt"
+
+    def _begin_anew(self, reason: str | None) -> None:
+        """Clear the folder, but for the log (claim_folder saw to it that the folder is this study's).
+
+        What was there is put aside first: killed at any point, we leave a folder that can be told as ours, or none.
+        """
+        aside = self.folder.with_name(f".{self.folder.name}.old")
+        shutil.rmtree(aside, ignore_errors=True)
+        if self.folder.exists():
+            self.folder.rename(aside)
+        self.folder.mkdir(parents=True)
+        lost = self.known.get("lost")
+        self.known = {"cell": self.job.cell.identity, "code": code_version(), "fit_seconds": None, "lost": lost}
+        self.record(stage=None)
+        if (aside / self.log.name).is_file():
+            shutil.copyfile(aside / self.log.name, self.log)
+        shutil.rmtree(aside, ignore_errors=True)
+        if reason is not None:
+            write_note(self.log, f"the training begins anew, in a fresh folder: {reason}")
+
+    def _fit(self) -> Failure | None:
+        start = time.monotonic()
+        failure = None
+        if goes_on := self._checkpoint.is_file():
+            failure = self._run_stage("fit", [*self.job.fit, "--ckpt_path", "last"])
+            if failure is not None and failure.kind == "refused" and _WITHIN_EPOCH in failure.reason:
+                self._begin_anew(failure.reason)
+                goes_on = False
+        if not goes_on:
+            failure = self._run_stage("fit", self.job.fit)
+        if failure is None:
+            self.record(fit_seconds=round(time.monotonic() - start, 3))
+        return failure
+
+    def _test(self) -> Failure | None:
+        failure = self._run_stage("test", self.job.score)
+        if failure is not None:
+            return failure
+        after = read_outcome(self.job.cell, folder=self.folder)
+        if after.state == "done":
+            return None
+        reason = "it ended well and yet wrote no result.json" if after.failure is None else after.failure.reason
+        return Failure("no result", "test", 0, reason, log_tail(self.log, num_lines=_NUM_TAIL_LINES))
+
+    def _run_stage(self, stage: Literal["fit", "test"], command: Sequence[str]) -> Failure | None:
+        goes_on = "--ckpt_path" in command and stage == "fit"
+        self.record(stage=stage, since=time.time(), first_step=steps_at_epoch_end(self.folder) if goes_on else 0)
+        status = run_logged(command, log=self.log, place=self.place, stop=self.stop)
+        if status == 0:
+            return None
+        lines = log_tail(self.log, num_lines=_NUM_TAIL_LINES)
+        reason = _reason(stage, status, lines)
+        return Failure(_KINDS.get(status, "crashed"), stage, status, reason, lines)
+
+
+def _reason(stage: str, status: int, lines: Sequence[str]) -> str:
+    last = lines[-1].strip() if lines else "it printed nothing"
+    if status == -signal.SIGKILL:
+        return "by signal 9, as the kernel does where memory does not suffice"
+    if status < 0:
+        return f"ended by signal {-status} ({signal.strsignal(-status)}); last line: {last}"
+    prefix = f"videogn {stage}: error: "
+    return next((line.removeprefix(prefix) for line in reversed(lines) if line.startswith(prefix)), last)
