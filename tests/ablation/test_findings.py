@@ -1,0 +1,165 @@
+"""Sentences appear where the interval says so, and nowhere else."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.ablation.studies import STUDY, cells, change, fail, make_study, result
+from videogn.ablation.outcome import Outcome, Result
+from videogn.ablation.report.comparisons import comparisons_of
+from videogn.ablation.report.findings import findings_of
+from videogn.ablation.report.material import gather
+from videogn.ablation.report.points import points_of
+from videogn.ablation.report.statistics import estimate
+from videogn.ablation.report.tables import accuracy_table
+from videogn.ablation.study import Study
+
+TWO = Study(base="b", axes={"model.norm": ["gn", "bn"]}, seeds=[0, 1, 2, 3])
+
+
+def outcomes(study: Study, top1) -> list[Outcome]:
+    found = []
+    for cell in cells(study):
+        fields = result(cell, top1(cell))
+        names = Result.__dataclass_fields__
+        values = {name: fields.get(name) for name in names} | {"setup": {}, "code": ("a", "a")}
+        found.append(Outcome(cell, "done", result=Result(**values)))
+    return found
+
+
+def findings(study: Study, top1):
+    return findings_of(study, points_of(study, outcomes(study, top1)))
+
+
+def test_what_the_study_of_three_seeds_says(tmp_path):
+    found = gather(make_study(tmp_path)).findings
+    # BN at 2 less GN: -18, -23, -16.5: mean -19.167, sd 3.403, 4.3027 * 3.403 / sqrt(3) = 8.45.
+    # BN at 2 less BN at 16: -20, -25, -16.5: mean -20.5, sd 4.272, half-width 10.61.
+    assert found.sentences == (
+        "BN at normalisation batch 2 is 19.2 ± 8.5 points below GN at 2 (3 seeds, 95 % interval).",
+        "BN at normalisation batch 2 is 20.5 ± 10.6 points below BN at 16 (3 seeds, 95 % interval).",
+        "GN at normalisation batch 2 is the same computation as GN at 16: run once a seed, equal by construction.",
+    )
+    # BN less GN at 16: 2, 2, 0: mean 1.333, sd 1.155, half-width 2.87.
+    assert found.notes[0] == (
+        "Not told apart by these seeds, 1 comparison of 3: BN at normalisation batch 16 and GN at 16 (+1.3 ± 2.9)."
+    )
+    # 400 videos: sqrt(89.5 * 10.5 / 400) = 1.53 at the best, sqrt(64 * 36 / 400) = 2.4 at the worst; 90 % gives 1.5.
+    assert "of 400 videos, the binomial standard error of an accuracy is 1.5–2.4 points here" in found.notes[1]
+    assert found.notes[2].startswith("3 comparisons were made")
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(-80, 80), min_size=4, max_size=4), st.integers(-100, 100))
+def test_a_difference_is_claimed_exactly_where_its_interval_excludes_zero(noise, shift):
+    differences = [(shift + n) / 4 for n in noise]  # whole videos of 400
+    if len(set(differences)) == 1:
+        return
+    found = findings(TWO, lambda cell: 50.0 + (differences[cell.seed] if cell.norm == "bn" else 0.0))
+    by_hand = estimate(differences, least_deviation=0.25 / 6**0.5)
+    claims = [s for s in found.sentences if "above" in s or "below" in s]
+    assert bool(claims) == (by_hand.low > 0 or by_hand.high < 0)
+    if claims:
+        assert ("above" in claims[0]) == (by_hand.mean > 0)
+
+
+def test_a_narrow_interval_around_zero_is_a_bound_rounded_up():
+    differences = [0.0, 0.25, 0.25, 0.0]
+    found = findings(TWO, lambda cell: 50.0 + (differences[cell.seed] if cell.norm == "bn" else 0.0))
+    # Mean 0.125, sd 0.1443, 3.1824 * 0.1443 / 2 = 0.2297: the interval ends at 0.355.
+    assert found.sentences == ("BN is within 0.4 points of GN (4 seeds, 95 % interval).",)
+
+
+def test_two_seeds_that_agree_by_chance_prove_nothing():
+    found = findings(replace(TWO, seeds=[0, 1]), lambda cell: 50.25 if cell.norm == "bn" else 50.0)
+    assert found.sentences == ()
+    assert "Not told apart" in found.notes[0]
+
+
+def test_one_seed_finds_nothing_and_says_why():
+    found = findings(replace(TWO, seeds=[0]), lambda cell: 90.0 if cell.norm == "bn" else 10.0)
+    assert found.sentences == ()
+    assert len(found.notes) == 1
+    assert found.notes[0].startswith("One seed: no finding.")
+
+
+def test_comparisons_are_to_the_baselines_level_and_of_batches_to_the_largest():
+    study = Study(
+        base="b",
+        axes={"norm_batch_size": [2, 16, 4], "model.norm": ["bn", "brn", "ln"]},
+        baseline={"model.norm": "brn"},
+    )
+    points = points_of(study, outcomes(study, lambda cell: 50.0))
+    pairs = {
+        (c.axis, tuple(c.point.labels.values()), tuple(c.reference.labels.values()))
+        for c in comparisons_of(study, points)
+        if c.verdict != "same computation"
+    }
+    batches = {("norm_batch_size", (size, norm), ("16", norm)) for size in ("2", "4") for norm in ("bn", "brn")}
+    norms = {("model.norm", (size, norm), (size, "brn")) for size in ("2", "16", "4") for norm in ("bn", "ln")}
+    assert pairs == batches | norms
+
+
+def test_runs_that_stand_for_several_levels_are_compared_once():
+    axes = {"model.norm": ["gn", "bn"], "clips": {"a": {"data.num_frames": 8}, "b": {"data.num_frames": 4}}}
+    study = Study(base="b", axes={**axes, "norm_batch_size": [16, 8, 2]}, seeds=[0, 1])
+    found = comparisons_of(study, points_of(study, outcomes(study, lambda cell: 50.0)))
+    of_gn = [c for c in found if c.axis == "clips" and c.point.labels["model.norm"] == "gn"]
+    assert len(of_gn) == 1
+    assert len([c for c in found if c.axis == "clips" and c.point.labels["model.norm"] == "bn"]) == 3
+
+
+def test_other_numbers_of_videos_are_not_compared(tmp_path):
+    make_study(tmp_path)
+    change(tmp_path, "bn-nb2-seed1", num_videos_scored=398)
+    material = gather(tmp_path)
+    verdicts = {
+        (c.axis, *c.point.labels.values()): (c.verdict, c.difference is None)
+        for c in comparisons_of(STUDY, material.points)
+    }
+    assert verdicts == {
+        ("model.norm", "bn", "16"): ("open", False),
+        ("model.norm", "bn", "2"): ("other videos", True),
+        ("norm_batch_size", "gn", "2"): ("same computation", True),
+        ("norm_batch_size", "bn", "2"): ("other videos", True),
+    }
+    found = material.findings
+    assert not any("BN at normalisation batch 2" in sentence for sentence in found.sentences)
+    note = "No judgement on 2 comparisons, because the results are of other numbers of videos."
+    assert note in found.notes
+    rows = {(row[0], row[1]): row[4] for row in accuracy_table(material).rows}
+    assert rows["BN", "2"] == "not compared: other numbers of videos"
+    # What was judged, BN and GN at 16, is of all videos; once it isn't, nobody knows whether they were the same.
+    assert any("differences paired by seed, all on the same test videos." in note for note in found.notes)
+    for norm in ("bn", "gn"):
+        change(tmp_path, f"{norm}-nb16-seed0", num_videos_scored=399)
+    notes = gather(tmp_path).findings.notes
+    assert any("differences paired by seed. On other videos" in note for note in notes)
+    change(tmp_path, "bn-nb16-seed0", num_videos_scored=None)  # not known: not known to be others
+    assert comparisons_of(STUDY, gather(tmp_path).points)[0].verdict == "open"
+
+
+def test_the_least_width_heeds_the_videos_of_both_sides():
+    study = replace(TWO, seeds=[0, 1])
+    found = outcomes(study, lambda cell: 75.0 if cell.norm == "bn" else 50.0)
+    found = [replace(o, result=replace(o.result, num_videos_scored=None if o.cell.norm == "bn" else 4)) for o in found]
+    (comparison,) = comparisons_of(study, points_of(study, found))
+    # A video of 4 is 25 points: 12.706 * 25 / sqrt(6) / sqrt(2).
+    assert comparison.difference.half_width == pytest.approx(91.70, abs=0.01)
+    assert comparison.verdict == "open"
+
+
+def test_a_missing_seed_takes_its_pairs_away(tmp_path):
+    make_study(tmp_path)
+    fail(tmp_path, "bn-nb16-seed2")
+    material = gather(tmp_path)
+    (comparison,) = [c for c in comparisons_of(STUDY, material.points) if c.axis == "norm_batch_size" and c.difference]
+    assert comparison.difference.num == 2
+    assert comparison.difference.mean == pytest.approx(-22.5)  # -20 and -25
+    fail(tmp_path, "bn-nb16-seed1")
+    assert any(
+        "2 comparisons, because fewer than two seeds have both results" in note
+        for note in gather(tmp_path).findings.notes
+    )

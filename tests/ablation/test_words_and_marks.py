@@ -1,0 +1,40 @@
+"""What points are called, and what of them is drawn how."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from videogn.ablation.report.curves_figure import _hue
+from videogn.ablation.report.error_marks import Mark, bar_of, style_of
+from videogn.ablation.report.words import level_words, point_words
+from videogn.ablation.study import Study
+
+
+def test_an_axis_called_norm_has_the_words_and_colours_of_norms():
+    assert point_words({"norm": "frozen_bn", "clips": "8x2"}) == "frozen BN, 8x2"
+    assert point_words({"norm": "gn", "norm_batch_size": "2"}) == "GN at normalisation batch 2"
+    assert level_words("norm", "gn, lr x2") == "gn, lr x2"
+    assert style_of({"norm": "bn"}, place=0) == style_of({"model.norm": "bn"}, place=3)
+
+
+def test_no_bar_goes_below_nothing_or_above_all():
+    def mark(error: float, half_width: float) -> Mark:
+        return Mark(SimpleNamespace(), error, half_width, (), None)
+
+    assert bar_of(mark(3.0, 8.0)) == ([3.0], [8.0])
+    assert bar_of(mark(95.0, 8.0)) == ([8.0], [5.0])
+    assert bar_of(mark(50.0, 0.0)) is None
+
+
+@pytest.mark.parametrize(
+    ("axes", "hue"),
+    [
+        ({"model.norm": ["gn", "bn"], "norm_batch_size": [8, 4, 2]}, "norm_batch_size"),
+        ({"model.norm": ["gn", "bn", "ln"]}, None),
+        ({"data.num_frames": [4, 8], "model.norm": ["gn", "bn"]}, "data.num_frames"),
+        ({"model.num_groups": [1, 2, 4, 8, 16, 32]}, None),
+        ({"model.num_groups": [1, 2, 4, 8, 16]}, "model.num_groups"),
+    ],
+)
+def test_colours_are_of_few_levels_and_panels_of_norms(axes, hue):
+    assert _hue(SimpleNamespace(study=Study(base="b.yaml", axes=axes))) == hue

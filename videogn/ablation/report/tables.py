@@ -1,0 +1,167 @@
+"""The report's tables, as data."""
+
+import statistics
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from videogn.ablation.cells import Cell
+from videogn.ablation.durations import duration_text
+from videogn.ablation.outcome import Outcome, Result
+from videogn.ablation.report.document import Column, Table
+from videogn.ablation.report.length import REFERENCE_BATCH_SIZE
+from videogn.ablation.report.material import Material
+from videogn.ablation.report.numbers import mean_text, megabytes_text, number_text, paired_text
+from videogn.ablation.report.paper import other_total
+from videogn.ablation.report.points import (
+    Point,
+    coverage_text,
+    difference,
+    obstacle,
+    protocol_text,
+    range_text,
+)
+from videogn.ablation.report.starts import starts_text
+from videogn.ablation.report.words import axis_words, level_words, point_words
+
+
+def accuracy_table(material: Material) -> Table:
+    """Return the main table: every point with its accuracy, and what that is of."""
+    columns: list[tuple[Column, Callable[[Point], str]]] = [
+        (Column("top-1 %"), _top1_text),
+        (Column("sd"), lambda point: number_text(point.top1.deviation if point.top1 else None)),
+        (Column("to baseline"), lambda point: _difference_text(point, material.baseline)),
+        (Column("top-5 %"), lambda point: number_text(point.top5.mean if point.top5 else None)),
+        (Column("seeds"), lambda point: f"{len(point.results)} of {len(point.outcomes)}"),
+        (Column("videos"), lambda point: coverage_text(point.results.values())),
+        (Column("protocol", "left"), lambda point: protocol_text(point.results.values())),
+    ]
+    if any(material.paper_row(point) for point in material.points):
+        columns.append((Column("paper %", "left"), lambda point: _paper_text(material, point)))
+    if any(point.same_as for point in material.points):
+        columns.append((Column("same runs as", "left"), _same_text))
+    caption = (
+        "Mean over seeds ± half of its 95 % interval, sd: sample standard deviation over seeds, to baseline: top-1 "
+        f"less that of {point_words(material.study.baseline)}, paired by seed, in points, videos: scored / expected."
+    )
+    starts = starts_text(material.points)
+    if starts is not None:
+        caption += f" Starts: {starts}."
+    return _point_table(material.points, columns, caption=caption)
+
+
+def cost_table(material: Material) -> Table:
+    """Return what every point cost."""
+
+    def of(name: str, text: Callable[[Any], str]) -> Callable[[Point], str]:
+        return lambda point: range_text((getattr(r, name) for r in point.results.values()), text=text)
+
+    columns: list[tuple[Column, Callable[[Point], str]]] = [
+        (Column("clips a second"), lambda point: _speed_text(material, point)),
+        (Column("training"), lambda point: duration_text(_median(point, lambda result: result.train_seconds))),
+        (Column("test"), lambda point: duration_text(_median(point, lambda result: result.test_seconds))),
+        (Column("peak MiB"), of("peak_memory_bytes", megabytes_text)),
+        (Column("updates"), of("steps", str)),
+        (Column("epochs"), of("epochs", str)),
+        (Column("device batch"), lambda point: str(point.outcomes[0].cell.batches.device)),
+        (Column("total batch"), lambda point: str(point.outcomes[0].cell.batches.total)),
+    ]
+    has_rates = any(peak_lr(point.outcomes[0].cell) is not None for point in material.points)
+    if has_rates:
+        columns.append((Column("peak lr"), lambda point: _rate_text(peak_lr(point.outcomes[0].cell))))
+    caption = (
+        "Medians over seeds, as the runs were: whatever else the machine did then is in them. Memory as the "
+        "framework's allocator counts it on a GPU, of the process on a CPU."
+    )
+    if has_rates:
+        caption += f" Peak lr: base_lr × total batch / {REFERENCE_BATCH_SIZE}."
+    return _point_table(material.points, columns, caption=caption)
+
+
+def peak_lr(cell: Cell) -> float | None:
+    """Return the largest learning rate of a cell's run; None where its settings do not say base_lr."""
+    try:
+        base_lr = float(cell.effective["model.base_lr"])  # YAML reads 1e-3 as text
+    except (KeyError, TypeError, ValueError):
+        return None
+    return base_lr * cell.batches.total / REFERENCE_BATCH_SIZE
+
+
+def cell_table(material: Material) -> Table:
+    """Return every cell and what became of it."""
+    columns = (
+        Column("cell", "left", is_head=True),
+        Column("state", "left"),
+        Column("top-1 %"),
+        Column("top-5 %"),
+        Column("videos"),
+        Column("updates"),
+        Column("why", "left"),
+    )
+    return Table(columns, tuple(_cell_row(outcome) for outcome in material.outcomes))
+
+
+def _point_table(
+    points: Sequence[Point], columns: Sequence[tuple[Column, Callable[[Point], str]]], *, caption: str
+) -> Table:
+    axes = list(points[0].labels)
+    heads = [Column(axis_words(axis), "left", is_head=True) for axis in axes]
+    rows = [
+        (*(level_words(axis, point.labels[axis]) for axis in axes), *(entry(point) for _, entry in columns))
+        for point in points
+    ]
+    breaks = [place for place in range(1, len(rows)) if len(axes) > 1 and rows[place][0] != rows[place - 1][0]]
+    return Table((*heads, *(column for column, _ in columns)), tuple(rows), caption, frozenset(breaks))
+
+
+def _top1_text(point: Point) -> str:
+    return "not averaged: mixed" if point.is_mixed else mean_text(point.top1)
+
+
+def _difference_text(point: Point, baseline: Point) -> str:
+    if point is baseline:
+        return "baseline"
+    if point.runs == baseline.runs:
+        return "same runs"
+    if obstacle(point, baseline) == "other videos":
+        return "not compared: other numbers of videos"
+    return paired_text(difference(point, baseline), num_seeds=len(point.outcomes))
+
+
+def _paper_text(material: Material, point: Point) -> str:
+    row = material.paper_row(point)
+    if row is None:
+        return "-"
+    top5 = "" if row.top5 is None else f" / {row.top5:.1f}"
+    total = other_total(row, point.outcomes[0].cell)
+    return f"{row.top1:.1f}{top5} ({row.dataset}{'' if total is None else f', total batch {total}'})"
+
+
+def _same_text(point: Point) -> str:
+    return "" if point.same_as is None else point_words(point.same_as, is_short=True)
+
+
+def _speed_text(material: Material, point: Point) -> str:
+    speeds = [curves.clips_per_second for o in point.outcomes if (curves := material.curves_of(o)) is not None]
+    known = [speed for speed in speeds if speed is not None]
+    return number_text(statistics.median(known), digits=1) if known else "-"
+
+
+def _rate_text(rate: float | None) -> str:
+    return "-" if rate is None else f"{rate:g}"
+
+
+def _median(point: Point, of: Callable[[Result], float | None]) -> float | None:
+    known = [value for value in map(of, point.results.values()) if value is not None]
+    return statistics.median(known) if known else None
+
+
+def _cell_row(outcome: Outcome) -> tuple[str, ...]:
+    result, failure = outcome.result, outcome.failure
+    state = {"stopped": "begun, not done", "waiting": "not run"}.get(outcome.state, outcome.state)
+    if outcome.cell.same_as is not None:
+        state += f" (run as {outcome.cell.same_as})"
+    why = "" if failure is None else f"{failure.kind} in {failure.stage}: {failure.reason}"
+    if result is None:
+        return (outcome.cell.name, state, "-", "-", "-", "-", why)
+    figures = (number_text(result.top1), number_text(result.top5), coverage_text([result]))
+    return (outcome.cell.name, state, *figures, number_text(result.steps, digits=0), why)

@@ -1,0 +1,160 @@
+"""What forbids, or limits, reading a study's results together, and how each of them is made again."""
+
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from videogn.ablation.axes import value_text
+from videogn.ablation.cells import Cell, cell_folder, fit_command
+from videogn.ablation.outcome import Outcome, Result
+from videogn.ablation.report.length import length_warning
+from videogn.ablation.study import Study
+from videogn.ablation.study_folder import read_record
+
+_UNKNOWN = "not recorded"
+# Settings by which a study may ask for runs of different lengths.
+_LENGTH_SETTINGS = ("trainer.max_epochs", "trainer.max_steps", "model.schedule")
+# Settings by which a study may ask for trainings on different videos.
+_TRAINING_DATA_SETTINGS = ("data.root", "data.train_list")
+
+
+def are_mixed(outcomes: Iterable[Outcome]) -> bool:
+    """Whether results are of different data, protocols or code, and so must be neither compared nor averaged."""
+    done = [outcome for outcome in outcomes if outcome.result is not None]
+    kinds = {(o.result.dataset_fingerprint, o.result.protocol, o.result.code) for o in done if o.result is not None}
+    return len(kinds) > 1 or any(len(cells) > 1 for cells in _cells_by_training_data(done))
+
+
+def mixture_of(outcomes: Sequence[Outcome]) -> list[str]:
+    """Return sentences that say which cells differ in what they must have in common; none where all is well."""
+    sentences = []
+    for what, of in (
+        ("THE TEST DATA DIFFER (fingerprints of their videos and labels)", lambda result: result.dataset_fingerprint),
+        ("THE PROTOCOLS DIFFER", lambda result: result.protocol),
+        ("THE CODE DIFFERS (versions that trained / tested)", _code_text),
+    ):
+        cells = cells_by_value(outcomes, of)
+        if len(cells) > 1:
+            sentences.append(f"{what}: {places_text(cells)}.")
+    for cells in _cells_by_training_data(o for o in outcomes if o.cell.same_as is None):
+        if len(cells) > 1:
+            what = "THE TRAINING DATA DIFFER (fingerprints of their videos and labels)"
+            sentences.append(f"{what}: {places_text(cells)}.")
+    return sentences
+
+
+def warnings_of(study: Study, outcomes: Sequence[Outcome], *, out: Path) -> list[str]:
+    """Return what limits the results beside a mixture, each as a sentence."""
+    warnings = []
+    steps = cells_by_value(outcomes, lambda result: result.steps)
+    if len(steps) > 1 and study.comparison == "fixed-total" and not _varies_length(study):
+        warnings.append(f"The numbers of updates differ, and they should be the same: {places_text(steps)}.")
+    warnings += _version_warnings(outcomes)
+    for outcome, result in _done(outcomes):
+        name, expected, scored = outcome.cell.name, result.num_videos_expected, result.num_videos_scored
+        if expected is not None and scored is not None and scored < expected:
+            warnings.append(f"{name}: only {scored} of {expected} videos were scored.")
+        warnings += _setup_warnings(outcome.cell, result)
+        if result.checkpoint is not None and (tested := Path(result.checkpoint)).stem != study.checkpoint:
+            warnings.append(f"{name}: it was tested by its {tested.name}, and {study.checkpoint} was asked for.")
+        if (warning := length_warning(study, outcome)) is not None:
+            warnings.append(warning)
+        began = (read_record(cell_folder(outcome.cell, out=out)) or {}).get("code")
+        if began is not None and result.code is not None and began != result.code[0]:
+            warnings.append(f"{name}: its training began with the code {began} and ended with {result.code[0]}.")
+    return warnings
+
+
+def cells_by_value(outcomes: Sequence[Outcome], of: Callable[[Result], Any]) -> dict[str, list[str]]:
+    """Return the names of the cells that are done, by a value of their results; a run that stands for several, once."""
+    cells: dict[str, list[str]] = {}
+    for outcome, result in _done(outcomes):
+        value = of(result)
+        cells.setdefault(_UNKNOWN if value is None else str(value), []).append(outcome.cell.name)
+    return cells
+
+
+def cells_by_version(outcomes: Sequence[Outcome]) -> dict[str, dict[str, list[str]]]:
+    """Return the names of the cells that are done, by the version of each library that they ran with."""
+    libraries = dict.fromkeys(name for _, result in _done(outcomes) for name in result.versions)
+    return {name: cells_by_value(outcomes, lambda result: result.versions.get(name)) for name in libraries}  # noqa: B023
+
+
+def places_text(cells: Mapping[str, Sequence[str]]) -> str:
+    """Return each value with the cells that have it."""
+    return "; ".join(f"{value} in {_names_text(names)}" for value, names in cells.items())
+
+
+def again_command(study: Study, cell: Cell, *, out: Path) -> str:
+    """Return one line for a shell that makes a cell's result again, in a new folder.
+
+    From the run's own config, where there is one: it holds every setting, also those that were defaults then. The new
+    folder is called by study and cell.
+    """
+    own, new = cell_folder(cell, out=out) / "config.yaml", f"runs/{out.resolve().name}-{cell.same_as or cell.name}"
+    if own.exists():
+        fit = ["videogn", "fit", "--config", str(own), "--run_dir", new]
+    else:
+        fit = fit_command(cell, out=out, command=("videogn",))
+        fit[fit.index("--run_dir") + 1] = new
+    test = ["videogn", "test", "--run_dir", new, "--ckpt_path", study.checkpoint]
+    test += [] if study.protocol is None else ["--data.protocol", study.protocol]
+    return f"{shlex.join(fit)} && {shlex.join(test)}"
+
+
+def _done(outcomes: Sequence[Outcome]) -> list[tuple[Outcome, Result]]:
+    return [(o, o.result) for o in outcomes if o.result is not None and o.cell.same_as is None]
+
+
+def _cells_by_training_data(outcomes: Iterable[Outcome]) -> list[dict[str, list[str]]]:
+    """Return the names of cells by the training data that their results say, for each training data asked for.
+
+    A result that does not say it (older ones don't) is no other training data.
+    """
+    asked: dict[tuple[str, ...], dict[str, list[str]]] = {}
+    for outcome in outcomes:
+        if outcome.result is not None and (found := outcome.result.train_fingerprint) is not None:
+            settings = tuple(value_text(outcome.cell.effective.get(name)) for name in _TRAINING_DATA_SETTINGS)
+            asked.setdefault(settings, {}).setdefault(found, []).append(outcome.cell.name)
+    return list(asked.values())
+
+
+def _code_text(result: Result) -> str | None:
+    if result.code is None:
+        return None
+    return result.code[0] if len(set(result.code)) == 1 else " / ".join(result.code)
+
+
+def _names_text(names: Sequence[str], *, most: int = 6) -> str:
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def _varies_length(study: Study) -> bool:
+    settings = {name for axis in study.parsed_axes for level in axis.levels for name in level.settings}
+    return any(name.startswith(_LENGTH_SETTINGS) for name in settings)
+
+
+def _version_warnings(outcomes: Sequence[Outcome]) -> list[str]:
+    warnings = []
+    for library, cells in cells_by_version(outcomes).items():
+        if len(cells) > 1:
+            warnings.append(f"The versions of {library} differ: {places_text(cells)}.")
+    return warnings
+
+
+def _setup_warnings(cell: Cell, result: Result) -> list[str]:
+    """Return where a run says that it was another than its cell asked for."""
+    asked = {
+        "norm": cell.norm,
+        "norm_batch_size": cell.batches.norm,
+        "device_batch_size": cell.batches.device,
+        "total_batch_size": cell.batches.total,
+        "seed": cell.seed,
+    }
+    return [
+        f"{cell.name}: its result.json says {name} {result.setup[name]}, and {value} was asked for."
+        for name, value in asked.items()
+        if value is not None and result.setup.get(name) is not None and result.setup[name] != value
+    ]
