@@ -139,14 +139,63 @@ def test_broken_videos_are_skipped_at_any_device_batch(base, capsys, tmp_path, d
     assert "1 videos skipped" in capsys.readouterr().out
 
 
-def test_ablate_refuses_before_the_first_cell(base, capsys):
-    Path("study.yaml").write_text("base: tiny.yaml\nnorms: [gn]\nnorm_batch_sizes: [3]\ntotal_batch_size: 16\n")
-    assert "3" in fails(capsys, ["ablate", "--config", "study.yaml"], 2)
-    Path("study.yaml").write_text("base: none.yaml\nnorms: [gn]\nnorm_batch_sizes: [4]\ntotal_batch_size: 16\n")
-    assert "none.yaml" in fails(capsys, ["ablate", "--config", "study.yaml"], 2)
-    Path("study.yaml").write_text("base: tiny.yaml\nnorms: gn\ncolour: red\n")
-    fails(capsys, ["ablate", "--config", "study.yaml"], 2)
-    assert not Path("studies").exists()
+ABLATE = ["ablate", "--config", "study.yaml", "--out", "study"]
+
+
+def test_ablate_refuses_a_study_that_cannot_be(base, capsys):
+    study = "base: tiny.yaml\naxes: {model.norm: [bn], norm_batch_size: [3]}\ntotal_batch_size: 16\n"
+    Path("study.yaml").write_text(study)
+    assert "3 does not divide" in fails(capsys, [*ABLATE, "--device_batch_size", "4"], 2)
+    Path("study.yaml").write_text(study.replace("tiny", "none"))
+    assert "none.yaml" in fails(capsys, ABLATE, 2)
+    Path("study.yaml").write_text(study + "colour: red\n")
+    fails(capsys, ABLATE, 2)
+    Path("study.yaml").write_text("base: tiny.yaml\n")
+    assert "axes: there is none" in fails(capsys, ABLATE, 2)
+    Path("study.yaml").write_text(study.replace("[3]", "[4]") + "settings: {data.root: null}\n")
+    assert "give --settings.data.root DIR" in fails(capsys, ABLATE, 2)
+    Path("study.yaml").write_text(study.replace("[3]", "[4]") + "paper: nope.csv\n")
+    assert "there is no nope.csv" in fails(capsys, ABLATE, 2)
+    assert not Path("study").exists()
+    assert "holds no study" in fails(capsys, ["ablate", "report", "study"], 2)
+
+
+@pytest.mark.slow
+def test_ablate_refuses_what_fit_would_refuse_before_anything_is_made(base, capsys, data_root):
+    common = f"base: tiny.yaml\ntotal_batch_size: 4\nsettings: {{data.root: {data_root}}}\n"
+    Path("study.yaml").write_text(common + "axes: {model.norm: [gn], model.depht: [14]}\n")
+    line = fails(capsys, ABLATE, 2)
+    assert "gn-depht14-seed0: model.depht is no setting of `videogn fit`; did you mean model.depth?" in line
+    Path("study.yaml").write_text(common + "axes: {model.norm: [gn, gnn]}\n")
+    assert "gnn-seed0: model.norm: got gnn; expected one of gn, bn, " in fails(capsys, ABLATE, 2)
+    Path("study.yaml").write_text(common + "axes: {model.norm: [gn, bn]}\nprotocol: 9x9\n")
+    assert "all cells: data.protocol: got 9x9; expected one of 10x3, 10x1, 1x1" in fails(capsys, ABLATE, 2)
+    Path("elsewhere").mkdir()
+    Path("study.yaml").rename("elsewhere/study.yaml")
+    Path("tiny.yaml").rename("elsewhere/tiny.yaml")  # a base beside the study is found
+    assert "all cells: data.protocol" in fails(capsys, ["ablate", "--config", "elsewhere/study.yaml"], 2)
+    Path("elsewhere/tiny.yaml").rename("tiny.yaml")
+    Path("study.yaml").write_text(common + "axes: {model.norm: [gn]}\n")
+    assert "cores_per_cell: got 4096" in fails(capsys, [*ABLATE, "--cores_per_cell", "4096"], 2)
+    assert "what a cell takes" in fails(capsys, [*ABLATE, "--executor", "ray"], 2)
+    assert not Path("study").exists()
+
+
+@pytest.mark.slow
+def test_ablate_takes_axes_from_the_command_line_and_a_dry_run_makes_nothing(base, capsys, data_root):
+    Path("study.yaml").write_text(
+        f"base: tiny.yaml\ntotal_batch_size: 4\nsettings: {{data.root: {data_root}}}\nseeds: [0]\n"
+        "axes: {model.norm: [gn], norm_batch_size: [1]}\n"
+    )
+    words = ["--seeds", "[5, 6]", "--axes.norm_batch_size", "[4, 2]", "--axes.model.norm", "[bn, gn]", "--dry_run"]
+    assert main([*ABLATE, *words]) == 0
+    text = capsys.readouterr().out
+    for seed in (5, 6):
+        for size in (4, 2):
+            assert f"bn-nb{size}-seed{seed}" in text
+    assert "= gn-nb4-seed5" in text
+    assert "nb1" not in text
+    assert not Path("study").exists()
 
 
 def test_data_synthesize_refuses_a_foreign_folder(base, capsys):

@@ -90,6 +90,8 @@ def test_test_scores_the_best_checkpoint_and_writes_the_result(trained):
     assert (result["device_batch_size"], result["total_batch_size"]) == (4, 4)
     assert (result["steps"], result["epochs"]) in ((3, 1), (6, 2))
     assert result["code"] == {"train": code_version(), "test": code_version()}
+    assert re.fullmatch("[0-9a-f]{16}", result["train_fingerprint"])
+    assert result["train_fingerprint"] != result["dataset_fingerprint"]
     assert result["train_seconds"] > 0
     assert result["versions"]["torch"] == torch.__version__
     with (run / "per_class.csv").open(newline="") as file:
@@ -140,6 +142,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(trained, data_root):
     assert rows["whole"] == rows["parts"]
 
     other["loops"]["fit_loop"]["epoch_progress"]["current"]["ready"] += 1  # as written in the midst of an epoch
+    other["global_step"] -= 1
     torch.save(other, trained / "midst.ckpt")
     out = videogn("fit", "--run_dir", "parts", "--ckpt_path", "midst.ckpt", cwd=trained, status=2)
     assert "midst.ckpt is of another run" in out
@@ -158,6 +161,13 @@ def test_a_run_that_ends_within_an_epoch_has_its_best_checkpoint_too(trained, da
     videogn("test", "--run_dir", "steps", "--data.protocol", "1x1", cwd=trained)
     result = json.loads((trained / "steps/result.json").read_text())
     assert (result["steps"], result["epochs"]) == (2, 1)
+    # One that ended and was stopped in its last validation goes on from there: nothing is trained.
+    (trained / "steps/checkpoints/best.ckpt").unlink()
+    rows = [row["step"] for row in read_metrics(trained / "steps") if row["train/loss_step"]]
+    out = videogn("fit", "--run_dir", "steps", "--ckpt_path", "last", cwd=trained)
+    assert "validated after the last step" in out
+    assert (trained / "steps/checkpoints/best.ckpt").is_file()
+    assert [row["step"] for row in read_metrics(trained / "steps") if row["train/loss_step"]] == rows == ["0", "1"]
     out = videogn("fit", "--run_dir", "steps", "--ckpt_path", "last", "--trainer.max_steps", "5", cwd=trained, status=2)
     assert "was written within an epoch" in out
 
@@ -229,8 +239,7 @@ def test_real_clips_through_fit_test_and_ablate(shared_data, tmp_path):
     }
     study = {
         "base": "tiny.yaml",
-        "norms": ["bn"],
-        "norm_batch_sizes": [4, 2],
+        "axes": {"model.norm": ["bn"], "norm_batch_size": [4, 2]},
         "total_batch_size": 8,
         "protocol": "10x1",
         "settings": {**data, "trainer.max_epochs": 1},

@@ -34,8 +34,8 @@ A run:
   predict     classify files:   videogn predict --run_dir runs/i3d_gn --videos a.mp4 folder/
 
 An experiment:
-  ablate      norms x normalisation batches x seeds, to a table and a picture:
-                                videogn ablate --config ablations/motions_batch_size.yaml
+  ablate      any settings x seeds, side by side here or on a cluster, to a report:
+                                videogn ablate --config ablations/motions_demo.yaml
 
 Data:
   data        synthesize the built-in data set "motions": videogn data synthesize --out data/motions

@@ -1,0 +1,144 @@
+"""What each cell of a study would do and cost: what `videogn fit` itself says to it, before anything runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from videogn.ablation.axes import value_text
+from videogn.ablation.cells import Cell, fit_command
+from videogn.ablation.plans import CellPlan
+from videogn.commands.usage import RunError
+
+
+@dataclass(frozen=True)
+class Planning:
+    """What is known of a study's cells before they run.
+
+    Args:
+        plans: Of each cell that `videogn fit` takes, by name.
+        errors: Of each cell that it refuses, or whose measured step failed, the reason in a line, by name.
+        num_gpus: GPUs of this machine.
+    """
+
+    plans: dict[str, CellPlan] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+    num_gpus: int = 0
+
+
+def plan_cells(
+    cells: Sequence[Cell], *, base: Path, measure: bool, protocol: str | None = None, num_cores: int | None = None
+) -> Planning:
+    """Build what each cell's `videogn fit` would build, up to where it would begin; write nothing, train nothing.
+
+    Cells that differ in the seed alone, or not at all, are planned once. Settings of a run that have no effect warn.
+
+    Args:
+        cells: The study's.
+        base: Its base config.
+        measure: Also take a step and score a video, of each run in a process of its own, for time and memory. A run
+            that fails at it, such as one that does not fit into memory, has a plan without them, and an error.
+        protocol: The study's test protocol; default: the base config's.
+        num_cores: Processor cores that a cell will have; default: all of them.
+
+    Raises:
+        RunError: The child process failed as a whole.
+    """
+    groups: dict[str, list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault(_computation(cell), []).append(cell)
+    runs = list(groups.values())
+    planning, notes = Planning(), dict[str, str]()
+    test = [] if protocol is None else [f"--data.protocol={protocol}"]  # that of the test: refused now, not then
+    with TemporaryDirectory(prefix="videogn-plans-") as folder:
+        out = Path(folder)
+        (out / "base.yaml").write_bytes(base.read_bytes())
+        request = {
+            "runs": [
+                {"words": [*fit_command(run[0], out=out, command=()), *test], "folder": run[0].name} for run in runs
+            ],
+            "measure": measure,
+            "protocol": protocol,
+            "num_cores": num_cores,
+            "started": time.time(),
+        }
+        for answer in _answers(request, out=out, names=[run[0].name for run in runs]):
+            if "num_gpus" in answer:
+                planning = replace(planning, num_gpus=answer["num_gpus"])
+                continue
+            for cell in runs[answer["run"]]:
+                if "plan" in answer:
+                    planning.plans[cell.name] = CellPlan(**answer["plan"])
+                if "error" in answer:
+                    error = answer["error"].replace(str(out / "base.yaml"), str(base)).replace(f"{out}{os.sep}", "")
+                    planning.errors[cell.name] = error
+            for note in answer.get("notes", []):
+                notes.setdefault(note, runs[answer["run"]][0].name)
+    for note, name in notes.items():
+        warnings.warn(f"{name}: {note}", stacklevel=2)
+    return planning
+
+
+def _computation(cell: Cell) -> str:
+    """What tells runs apart but for the seed."""
+    return repr(sorted((name, value_text(value)) for name, value in cell.effective.items()))
+
+
+def _answers(request: Mapping[str, Any], *, out: Path, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield what the child says, a JSON object a line; whatever ends our listening ends the child."""
+    with (out / "log").open("w+b") as log:
+        # A group of its own: Ctrl-C reaches it through us, and so does our end.
+        child = subprocess.Popen(
+            [sys.executable, "-m", "videogn.commands.plan_child"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            process_group=0,
+        )
+        assert child.stdin is not None
+        assert child.stdout is not None
+        try:
+            with suppress(BrokenPipeError), child.stdin as stream:
+                stream.write(json.dumps(request).encode())
+            _say(f"checking {_count(names)} ...")
+            for line in child.stdout:
+                answer = json.loads(line)
+                if "begun" in answer:
+                    doing = "measuring" if request["measure"] else "checking"
+                    _say(f"{doing} run {answer['begun'] + 1} of {len(names)}: {names[answer['begun']]} ...")
+                else:
+                    yield answer
+            status = child.wait()
+        finally:
+            _say("")
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+            child.stdout.close()
+        if status:
+            log.seek(0)
+            said = log.read().decode(errors="replace").strip().splitlines()
+            raise RunError(
+                f"the cells could not be planned (exit status {status}): {said[-1] if said else 'no reason'}"
+            )
+
+
+def _count(names: Sequence[str]) -> str:
+    return f"{len(names)} run{'s' if len(names) > 1 else ''}"
+
+
+def _say(text: str) -> None:
+    """Show a passing line on a terminal."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
