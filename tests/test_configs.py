@@ -1,20 +1,30 @@
 """Every config file is parsed against the real signatures, builds its model, and has a header that says what it is."""
 
 import inspect
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from jsonargparse import Namespace
 
+from videogn.ablation.base import base_settings
+from videogn.ablation.cells import Cell, cells_of
+from videogn.ablation.study import Study
 from videogn.commands.configs import find_config
+from videogn.commands.plans import plan_cells
 from videogn.commands.trainer import VideoCLI
 from videogn.data.datamodule import KineticsDataModule
+from videogn.data.motions import synthesize
 from videogn.training.module import VideoClassifier
 from videogn.training.schedule import Schedule, in_steps, scaled_lr
 
 FOLDER = Path(__file__).parents[1] / "configs"
 RUNS = sorted(path.name for path in FOLDER.glob("*.yaml"))
+STUDIES = sorted(path.name for path in (FOLDER / "ablations").glob("*.yaml"))
 HEADER = ("Purpose:", "Source:", "Command:", "Expected:", "Hardware:")
 
 
@@ -94,3 +104,95 @@ def test_imagenet_configs_are_the_papers_run():
     assert scaled_lr(settings["model"]["base_lr"], settings["total_batch_size"]) == pytest.approx(0.1)
     assert settings["model"]["schedule"]["milestones"] == [30, 60, 90]
     assert settings["model"]["norm_weight_decay"] == settings["model"]["weight_decay"] == 1e-4
+
+
+def study(name: str) -> Study:
+    return Study(**yaml.safe_load((FOLDER / "ablations" / name).read_text()))
+
+
+def cells(asked: Study) -> list[Cell]:
+    return cells_of(asked, base_settings((FOLDER / asked.base).read_bytes(), name=asked.base))
+
+
+def runs(asked: Study) -> dict[str, Cell]:
+    """The cells of the first seed that are run."""
+    return {cell.name: cell for cell in cells(asked) if cell.same_as is None and cell.seed == asked.seeds[0]}
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_asks_a_question_and_says_how(name):
+    asked = study(name)
+    assert asked.title
+    assert asked.title.endswith("?")
+    assert find_config(asked.base) == str(FOLDER / asked.base)
+    assert len(runs(asked)) > 1
+    header = [line for line in (FOLDER / "ablations" / name).read_text().splitlines() if line.startswith("#")]
+    assert f"ablations/{name}" in " ".join(header)
+    assert any(line.startswith("# Hours:") for line in header)
+
+
+def test_motions_and_kinetics_have_the_same_studies():
+    kinetics = {name.removeprefix("kinetics_") for name in STUDIES if name.startswith("kinetics_")}
+    assert kinetics == {f"{name}.yaml" for name in ("batch_size", "table8", "norms", "groups", "clip_length")}
+    assert kinetics <= {name.removeprefix("motions_") for name in STUDIES}
+
+
+def test_table_8_is_the_papers():
+    found = {
+        name: (
+            cell.effective["data.num_frames"],
+            cell.effective["data.frame_interval"],
+            cell.batches.device,
+            cell.batches.total,
+            scaled_lr(cell.effective["model.base_lr"], cell.batches.total),
+        )
+        for name, cell in runs(study("kinetics_table8.yaml")).items()
+    }
+    assert found == {
+        f"{clips}_clips_a_device-{norm}-seed0": recipe
+        for norm in ("bn", "gn")
+        for clips, recipe in {
+            "32x2_8": (32, 2, 8, 64, 0.01),
+            "32x2_4": (32, 2, 4, 32, 0.005),
+            "64x1_4": (64, 1, 4, 32, 0.005),
+        }.items()
+    }
+
+
+@pytest.mark.parametrize("name", [name for name in STUDIES if name.startswith("kinetics_")])
+def test_every_network_of_a_kinetics_study_can_be_built(name):
+    """What needs no videos: norms, groups and clips fit the network (on no device)."""
+    for cell in runs(study(name)).values():
+        given = {k.removeprefix("model."): v for k, v in cell.settings.items() if k.startswith("model.")}
+        frames = cell.effective["data.num_frames"]
+        with torch.device("meta"):
+            VideoClassifier(**given, num_frames=frames, device_batch_size=cell.batches.device)
+
+
+@pytest.fixture(scope="module")
+def motions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working folder with a few of the built-in videos, and the bn network that motions_norms.yaml starts from."""
+    folder = tmp_path_factory.mktemp("studies")
+    synthesize(folder / "videos", num_train=16, num_val=8, num_workers=1)
+    words = ["fit", "--config", "motions.yaml", "--model.norm", "bn", "--run_dir", "runs/motions_bn"]
+    words += ["--data.root", "videos"]
+    words += ["--trainer.max_epochs", "1", "--trainer.check_val_every_n_epoch", "1", "--data.num_workers", "0"]
+    subprocess.run([sys.executable, "-m", "videogn", *words], cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*brn is bn in this run")  # of 16 videos, it is
+@pytest.mark.parametrize("name", [name for name in STUDIES if name.startswith("motions_")])
+def test_the_command_takes_every_cell_of_a_study_of_motions(name, motions, monkeypatch):
+    monkeypatch.chdir(motions)
+    asked = study(name)
+    asked = replace(asked, settings={**asked.settings, "data.root": "videos"})
+    planning = plan_cells(cells(asked), base=FOLDER / asked.base, measure=False)
+    assert planning.errors == {}
+    assert set(planning.plans) == {cell.name for cell in cells(asked)}
+    for cell in cells(asked):
+        plan = planning.plans[cell.name]
+        batches = cell.batches
+        found = (plan.norm_batch_size, plan.device_batch_size, plan.total_batch_size)
+        assert found == (batches.norm, batches.device, batches.total)
