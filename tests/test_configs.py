@@ -1,6 +1,7 @@
 """Every config file is parsed against the real signatures, builds its model, and has a header that says what it is."""
 
 import inspect
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -129,6 +130,13 @@ def test_every_study_asks_a_question_and_says_how(name):
     header = [line for line in (FOLDER / "ablations" / name).read_text().splitlines() if line.startswith("#")]
     assert f"ablations/{name}" in " ".join(header)
     assert any(line.startswith("# Hours:") for line in header)
+
+
+def test_the_study_in_the_readme_is_one():
+    (block,) = re.findall(r"```yaml\n(.*?)```", (FOLDER.parent / "README.md").read_text(), flags=re.DOTALL)
+    found = cells(Study(**yaml.safe_load(block)))
+    assert len(found) == 2 * 5 * 2 * 3
+    assert sum(cell.same_as is None for cell in found) == (5 + 1) * 2 * 3  # GN's batches are one computation
 
 
 def test_motions_and_kinetics_have_the_same_studies():
