@@ -173,10 +173,10 @@ def test_batch_renorm_before_its_start_is_batch_norm_and_in_evaluation_too():
 
 def test_batch_renorm_with_wide_bounds_normalises_by_running_statistics():
     bounds = RenormBounds(r_max=1e6, d_max=1e6, start=0, r_end=0, d_end=0)
-    norm = randomize_norms(BatchRenorm(3, bounds=bounds)).train()
+    norm = randomize_norms(BatchRenorm(3, bounds=bounds)).double().train()
     norm.defer_update = True
-    x = values(4, 3, 2, 3, 3)
-    torch.testing.assert_close(norm(x), copy.deepcopy(norm).eval()(x), rtol=1e-3, atol=1e-3)
+    x = values(4, 3, 2, 3, 3, dtype=torch.float64)
+    torch.testing.assert_close(norm(x), copy.deepcopy(norm).eval()(x), rtol=1e-12, atol=1e-12)
 
 
 def test_batch_renorm_takes_the_bounds_of_the_step_that_it_is_at():

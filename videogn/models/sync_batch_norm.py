@@ -29,42 +29,48 @@ class SyncBatchNorm(BatchNorm):
     def _normalize_group(self, group: Tensor) -> Tensor:
         if not devices_share() or torch.distributed.get_world_size() == 1:
             return super()._normalize_group(group)
-        normalized, mean, var, count = _Synchronized.apply(group, self.eps)
+        output, mean, var, count = _Synchronized.apply(group, self.weight, self.bias, self.eps)
         self._record(mean, var * (count / (count - 1)), count=count)
-        return normalized * _like(self.weight).to(group.dtype) + _like(self.bias).to(group.dtype)
+        return output
 
 
 class _Synchronized(torch.autograd.Function):
-    """(x - mean) / sqrt(var + eps), mean and variance over all devices; two exchanges forward, one backward."""
+    """(x - mean) / sqrt(var + eps) * gamma + beta, mean and variance over all devices.
+
+    Two exchanges forward, one backward. Half-precision x becomes float32 on the way, and the result is rounded once.
+    Kept for backward: x as it came, and vectors of C.
+    """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        values = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
-        count = values.new_tensor([float(values.numel() // values.shape[1])])
-        sums = torch.cat([values.sum(_ALL_BUT_CHANNELS), count])
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        dtype = torch.promote_types(x.dtype, torch.float32)
+        count = x.new_tensor([float(x.numel() // x.shape[1])], dtype=dtype)
+        sums = torch.cat([x.sum(_ALL_BUT_CHANNELS, dtype=dtype), count])
         torch.distributed.all_reduce(sums)
         total = sums[-1]
         mean = sums[:-1] / total
         # A second pass for the variance: E[x^2] - E[x]^2 would lose what float32 has of it.
-        centred = values - _like(mean)
+        centred = x - _like(mean)
         var = centred.square().sum(_ALL_BUT_CHANNELS)
         torch.distributed.all_reduce(var)
         var = var / total
         scale = torch.rsqrt(var + eps)
-        normalized = (centred * _like(scale)).to(x.dtype)
-        ctx.save_for_backward(normalized, scale, total)
+        output = (centred * _like(scale) * _like(weight) + _like(bias)).to(x.dtype)
+        ctx.save_for_backward(x, weight, mean, scale, total)
         ctx.mark_non_differentiable(mean, var, total)
-        return normalized, mean, var, total
+        return output, mean, var, total
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        normalized, scale, total = ctx.saved_tensors
-        gradient, values = gradients[0].to(scale.dtype), normalized.to(scale.dtype)
-        sums = torch.stack([gradient.sum(_ALL_BUT_CHANNELS), (gradient * values).sum(_ALL_BUT_CHANNELS)])
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        x, weight, mean, scale, total = ctx.saved_tensors
+        gradient, normalized = gradients[0].to(scale.dtype), (x - _like(mean)) * _like(scale)
+        # This device's share of gamma's and beta's gradients; x's needs those of all devices.
+        of_bias, of_weight = gradient.sum(_ALL_BUT_CHANNELS), (gradient * normalized).sum(_ALL_BUT_CHANNELS)
+        sums = torch.stack([of_bias, of_weight])
         torch.distributed.all_reduce(sums)
-        mean, projection = sums / total
-        result = _like(scale) * (gradient - _like(mean) - values * _like(projection))
-        return result.to(normalized.dtype), None
+        offset, projection = sums / total
+        of_x = _like(scale * weight) * (gradient - _like(offset) - normalized * _like(projection))
+        return of_x.to(x.dtype), of_weight, of_bias, None
 
 
 def _like(per_channel: Tensor) -> Tensor:
