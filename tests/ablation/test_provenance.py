@@ -14,7 +14,7 @@ from videogn.ablation.report.question import what_stays
 from videogn.ablation.report.starts import starts_text
 from videogn.ablation.report.tables import peak_lr
 from videogn.ablation.report.terminal import print_summary
-from videogn.ablation.report.write import write_report
+from videogn.ablation.report.write import MixedResults, write_report
 from videogn.ablation.study import Study
 from videogn.training.schedule import scaled_lr
 
@@ -41,6 +41,47 @@ def test_rows_that_start_from_weights_are_named(tmp_path):
     assert caveat in text[text.index("## Findings") : text.index("## Accuracy")]
     (row,) = [r for r in csv.DictReader(paths["csv"].read_text().splitlines()) if r["cell"] == "frozen_bn-seed0"]
     assert row["weights_sha256"] == "0a99"
+
+
+def test_seeds_that_start_from_files_that_differ_are_a_mixture(tmp_path):
+    """One path was asked for, and the file there was another one in between."""
+    study = replace(STUDY, settings={"model.weights": START})
+    make_study(tmp_path, study, weights={"file": "last.ckpt", "sha256": "0a99"})
+    assert write_report(tmp_path)["markdown"].is_file()
+    change(tmp_path, "bn-nb2-seed1", weights={"file": "last.ckpt", "sha256": "77ff"})
+    says = r"THE WEIGHTS THAT RUNS START FROM DIFFER, .*0a99 in gn-nb16-seed0, .*; 77ff in bn-nb2-seed1"
+    with pytest.raises(MixedResults, match=says):
+        write_report(tmp_path)
+    paths = write_report(tmp_path, mixed=True)
+    assert "NOT COMPARABLE" in paths["markdown"].read_text()
+    points = {tuple(p["labels"].values()): p for p in json.loads(paths["json"].read_text())["points"]}
+    assert points["bn", "2"]["is_mixed"]
+    assert points["bn", "2"]["top1"] is None
+    assert points["gn", "16"]["top1"] is not None
+    change(tmp_path, "bn-nb2-seed1", weights=None)  # one that says that it started from scratch
+    with pytest.raises(MixedResults, match="from scratch in bn-nb2-seed1"):
+        write_report(tmp_path)
+
+
+def test_points_that_ask_for_different_files_are_none(tmp_path):
+    study = Study(base="b", axes={"norm": FROZEN}, seeds=[0, 1])
+    make_study(tmp_path, study, top1=lambda cell: 50.0 + cell.seed)
+    for seed in study.seeds:
+        change(tmp_path, f"frozen_bn-seed{seed}", weights={"file": "last.ckpt", "sha256": "0a99"})
+    assert not gather(tmp_path).mixture
+
+
+def test_a_checkpoint_that_the_tested_videos_chose_is_a_warning(tmp_path):
+    make_study(tmp_path, replace(STUDY, checkpoint="best"), checkpoint="run/checkpoints/best.ckpt")
+    assert not gather(tmp_path).warnings
+    change(tmp_path, "bn-nb2-seed0", chosen={"num_validations": 5, "by_these_videos": True})
+    change(tmp_path, "bn-nb2-seed1", chosen={"num_validations": 5, "by_these_videos": True})
+    change(tmp_path, "bn-nb2-seed2", chosen={"num_validations": 5, "by_these_videos": False})
+    says = (
+        "Chosen by the tested videos among 5 validations, so their accuracies are too high: bn-nb2-seed0, bn-nb2-seed1."
+    )
+    assert gather(tmp_path).warnings == [says]
+    assert says in write_report(tmp_path)["markdown"].read_text()
 
 
 def test_all_from_scratch_or_all_from_one_file_is_no_caveat(tmp_path):

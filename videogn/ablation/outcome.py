@@ -29,6 +29,8 @@ class Result:
         dataset_fingerprint: What identifies the videos and labels of the test.
         train_fingerprint: What identifies those of the training.
         checkpoint: File that was tested.
+        chosen_among: How many validations on the tested videos themselves it is the best of; None where they did not
+            choose it.
         steps: Optimiser steps of the training.
         epochs: Epochs that the training began.
         train_seconds: Seconds of the training.
@@ -52,6 +54,7 @@ class Result:
     dataset_fingerprint: str | None
     train_fingerprint: str | None
     checkpoint: str | None
+    chosen_among: int | None
     steps: int | None
     epochs: int | None
     train_seconds: float | None
@@ -146,6 +149,7 @@ def read_result(path: Path) -> Result:
         dataset_fingerprint=_text(fields, "dataset_fingerprint"),
         train_fingerprint=_text(fields, "train_fingerprint"),
         checkpoint=_text(fields, "checkpoint"),
+        chosen_among=_chosen_among(_mapping(fields, "chosen")),
         steps=_whole(fields, "steps"),
         epochs=_whole(fields, "epochs"),
         train_seconds=_number(fields, "train_seconds"),
@@ -204,6 +208,10 @@ def _mapping(fields: dict[str, Any], name: str) -> dict[str, Any]:
 def _protocol(fields: dict[str, Any]) -> str | None:
     protocol, policy = _text(fields, "protocol"), _text(fields, "clip_policy")
     return f"{protocol} ({policy})" if protocol and policy else protocol
+
+
+def _chosen_among(chosen: dict[str, Any]) -> int | None:
+    return _whole(chosen, "num_validations") if chosen.get("by_these_videos") else None
 
 
 def _code(value: Any) -> tuple[str, str] | None:

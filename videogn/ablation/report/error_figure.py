@@ -52,7 +52,7 @@ def title_lines(material: Material, *, head: str, marks: str | None) -> list[str
     if not material.is_complete:
         lines.append(f"PARTIAL: {status_of(material.outcomes)}")
     if material.mixture:
-        lines.append("BEWARE: results of different data, protocols or code, see the report")
+        lines.append("BEWARE: results of different data, starts, protocols or code, see the report")
     return lines
 
 

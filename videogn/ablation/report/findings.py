@@ -164,7 +164,7 @@ def _unjudged_note(unjudged: Sequence[Comparison | Interaction]) -> str:
     reasons = {
         "too few seeds": "fewer than two seeds have both results",
         "no result": "a result is missing",
-        "mixed": "the results are of different data, protocols or code",
+        "mixed": "the results are of different data, starts, protocols or code",
         "other videos": "the results are of other numbers of videos",
     }
     numbers = {reason: sum(one.verdict == verdict for one in unjudged) for verdict, reason in reasons.items()}

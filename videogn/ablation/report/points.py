@@ -50,7 +50,7 @@ class Point:
 
     @property
     def is_mixed(self) -> bool:
-        """Whether its seeds are of different data, protocols or code, and so have no mean."""
+        """Whether its seeds are of different data, starts, protocols or code, and so have no mean."""
         return are_mixed(self.outcomes)
 
     @property
@@ -94,7 +94,7 @@ def point_at(points: Iterable[Point], labels: Mapping[str, str]) -> Point:
 def obstacle(point: Point, reference: Point) -> Literal["mixed", "other videos"] | None:
     """Return why two points can't be compared; None where nothing is in the way.
 
-    "mixed": not of the same data, protocol and code; "other videos": of a seed, one was scored on more videos.
+    "mixed": not of the same data, start, protocol and code; "other videos": of a seed, one was scored on more videos.
     """
     ours, theirs = point.results, reference.results
     shared = ours.keys() & theirs.keys()

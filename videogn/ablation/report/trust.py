@@ -15,15 +15,27 @@ from videogn.ablation.study_folder import read_record
 _UNKNOWN = "not recorded"
 # Settings by which a study may ask for runs of different lengths.
 _LENGTH_SETTINGS = ("trainer.max_epochs", "trainer.max_steps", "model.schedule")
-# Settings by which a study may ask for trainings on different videos.
-_TRAINING_DATA_SETTINGS = ("data.root", "data.train_list")
+# What a training begins with, and the settings by which a study may ask for different ones.
+_BEGINNINGS: tuple[tuple[str, Callable[[Result], str | None], tuple[str, ...]], ...] = (
+    (
+        "THE TRAINING DATA DIFFER (fingerprints of their videos and labels)",
+        lambda result: result.train_fingerprint,  # a result that does not say it (older ones don't) is no other data
+        ("data.root", "data.train_list"),
+    ),
+    (
+        "THE WEIGHTS THAT RUNS START FROM DIFFER, and their settings name one file (SHA-256)",
+        lambda result: result.weights_sha256 or "from scratch",
+        ("model.weights",),
+    ),
+)
 
 
 def are_mixed(outcomes: Iterable[Outcome]) -> bool:
-    """Whether results are of different data, protocols or code, and so must be neither compared nor averaged."""
+    """Whether results are of different data, starts, protocols or code: they must be neither compared nor averaged."""
     done = [outcome for outcome in outcomes if outcome.result is not None]
     kinds = {(o.result.dataset_fingerprint, o.result.protocol, o.result.code) for o in done if o.result is not None}
-    return len(kinds) > 1 or any(len(cells) > 1 for cells in _cells_by_training_data(done))
+    beginnings = (cells for _, of, settings in _BEGINNINGS for cells in _cells_by_beginning(done, of, settings))
+    return len(kinds) > 1 or any(len(cells) > 1 for cells in beginnings)
 
 
 def mixture_of(outcomes: Sequence[Outcome]) -> list[str]:
@@ -37,10 +49,10 @@ def mixture_of(outcomes: Sequence[Outcome]) -> list[str]:
         cells = cells_by_value(outcomes, of)
         if len(cells) > 1:
             sentences.append(f"{what}: {places_text(cells)}.")
-    for cells in _cells_by_training_data(o for o in outcomes if o.cell.same_as is None):
-        if len(cells) > 1:
-            what = "THE TRAINING DATA DIFFER (fingerprints of their videos and labels)"
-            sentences.append(f"{what}: {places_text(cells)}.")
+    for what, of, settings in _BEGINNINGS:
+        for cells in _cells_by_beginning((o for o in outcomes if o.cell.same_as is None), of, settings):
+            if len(cells) > 1:
+                sentences.append(f"{what}: {places_text(cells)}.")
     return sentences
 
 
@@ -51,6 +63,13 @@ def warnings_of(study: Study, outcomes: Sequence[Outcome], *, out: Path) -> list
     if len(steps) > 1 and study.comparison == "fixed-total" and not _varies_length(study):
         warnings.append(f"The numbers of updates differ, and they should be the same: {places_text(steps)}.")
     warnings += _version_warnings(outcomes)
+    chosen = cells_by_value(outcomes, lambda result: result.chosen_among)
+    chosen.pop(_UNKNOWN, None)
+    for among, cells in chosen.items():
+        warnings.append(
+            f"Chosen by the tested videos among {among} validations, so their accuracies are too high: "
+            f"{_names_text(cells)}."
+        )
     for outcome, result in _done(outcomes):
         name, expected, scored = outcome.cell.name, result.num_videos_expected, result.num_videos_scored
         if expected is not None and scored is not None and scored < expected:
@@ -107,16 +126,15 @@ def _done(outcomes: Sequence[Outcome]) -> list[tuple[Outcome, Result]]:
     return [(o, o.result) for o in outcomes if o.result is not None and o.cell.same_as is None]
 
 
-def _cells_by_training_data(outcomes: Iterable[Outcome]) -> list[dict[str, list[str]]]:
-    """Return the names of cells by the training data that their results say, for each training data asked for.
-
-    A result that does not say it (older ones don't) is no other training data.
-    """
+def _cells_by_beginning(
+    outcomes: Iterable[Outcome], of: Callable[[Result], str | None], settings: Sequence[str]
+) -> list[dict[str, list[str]]]:
+    """Return the names of cells by what their trainings began with, for each beginning that the settings ask for."""
     asked: dict[tuple[str, ...], dict[str, list[str]]] = {}
     for outcome in outcomes:
-        if outcome.result is not None and (found := outcome.result.train_fingerprint) is not None:
-            settings = tuple(value_text(outcome.cell.effective.get(name)) for name in _TRAINING_DATA_SETTINGS)
-            asked.setdefault(settings, {}).setdefault(found, []).append(outcome.cell.name)
+        if outcome.result is not None and (found := of(outcome.result)) is not None:
+            wanted = tuple(value_text(outcome.cell.effective.get(name)) for name in settings)
+            asked.setdefault(wanted, {}).setdefault(found, []).append(outcome.cell.name)
     return list(asked.values())
 
 

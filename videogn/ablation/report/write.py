@@ -20,7 +20,7 @@ _EARLIER = "earlier-report"
 
 
 class MixedResults(ValueError):
-    """Results that must not stand in one table: of different data, protocols or code."""
+    """Results that must not stand in one table: of different data, starts, protocols or code."""
 
 
 def write_report(out: Path, *, mixed: bool = False) -> dict[str, Path]:
