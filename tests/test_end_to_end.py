@@ -79,7 +79,7 @@ def test_a_second_run_in_the_same_folder_is_refused(trained, data_root):
     assert "runs/tiny already holds a run: go on with it by --ckpt_path last" in out
 
 
-def test_test_scores_the_best_checkpoint_and_writes_the_result(trained):
+def test_test_scores_the_last_checkpoint_and_writes_the_result(trained):
     run = trained / "runs" / "tiny"
     before = read_metrics(run)
     out = videogn("test", "--run_dir", "runs/tiny", cwd=trained)
@@ -88,7 +88,7 @@ def test_test_scores_the_best_checkpoint_and_writes_the_result(trained):
     assert "5 of 5 videos scored" in out
     assert (result["norm"], result["channels_per_group"], result["norm_batch_size"]) == ("gn", 4, None)
     assert (result["device_batch_size"], result["total_batch_size"]) == (4, 4)
-    assert (result["steps"], result["epochs"]) in ((3, 1), (6, 2))
+    assert (result["steps"], result["epochs"]) == (6, 2)
     assert result["code"] == {"train": code_version(), "test": code_version()}
     assert re.fullmatch("[0-9a-f]{16}", result["train_fingerprint"])
     assert result["train_fingerprint"] != result["dataset_fingerprint"]
@@ -163,6 +163,9 @@ def test_a_run_that_ends_within_an_epoch_has_its_best_checkpoint_too(trained, da
     assert (result["steps"], result["epochs"]) == (2, 1)
     # One that ended and was stopped in its last validation goes on from there: nothing is trained.
     (trained / "steps/checkpoints/best.ckpt").unlink()
+    last = torch.load(trained / "steps/checkpoints/last.ckpt", weights_only=True)
+    last["videogn"]["training"] |= {"validated_at_step": None, "num_validations": 0, "best": None}
+    torch.save(last, trained / "steps/checkpoints/last.ckpt")
     rows = [row["step"] for row in read_metrics(trained / "steps") if row["train/loss_step"]]
     out = videogn("fit", "--run_dir", "steps", "--ckpt_path", "last", cwd=trained)
     assert "validated after the last step" in out
@@ -170,11 +173,6 @@ def test_a_run_that_ends_within_an_epoch_has_its_best_checkpoint_too(trained, da
     assert [row["step"] for row in read_metrics(trained / "steps") if row["train/loss_step"]] == rows == ["0", "1"]
     out = videogn("fit", "--run_dir", "steps", "--ckpt_path", "last", "--trainer.max_steps", "5", cwd=trained, status=2)
     assert "was written within an epoch" in out
-
-
-def test_a_run_that_ended_counts_its_epochs(trained):
-    videogn("test", "--run_dir", "runs/tiny", "--ckpt_path", "last", "--data.protocol", "1x1", cwd=trained)
-    assert json.loads((trained / "runs/tiny/result.json").read_text())["epochs"] == 2
 
 
 def test_a_loss_that_is_not_finite_has_an_exit_status_of_its_own(trained, data_root):
@@ -223,6 +221,12 @@ def test_two_devices_train_as_one(trained, data_root, norm):
             # Statistics, re-estimated from 8 clips, multiply what rounding left in the weights before them.
             tolerance = {"rtol": 0.05, "atol": 0.03} if "running" in name else {"rtol": 1e-2, "atol": 1e-3}
             torch.testing.assert_close(value, two["state_dict"][name], **tolerance, msg=name)
+    # No figure is one device's: but for speed, both say the same in the same places.
+    for row, other in zip(*(read_metrics(trained / run) for run in names), strict=True):
+        for column in row.keys() - {"clips_per_second"}:
+            assert (row[column] == "") == (other[column] == ""), column
+            if row[column]:
+                assert float(other[column]) == pytest.approx(float(row[column]), rel=2e-2, abs=1e-3), (column, row)
 
 
 def test_real_clips_through_fit_test_and_ablate(shared_data, tmp_path):

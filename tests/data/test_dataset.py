@@ -131,9 +131,9 @@ def test_a_training_batch_keeps_its_shape_and_gives_the_skipped_no_weight(video,
     assert batch["weights"].tolist() == [0.0, 1.0, 1.0]
     assert batch["labels"].tolist() == [0, 1, 0]
     assert [index for index, _ in batch["failures"]] == [0]
-    assert torch.equal(batch["views"][0], batch["views"][1])
+    assert (batch["views"][0] == 115).all()  # whatever else is in the batch
     alone = dataset[(0, 0)]
-    assert alone["views"].shape == (1, 1, 8, 32, 32, 3)
+    assert torch.equal(alone["views"][0], batch["views"][0])
     assert alone["weights"].tolist() == [0.0]
 
 

@@ -5,48 +5,15 @@ import copy
 import lightning
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import DataLoader
 
+from tests.training.networks import QUIET, batch, build, slices
 from videogn.models.batch_norm import BatchNorm
 from videogn.models.norm import NORMS
 from videogn.training.errors import CheckpointError, NonFiniteLoss
 from videogn.training.module import VideoClassifier
 from videogn.training.schedule import Schedule
-
-SMALL = {"depth": 14, "width": 8, "num_frames": 8, "crop_size": 64, "num_classes": 7, "dropout": 0.0}
-QUIET = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
-
-
-def build(norm: str = "bn", **settings) -> VideoClassifier:
-    torch.manual_seed(0)
-    groups = {"channels_per_group": 4} if norm == "gn" else {}
-    model = VideoClassifier(norm, **{**SMALL, **groups, "device_batch_size": 4, "total_batch_size": 8, **settings})
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if "norm" in name:
-                parameter.uniform_(0.5, 1.5)
-    return model
-
-
-def batch(n: int, seed: int = 0, *, views: int = 1, size: int = 64) -> dict:
-    generator = torch.Generator().manual_seed(seed)
-    return {
-        "views": torch.randint(0, 256, (n, views, 8, size, size, 3), dtype=torch.uint8, generator=generator),
-        "labels": torch.randint(0, 7, (n,), generator=generator),
-        "indices": torch.arange(n),
-        "weights": torch.ones(n),
-        "failures": [],
-    }
-
-
-def slices(whole: dict, size: int) -> list[dict]:
-    tensors = {name: value.split(size) for name, value in whole.items() if isinstance(value, torch.Tensor)}
-    return [
-        {**{name: parts[k] for name, parts in tensors.items()}, "failures": []}
-        for k in range(len(whole["labels"]) // size)
-    ]
 
 
 def fit(model: VideoClassifier, batches: list[dict], accumulate: int = 1) -> VideoClassifier:
@@ -108,18 +75,6 @@ def test_probabilities_are_softmax_averaged_over_positions_and_views():
     torch.testing.assert_close(got.sum(1), torch.ones(2))
 
 
-def test_skipped_videos_have_no_weight_in_the_loss():
-    model = build("gn")
-    whole = batch(4)
-    whole["weights"] = torch.tensor([1.0, 0.0, 1.0, 0.0])
-    logged = {}
-    model.log = lambda name, value, **_: logged.update({name: value})
-    loss = model.training_step({**whole, "failures": [(1, "a"), (3, "b")]}, 0)
-    expected = F.cross_entropy(model(whole["views"])[[0, 2]], whole["labels"][[0, 2]])
-    torch.testing.assert_close(loss, expected)
-    assert logged["train/skipped_videos"] == 2
-
-
 def test_a_loss_that_is_not_finite_stops_and_says_where():
     model = build("gn")
     model.log = lambda *_, **__: None
@@ -147,19 +102,6 @@ def test_norms_and_the_rest_decay_apart(norm):
 
 def test_learning_rate_scales_with_the_total_batch():
     assert build(base_lr=0.01, total_batch_size=8).learning_rate == pytest.approx(0.00125)
-
-
-@pytest.mark.parametrize("top_k", [1, 5])
-def test_accuracy_is_the_share_of_videos_not_of_classes(top_k):
-    """Micro, against NumPy: torchmetrics' default is the mean over classes."""
-    model = build()
-    scores = torch.rand(50, 7, generator=torch.Generator().manual_seed(0))
-    labels = torch.tensor([0] * 40 + [6] * 10)
-    metric = dict(model.test_accuracy.metrics())[f"top{top_k}"]
-    metric.update(scores, labels)
-    best = scores.numpy().argsort(1)[:, ::-1][:, :top_k]
-    expected = sum(label in row for label, row in zip(labels.tolist(), best.tolist(), strict=True)) / 50
-    assert float(metric.compute()) == pytest.approx(expected)
 
 
 def saved(model: VideoClassifier) -> dict:

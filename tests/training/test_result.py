@@ -34,7 +34,7 @@ def test_per_class_shares(tmp_path):
         ScoredVideo(2, 0, 9, 0.1),
         ScoredVideo(3, 2, 0, 0.1),
     ]
-    path = write_per_class(videos, ["a", "b, c", "d"], tmp_path)
+    path = write_per_class(videos, ["a", "b, c", "d", "e", "f"], tmp_path)
     with path.open(newline="") as file:
         rows = list(csv.reader(file))
     assert rows == [
@@ -42,7 +42,11 @@ def test_per_class_shares(tmp_path):
         ["a", "3", "33.33", "66.67"],
         ["b, c", "0", "", ""],
         ["d", "1", "100.00", "100.00"],
+        ["e", "0", "", ""],
+        ["f", "0", "", ""],
     ]
+    rows = write_per_class(videos[:1], ["a", "b", "c", "d"], tmp_path).read_text().splitlines()
+    assert rows[:2] == ["class,videos,top1,top5", "a,1,100.00,"]  # top-5 of four classes says nothing
 
 
 @pytest.mark.filterwarnings("error")

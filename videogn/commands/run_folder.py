@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 
 from videogn.commands.usage import UsageError
 from videogn.training.checkpoint import CHECKPOINT_KEY
@@ -69,6 +71,39 @@ def check_own(path: str, *, run_dir: Path) -> None:
     """
     if any((run_dir / "checkpoints").glob("*.ckpt")) and run_dir.resolve() not in Path(path).resolve().parents:
         raise UsageError(f"--ckpt_path {path} is of another run, and {run_dir} holds one: give another --run_dir")
+
+
+def check_weights(given: str, theirs: Mapping[str, str] | None) -> None:
+    """Refuses to go on with a run under weights to start from that it did not start from.
+
+    Args:
+        given: The file that is asked for.
+        theirs: What the checkpoint says that the run started from; None: from scratch.
+
+    Raises:
+        UsageError: So it is.
+    """
+    start = "from scratch"
+    if theirs is not None:
+        start = f"from {theirs['file']} (SHA-256 {theirs['sha256'][:16]})"
+        path = Path(given)
+        if path.name == theirs["file"] and (not path.is_file() or _sha256(path) == theirs["sha256"]):
+            return
+    raise UsageError(
+        f"--model.weights {given} is not what the run started from ({start}): leave it out to go on with the run, or "
+        f"give another --run_dir and no --ckpt_path to begin a new one"
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def weights_of(run_dir: Path) -> str | None:
+    """The file that a run's config.yaml says that it started from."""
+    path = run_dir / "config.yaml"
+    return yaml.safe_load(path.read_text(encoding="utf-8"))["model"]["weights"] if path.is_file() else None
 
 
 def check_resumable(path: str, *, total_steps: int) -> None:

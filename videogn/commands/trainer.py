@@ -14,7 +14,6 @@ import torch
 from jsonargparse import Namespace
 from lightning import Trainer
 from lightning.fabric.utilities.rank_zero import rank_zero_only
-from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
@@ -23,9 +22,11 @@ from videogn.commands.predictions import print_predictions, write_predictions
 from videogn.commands.run_folder import (
     check_own,
     check_resumable,
+    check_weights,
     default_run_dir,
     find_checkpoint,
     read_checkpoint,
+    weights_of,
     with_run_config,
 )
 from videogn.commands.trainer_arguments import TrainerArguments
@@ -33,7 +34,8 @@ from videogn.commands.usage import NotFinite, OutOfMemory, RunError, UsageError
 from videogn.data.cores import available_cores
 from videogn.data.entries import Split
 from videogn.training.callbacks import ProgressLines, ResultWriter, Throughput
-from videogn.training.checkpoint import CHECKPOINT_KEY
+from videogn.training.checkpoint import CHECKPOINT_KEY, check_same_recipe
+from videogn.training.checkpoints import Checkpoints
 from videogn.training.errors import NonFiniteLoss
 from videogn.training.loggers import MetricsCSV
 from videogn.training.optimizer import end_by_schedule, num_steps
@@ -50,9 +52,6 @@ ALLOCATION_FAILED = ("can't allocate memory", "not enough memory", "Cannot alloc
 # Warnings of libraries about what is meant to be so.
 QUIET = (
     ".*does not have many workers.*",
-    "Checkpoint directory .* exists and is not empty.*",
-    "The dirpath has changed from .*",
-    r"`ModelCheckpoint\(monitor='val/top1'\)` could not find.*",  # an epoch without validation
     "Be aware that when using `ckpt_path`, callbacks used to create the checkpoint.*",
     r"`isinstance\(treespec, LeafSpec\)` is deprecated.*",
     ".*GPU available but not used.*",
@@ -94,7 +93,7 @@ class VideoCLI(TrainerArguments):
         if self.subcommand == "fit":
             self._check_run_dir(settings)
         settings.ckpt_path = find_checkpoint(
-            settings.ckpt_path, run_dir=self.run_dir, default=None if self.subcommand == "fit" else "best"
+            settings.ckpt_path, run_dir=self.run_dir, default=None if self.subcommand == "fit" else "last"
         )
         if settings.precise_bn_batches < 0:
             raise UsageError(f"--precise_bn_batches is {settings.precise_bn_batches}; expected 0 (off) or more")
@@ -105,6 +104,8 @@ class VideoCLI(TrainerArguments):
             self.training_found = own["training"]
             if self.subcommand == "fit":
                 check_own(settings.ckpt_path, run_dir=self.run_dir)
+                if self.weights_given is not None:
+                    check_weights(self.weights_given, own["training"]["weights"])
         if settings.trainer.sync_batchnorm:
             raise UsageError("--trainer.sync_batchnorm would replace the norms under study: use --model.norm sync_bn")
         if settings.trainer.precision not in {None, 32, "32", "32-true", 16, "16", "16-mixed", "bf16", "bf16-mixed"}:
@@ -145,16 +146,8 @@ class VideoCLI(TrainerArguments):
         if not at_terminal:
             callbacks.append(ProgressLines())
         if fitting:
-            callbacks.append(Throughput())
-            folder = self.run_dir / "checkpoints"
-            # Two: save_last of the first would keep the last *best* one.
-            self.best_checkpoint = ModelCheckpoint(
-                folder, "best", monitor="val/top1", mode="max", enable_version_counter=False
-            )
-            callbacks += [
-                self.best_checkpoint,
-                ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False),
-            ]
+            self.checkpoints = Checkpoints(self.run_dir / "checkpoints")
+            callbacks += [Throughput(), self.checkpoints]
         settings = self._get(self.config_init, "trainer")
         settings["callbacks"] = (settings.get("callbacks") or []) + callbacks
         if settings.get("enable_progress_bar") is None:
@@ -199,7 +192,9 @@ class VideoCLI(TrainerArguments):
                     data.trainer = model.trainer = trainer  # as Trainer.fit does it later: how many devices there are
                     _ = data.batches_per_epoch  # refuses a list that fills no total batch
                     end_by_schedule(trainer, model.schedule, total_batch_size=data.total_batch_size)
+                    self._check_whole_updates()
                     if path is not None:
+                        check_same_recipe(read_checkpoint(path)[CHECKPOINT_KEY], model.recipe(data))
                         check_resumable(path, total_steps=num_steps(trainer, data)[1])
         except ValueError as error:
             raise UsageError(str(error)) from error
@@ -211,6 +206,18 @@ class VideoCLI(TrainerArguments):
             raise ValueError(
                 f"--precise_bn_batches: the run's normalisation batch is {trained} clips, and here it would be {here}: "
                 f"give --data.batch_size {trained}, or --model.norm_batch_size {trained} and a multiple of it"
+            )
+
+    def _check_whole_updates(self) -> None:
+        """Warns where limit_train_batches cuts the last update of an epoch short."""
+        limit, accumulate = self.trainer.limit_train_batches, self.trainer.accumulate_grad_batches
+        batches = self.datamodule.batches_per_epoch
+        used = int(batches * limit) if isinstance(limit, float) else min(batches, limit or batches)
+        if rest := used % accumulate:
+            warnings.warn(
+                f"trainer.limit_train_batches {limit} leaves {rest} of {accumulate} forwards to the last update of an "
+                f"epoch: it is of fewer clips than total_batch_size {self.datamodule.total_batch_size}",
+                stacklevel=2,
             )
 
     # The work
@@ -241,6 +248,8 @@ class VideoCLI(TrainerArguments):
         settings.ckpt_path = None
         settings.run_dir = str(self.run_dir)
         settings.model.weights = self.weights_given and str(Path(self.weights_given).absolute())
+        if self.config.fit.ckpt_path is not None and self.weights_given is None:
+            settings.model.weights = weights_of(self.run_dir)
         for name, value in self.datamodule.catalog.settings().items():
             settings.data[name] = value  # the same files from any working folder
         parser = self._parser(self.subcommand)
@@ -256,6 +265,14 @@ class VideoCLI(TrainerArguments):
             warnings.warn("frozen_bn from scratch has nothing to normalise by: give --model.weights", stacklevel=2)
         if norm == "brn" and self.config.fit.precise_bn_batches:
             warnings.warn("precise_bn_batches has no effect: brn trains by its running statistics", stacklevel=2)
+        planned = plan.before and plan.before["planned_steps"]
+        if plan.schedule.shape == "cosine" and planned not in (None, plan.total_steps):
+            warnings.warn(
+                f"the learning rate is a cosine to the end of the run, which was {planned:,} updates away and is now "
+                f"{plan.total_steps:,}: from update {plan.steps_before:,} on it follows another curve, and the result "
+                f"is not that of a run of {plan.total_steps:,} updates in one piece",
+                stacklevel=2,
+            )
         if bounds is not None and bounds.start >= plan.total_steps:
             warnings.warn(
                 f"brn is bn in this run: renorm.start is {bounds.start:,} and the run ends after {plan.total_steps:,} "
@@ -295,6 +312,7 @@ class VideoCLI(TrainerArguments):
             steps_per_epoch=steps_per_epoch,
             total_steps=total_steps,
             steps_before=model.training_run.get("steps", 0),
+            before=model.training_run["parts"][-1] if model.training_run else None,
         )
 
     def after_fit(self) -> None:
@@ -303,11 +321,9 @@ class VideoCLI(TrainerArguments):
         if trainer.limit_val_batches == 0 or self.model.validated_at_step == trainer.global_step:
             return
         trainer.validate(self.model, datamodule=self.datamodule, verbose=False)
-        top1 = trainer.callback_metrics["val/top1"]
-        best = self.best_checkpoint.best_model_score
-        if best is None or top1 > best:
-            trainer.save_checkpoint(self.run_dir / "checkpoints" / "best.ckpt")
-        print(f"validated after the last step: top-1 {100 * float(top1):.1f} %", flush=True)
+        trainer.save_checkpoint(self.checkpoints.last)  # it knows of this validation now
+        top1 = 100 * float(trainer.callback_metrics["val/top1"])
+        print(f"validated after the last step: top-1 {top1:.1f} %", flush=True)
 
     def before_test(self) -> None:
         self.run_dir.mkdir(parents=True, exist_ok=True)

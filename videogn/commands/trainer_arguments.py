@@ -17,11 +17,15 @@ from videogn.training.schedule import REFERENCE_BATCH_SIZE
 
 DESCRIPTIONS = {
     "fit": "Trains an I3D on labelled videos. Writes config.yaml, metrics.csv, TensorBoard events and checkpoints to "
-    "--run_dir. `--ckpt_path last` goes on with a run that was stopped.",
-    "validate": "Scores a run's best checkpoint on the validation videos by one centre view each.",
-    "test": "Scores a run's best checkpoint on the test videos under --data.protocol (10x3: 10 clips x 3 crops). "
-    "Writes result.json and per_class.csv to --run_dir. The run's own config.yaml is used unless --config is given.",
-    "predict": "Names the five most probable classes of video files and folders, by a run's best checkpoint.",
+    "--run_dir. `--run_dir DIR --ckpt_path last` goes on with a run that was stopped, with its own settings; only its "
+    "length, device batch, devices and what changes no number may be others.",
+    "validate": "Scores a run's last checkpoint on the validation videos by one centre view each.",
+    "test": "Scores a run's last checkpoint on the test videos under --data.protocol (10x3: 10 clips x 3 crops). "
+    "Writes result.json and per_class.csv to --run_dir. The run's own config.yaml is used unless --config is given. "
+    "`--ckpt_path best` takes the checkpoint of the best validation: where the same videos validate and test, its "
+    "accuracy is too high, and the result says so.",
+    "predict": "Names the five most probable classes of video files and folders, by a run's last checkpoint (or "
+    "`--ckpt_path best`).",
 }
 
 USAGE = "videogn {} --config FILE [--SETTING VALUE ...]"

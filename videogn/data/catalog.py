@@ -41,6 +41,7 @@ class Catalog:
         self.classes_file = classes
         self._records: dict[Split, Records] = {}
         self._present: dict[Split, Records] = {}
+        self._fingerprints: dict[Split, str] = {}
         self._train_entries: Entries | None = None  # read for the classes, until they become records
 
     @cached_property
@@ -126,10 +127,12 @@ class Catalog:
 
     def fingerprint(self, split: Split) -> str:
         """A hash of names, labels and file sizes of a split: equal for equal data sets, wherever they lie."""
-        digest = hashlib.sha256()
-        for record in self.records(split):
-            digest.update(f"{record.name}\t{record.label}\t{_size(record.path)}\n".encode())
-        return digest.hexdigest()[:16]
+        if split not in self._fingerprints:
+            digest = hashlib.sha256()
+            for record in self.records(split):
+                digest.update(f"{record.name}\t{record.label}\t{_size(record.path)}\n".encode())
+            self._fingerprints[split] = digest.hexdigest()[:16]
+        return self._fingerprints[split]
 
     def _list(self, split: Split) -> str | Path:
         given = self.lists[split]

@@ -166,6 +166,17 @@ class KineticsDataModule(LightningDataModule):
         return len(self.classes)
 
     @property
+    def recipe(self) -> dict[str, Any]:
+        """The settings that decide which clips a training sees, besides seed and batch sizes, by name.
+
+        The fingerprint of the training videos is there on the first device alone: it asks for every file's size.
+        """
+        names = ("num_frames", "frame_interval", "crop_size", "scale_size", "crop_area", "flip_probability")
+        recipe = {f"data.{name}": getattr(self, name) for name in (*names, "decoder", "skip_undecodable")}
+        rank, _ = self._place()
+        return recipe if rank else {**recipe, "fingerprint of the training videos": self.catalog.fingerprint("train")}
+
+    @property
     def batches_per_epoch(self) -> int:
         """Training batches of each device in an epoch."""
         return len(self._train_sampler()) // self.batch_size

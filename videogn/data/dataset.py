@@ -99,7 +99,7 @@ class TrainDataset(Dataset[Batch]):
         """The videos of (epoch, place), each decoded straight into its part of the batch.
 
         A batch is of constant size: batch statistics, accumulation and several devices rely on it. A video that can't
-        be decoded keeps its place, with weight 0, and shows the first clip of the batch that could be, or grey.
+        be decoded keeps its place, grey and with weight 0.
         """
         records = [self.records[place] for _, place in keys]
         views = empty(len(keys), 1, *self.views.shape, 3)
@@ -108,11 +108,6 @@ class TrainDataset(Dataset[Batch]):
             for row, ((epoch, _), record) in enumerate(zip(keys, records, strict=True))
         ]
         self._heap.count(len(keys))
-        if None in errors:
-            good = views[errors.index(None)]
-            for row, error in enumerate(errors):
-                if error is not None:
-                    views[row] = good
         return Batch(
             views=views,
             labels=_int64(record.label for record in records),
@@ -122,13 +117,15 @@ class TrainDataset(Dataset[Batch]):
         )
 
     def _fill(self, clip: NDArray[np.uint8], epoch: int, record: VideoRecord) -> str | None:
-        """Writes the view [T, H, W, C] of a video; returns why it could not be decoded."""
-        clip[:] = GREY
+        """Writes the view [T, H, W, C] of a video, or grey; returns why it could not be decoded."""
 
         def put(index: int, frame: Frames, indices: NDArray[np.int64]) -> None:
             clip[indices[0] == index] = frame
 
-        return _read(record, self._open, self.views, (self.seed, epoch, record.index), put, exact_count=False)
+        error = _read(record, self._open, self.views, (self.seed, epoch, record.index), put, exact_count=False)
+        if error is not None:
+            clip[:] = GREY  # also where some of its frames could be decoded
+        return error
 
 
 class TestDataset(Dataset[VideoBatch]):

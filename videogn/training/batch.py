@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Protocol, TypedDict
 
+import torch
 from torch import Tensor
 
 
@@ -51,6 +52,28 @@ class VideoBatch(TypedDict):
     labels: Tensor
     indices: Tensor
     failures: list[tuple[int, str]]
+
+
+def filled(batch: ClipBatch, *, norm_batch: int) -> Tensor:
+    """The views of a batch, a clip that could not be decoded replaced by one of its normalisation batch that could.
+
+    Batch statistics need a constant number of clips. What stands in for a missing one depends on the clips that it
+    shares statistics with and on nothing else, so a larger forward that is split, several small ones and several
+    devices give the same network. Where no clip of a normalisation batch could be decoded, its views stay as they are.
+
+    Args:
+        batch: Whose `weights` are 0 for such a clip.
+        norm_batch: Clips that share statistics; divides B.
+
+    Returns:
+        uint8 [B, V, T, H, W, C]; the batch's own where nothing is missing.
+    """
+    if not batch["failures"]:
+        return batch["views"]
+    is_there = (batch["weights"] > 0).view(-1, norm_batch)
+    places = torch.arange(is_there.numel(), device=is_there.device).view_as(is_there)
+    first = places.gather(1, is_there.int().argmax(dim=1, keepdim=True))
+    return batch["views"].index_select(0, torch.where(is_there, places, first).flatten())
 
 
 class Prediction(TypedDict):

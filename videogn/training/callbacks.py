@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections import deque
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,17 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 
 from videogn.code_version import code_version
+from videogn.training.accuracy import ks_of
+from videogn.training.checkpoint import read_own_part
 from videogn.training.memory import peak_memory_bytes
 from videogn.training.module import VideoClassifier
-from videogn.training.result import Result, write_per_class, write_result
+from videogn.training.result import Result, top_k, write_per_class, write_result
 
 LIBRARIES = ("videogn", "torch", "torchvision", "pytorchvideo", "lightning", "av", "decord", "numpy")
 
 
 class Throughput(Callback):
-    """Logs clips/s of training, over the last 20 batches and all devices."""
+    """Logs clips/s of training, over the last 20 batches and all devices, which wait for each other in every update."""
 
     def __init__(self) -> None:
         self._ends: deque[tuple[float, int]] = deque(maxlen=21)
@@ -120,6 +123,7 @@ class ResultWriter(Callback):
         if not scored:
             raise ValueError(f"none of the {len(videos)} videos could be scored; the first: {pl_module.failures[0][1]}")
         architecture = pl_module.architecture
+        fingerprint = data.catalog.fingerprint("test")
         result = Result(
             norm=architecture["norm"],
             num_groups=architecture["num_groups"],
@@ -141,15 +145,16 @@ class ResultWriter(Callback):
             seed=run.get("seed"),
             protocol=data.protocol,
             clip_policy=data.clip_policy,
-            top1=100 * float(trainer.callback_metrics["test/top1"]),
-            top5=100 * float(trainer.callback_metrics["test/top5"]),
+            top1=100 * top_k(scored, 1),
+            top5=100 * top_k(scored, 5) if 5 in ks_of(pl_module.num_classes) else None,
             loss=sum(video.loss for video in scored) / len(scored),
             num_videos_expected=len(videos),
             num_videos_scored=len(scored),
             failed_videos=[{"video": videos[index].name, "reason": reason} for index, reason in pl_module.failures],
-            dataset_fingerprint=data.catalog.fingerprint("test"),
+            dataset_fingerprint=fingerprint,
             train_fingerprint=run.get("train_fingerprint"),
             checkpoint=str(trainer.ckpt_path),
+            chosen=_chosen(run, Path(str(trainer.ckpt_path)), fingerprint=fingerprint),
             weights=pl_module.weights,
             steps=run.get("steps"),
             epochs=run.get("epochs"),
@@ -158,6 +163,7 @@ class ResultWriter(Callback):
             peak_memory_bytes=run.get("peak_memory_bytes") or peak_memory_bytes(),
             device=run.get("device"),
             num_devices=run.get("num_devices"),
+            parts=run.get("parts", []),
             code={"train": run.get("code"), "test": code_version()},
             versions=installed_versions(),
         )
@@ -165,6 +171,22 @@ class ResultWriter(Callback):
         path = write_result(result, self.folder)
         print(result.summary())
         print(f"written: {path} and {per_class}")
+
+
+def _chosen(run: Mapping[str, Any], checkpoint: Path, *, fingerprint: str) -> dict[str, Any] | None:
+    """By what a best checkpoint was chosen; None for any other.
+
+    Args:
+        run: What the checkpoint says of its training, up to where it was saved.
+        checkpoint: Its file: the last one beside it knows of the validations after that.
+        fingerprint: Of the videos of the test.
+    """
+    if not run.get("is_best"):
+        return None
+    last, num_validations = checkpoint.with_name("last.ckpt"), run["num_validations"]
+    if last.is_file():
+        num_validations = max(num_validations, read_own_part(last)["training"]["num_validations"])
+    return {"num_validations": num_validations, "by_these_videos": run["val_fingerprint"] == fingerprint}
 
 
 def installed_versions() -> dict[str, str]:

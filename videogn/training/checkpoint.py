@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+import torch
 
 from videogn.training.errors import CheckpointError
 
@@ -12,6 +16,15 @@ CHECKPOINT_KEY = "videogn"
 _EARLIER: dict[str, Any] = {"temporal_convs": True, "nonlocal_blocks": False, "weight_standardization": False}
 # The same parameters work on longer and larger clips: these two may differ.
 _MAY_DIFFER = frozenset({"num_frames", "crop_size"})
+
+
+def read_own_part(path: str | Path) -> dict[str, Any]:
+    """videogn's part of a checkpoint's file; tensors and plain types alone are accepted, and nothing is run.
+
+    Raises:
+        CheckpointError: It has none.
+    """
+    return own_part(torch.load(path, weights_only=True, map_location="cpu", mmap=True))
 
 
 def own_part(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
@@ -43,4 +56,36 @@ def check_same_model(own: Mapping[str, Any], *, architecture: Mapping[str, Any],
     if own["classes"] and classes and own["classes"] != list(classes):
         raise CheckpointError(
             f"the checkpoint's classes are not the data set's: {own['classes'][:4]} ... and {list(classes[:4])} ..."
+        )
+
+
+def check_same_recipe(own: Mapping[str, Any], recipe: Mapping[str, Any]) -> None:
+    """Refuses to go on with a training under settings that its first part was not trained with.
+
+    The optimiser's state would keep the old learning rate, momentum and weight decay, and the result would name
+    settings that trained a part of it at most.
+
+    Args:
+        own: Of the checkpoint.
+        recipe: What the training is asked to be, by the names of settings, in plain types.
+
+    Raises:
+        CheckpointError: A setting differs; says which, and what to do.
+    """
+    theirs = own["training"].get("recipe")
+    if theirs is None:
+        raise CheckpointError(
+            "the checkpoint does not say all the settings that it was trained with (an earlier version wrote it), so "
+            "its training can't go on: begin a new run from its weights, with --model.weights"
+        )
+    differing = [
+        f"{name} {json.dumps(theirs[name])} (asked for: {json.dumps(value)})"
+        for name, value in recipe.items()
+        if name in theirs and theirs[name] != value
+    ]
+    if differing:
+        raise CheckpointError(
+            f"the run was trained with {', '.join(differing)}. A run goes on with its own settings: leave these out "
+            f"(--run_dir without --config takes the run's own), or begin a new run from its weights, with "
+            f"--model.weights and another --run_dir"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -13,7 +14,8 @@ import numpy as np
 import torch
 import torch.distributed
 import torch.nn.functional as F
-from torch import Tensor
+from lightning.pytorch.trainer.states import TrainerFn
+from torch import Tensor, nn
 
 from videogn.code_version import code_version
 from videogn.models.batch_norm import batch_norms
@@ -22,15 +24,15 @@ from videogn.models.i3d import i3d_r50
 from videogn.models.layout import Depth, LayoutName
 from videogn.models.norm import DEFAULT_NUM_GROUPS, SETTINGS, NormName
 from videogn.models.weights import LoadReport, load_weights, read_weights
-from videogn.training.accuracy import TopK
-from videogn.training.batch import ClipBatch
-from videogn.training.checkpoint import CHECKPOINT_KEY, check_same_model, own_part
+from videogn.training.batch import ClipBatch, filled
+from videogn.training.checkpoint import CHECKPOINT_KEY, check_same_model, check_same_recipe, own_part
 from videogn.training.errors import NonFiniteLoss
 from videogn.training.machine import device_name
 from videogn.training.memory import peak_memory_bytes
 from videogn.training.optimizer import num_steps, sgd
 from videogn.training.schedule import REFERENCE_BATCH_SIZE, Schedule, lr_factor, scaled_lr
 from videogn.training.scoring import Scorer
+from videogn.training.update import Update, WeightedMean
 
 
 class VideoClassifier(Scorer):
@@ -157,18 +159,19 @@ class VideoClassifier(Scorer):
         self.momentum = momentum
         self.weight_decay = weight_decay
         self.norm_weight_decay = norm_weight_decay
+        self.dropout = dropout
         self.label_smoothing = label_smoothing
         self.total_batch_size = total_batch_size
-        self.train_accuracy = TopK(num_classes)
+        self.update = Update(num_classes)
+        names = ("loss", *(f"top{k}" for k in self.update.ks))
+        self.train_means = nn.ModuleDict({name: WeightedMean() for name in names})  # of an epoch
         self.training_run: dict[str, Any] = {}  # of the loaded checkpoint: steps, seconds, batch sizes, seed
         self.precise_bn: dict[str, int] | None = None  # batches asked for and clips seen, of re-estimated statistics
-        self._train_fingerprint: str | None = None
+        self.best: dict[str, Any] | None = None  # the validation with the highest top-1 so far: top1, step
+        self.is_best = False  # whether a checkpoint that is saved now is saved because it is the best
+        self._planned_steps: int | None = None
         self._seconds_before = 0.0
         self._started: float | None = None
-
-    @property
-    def _seed(self) -> int | None:
-        return getattr(self._datamodule, "seed", None)
 
     @property
     def norm_batch(self) -> int | None:
@@ -178,6 +181,39 @@ class VideoClassifier(Scorer):
         if self.architecture["norm"] == "sync_bn":
             return self.device_batch_size * (self._trainer.world_size if self._trainer else 1)
         return self.norm_batch_size or self.device_batch_size
+
+    def recipe(self, datamodule: Any = None) -> dict[str, Any]:
+        """The settings that decide what a training makes of the network, by name, in plain types.
+
+        All parts of one training have the same ones. The device batch and the number of devices are not among them: an
+        update is of the same clips at any. Neither is the length of the run.
+
+        Args:
+            datamodule: Says which clips it sees; default: the trainer's own, which it has once it fits.
+        """
+        datamodule = datamodule or self._datamodule
+        schedule = {f"model.schedule.{name}": value for name, value in asdict(self.schedule).items()}
+        del schedule["model.schedule.length"]
+        renorm = {} if self.renorm is None else asdict(self.renorm)
+        recipe = {
+            "seed_everything": getattr(datamodule, "seed", None),
+            "total_batch_size": self.total_batch_size,
+            "normalisation batch": self.norm_batch,
+            **{f"model.renorm.{name}": value for name, value in renorm.items()},
+            "model.dropout": self.dropout,
+            "model.label_smoothing": self.label_smoothing,
+            "model.base_lr": self.base_lr,
+            **schedule,
+            "model.momentum": self.momentum,
+            "model.weight_decay": self.weight_decay,
+            "model.norm_weight_decay": self.norm_weight_decay,
+            "trainer.precision": self.trainer.precision,
+            "trainer.gradient_clip_val": self.trainer.gradient_clip_val,
+            "trainer.gradient_clip_algorithm": self.trainer.gradient_clip_algorithm,
+            "trainer.limit_train_batches": self.trainer.limit_train_batches,
+            **getattr(datamodule, "recipe", {}),
+        }
+        return json.loads(json.dumps(recipe))  # lists for tuples, as they come back from a checkpoint
 
     @property
     def learning_rate(self) -> float:
@@ -189,52 +225,56 @@ class VideoClassifier(Scorer):
     def on_fit_start(self) -> None:
         for norm in batch_norms(self.model):
             norm.defer_update = True
-        catalog = getattr(self._datamodule, "catalog", None)
-        if catalog is not None and self.trainer.is_global_zero:
-            self._train_fingerprint = catalog.fingerprint("train")
         self._started = time.monotonic()
 
     def on_train_batch_start(self, batch: ClipBatch, batch_idx: int) -> None:
         # Dropout too derives from the seed and the place in the run: one that goes on is the one that never stopped.
-        entropy = (self._seed or 0, self.global_step, batch_idx, self.global_rank)
+        seed = getattr(self._datamodule, "seed", 0)
+        entropy = (seed, self.global_step, batch_idx, self.global_rank)
         torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
 
     def training_step(self, batch: ClipBatch, batch_idx: int) -> Tensor:
-        labels, weights = batch["labels"], batch["weights"]
-        logits = self(batch["views"]).float()
+        """What the gradient is taken of: the sum of the losses / clips of a forward; see `Update`."""
+        labels, weights, norm_batch = batch["labels"], batch["weights"], self.norm_batch
+        views = batch["views"] if norm_batch is None else filled(batch, norm_batch=min(norm_batch, len(labels)))
+        logits = self(views).float()
         losses = F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing, reduction="none")
-        loss = (losses * weights).sum() / weights.sum().clamp_min(1)
+        loss = self.update.loss(losses, logits=logits, labels=labels, weights=weights)
         if not torch.isfinite(loss):
             print(f"the videos of that batch, as places in the training list: {batch['indices'].tolist()}", flush=True)
             raise NonFiniteLoss(
                 f"the training loss is {loss.item()} in epoch {self.current_epoch + 1}, batch {batch_idx + 1}, after "
                 f"{self.global_step} updates: a smaller --model.base_lr or a warm-up may help"
             )
-        counted = weights > 0
-        self.log(
-            "train/loss", loss, on_step=True, on_epoch=True, prog_bar=True, batch_size=len(labels), sync_dist=False
-        )
-        for name, metric in self.train_accuracy.metrics():
-            metric(logits[counted], labels[counted]) if counted.any() else None
-            self.log(f"train/{name}", metric, on_step=True, on_epoch=True, prog_bar=name == "top1")
-        skipped = torch.tensor(float(len(batch["failures"])), device=loss.device)
-        self.log("train/skipped_videos", skipped, on_step=False, on_epoch=True, reduce_fx="sum", sync_dist=True)
         return loss
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         for norm in batch_norms(self.model):
             norm.update_running_statistics()
         self.precise_bn = None  # running averages again
+        means, clips, skipped = self.update.finish(
+            self.model.parameters(),
+            accumulate=self.trainer.accumulate_grad_batches,
+            num_devices=self.trainer.world_size,
+        )
+        for name, value in means.items():
+            shown = name in ("loss", "top1")
+            self.log(f"train/{name}_step", value, prog_bar=shown)
+            of_epoch = self.train_means[name]
+            assert isinstance(of_epoch, WeightedMean)
+            of_epoch.update(value, clips)
+            self.log(f"train/{name}_epoch", of_epoch, on_step=False, on_epoch=True, prog_bar=shown)
+        self.log("train/skipped_videos", skipped, on_step=False, on_epoch=True, reduce_fx="sum")
 
     def configure_optimizers(self) -> Any:
         """SGD with Nesterov momentum (Wang et al. 2018, released code), the schedule stepped every optimiser step."""
-        steps_per_epoch, total_steps = num_steps(self.trainer)
+        steps_per_epoch, self._planned_steps = num_steps(self.trainer)
         factor = partial(
             lr_factor,
             schedule=self.schedule,
             total_batch_size=self.total_batch_size,
             steps_per_epoch=steps_per_epoch,
-            total_steps=total_steps,
+            total_steps=self._planned_steps,
         )
         optimizer = sgd(
             self.model,
@@ -250,36 +290,60 @@ class VideoClassifier(Scorer):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         running = time.monotonic() - self._started if self._started is not None else 0.0
+        part = {
+            "planned_steps": self._planned_steps,
+            "device_batch_size": self.device_batch_size,
+            "num_devices": self.trainer.world_size,
+            "device": device_name(self.device),
+            "code": code_version(),
+        }
+        parts = list(self.training_run.get("parts", []))
+        if not parts or part.items() - parts[-1].items():
+            parts.append({"first_step": self.training_run.get("steps", 0), **part})
+        # Rank 0 writes what all of them put together here.
+        catalog = getattr(self._datamodule, "catalog", None) if self.trainer.is_global_zero else None
         checkpoint[CHECKPOINT_KEY] = {
             "architecture": dict(self.architecture),
             "classes": list(self.class_names),
             "training": {
+                "recipe": self.recipe(),
+                "parts": parts,
                 "norm_batch_size": self.norm_batch,
-                "device_batch_size": self.device_batch_size,
                 "total_batch_size": self.total_batch_size,
                 "steps": int(self.global_step),
                 # Begun; current_epoch is one on when training has ended.
                 "epochs": self.trainer.fit_loop.epoch_progress.current.ready,
                 "train_seconds": self._seconds_before + running,
-                "peak_memory_bytes": peak_memory_bytes(),
-                "device": device_name(self.device),
-                "num_devices": self.trainer.world_size,
-                "seed": self._seed,
-                "train_fingerprint": self._train_fingerprint,
+                "peak_memory_bytes": self._peak_memory_bytes(),
+                "seed": getattr(self._datamodule, "seed", None),
+                "train_fingerprint": catalog and catalog.fingerprint("train"),
+                "val_fingerprint": catalog and (catalog.fingerprint("val") if self.num_validations else None),
                 "validated_at_step": self.validated_at_step,
+                "num_validations": self.num_validations,
+                "best": self.best,
+                "is_best": self.is_best,
                 "weights": self.weights,
                 "precise_bn": self.precise_bn,
                 "renorm": self.renorm and asdict(self.renorm),
-                "code": code_version(),
+                **{name: part[name] for name in ("device_batch_size", "num_devices", "device", "code")},
             },
         }
 
+    def _peak_memory_bytes(self) -> int:
+        """The most memory that any of the devices had in use: an exchange, so all of them must ask."""
+        peak = torch.tensor(peak_memory_bytes(), device=self.device)
+        return int(self.trainer.strategy.reduce(peak, reduce_op="max"))
+
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuses a checkpoint of another network or class count, before anything is loaded from it."""
+        """Refuses a checkpoint of another network, class count or, to go on with, recipe, before anything is loaded."""
         own = own_part(checkpoint)
         check_same_model(own, architecture=self.architecture, classes=self.class_names)
+        if self._trainer is not None and self._trainer.state.fn == TrainerFn.FITTING:
+            check_same_recipe(own, self.recipe())
         self.training_run = dict(own["training"])
         self.validated_at_step = own["training"]["validated_at_step"]
+        self.num_validations = own["training"]["num_validations"]
+        self.best = own["training"]["best"]
         self.weights = own["training"].get("weights")
         self.precise_bn = own["training"].get("precise_bn")
         self._seconds_before = float(own["training"]["train_seconds"])

@@ -38,6 +38,7 @@ class Plan:
         steps_per_epoch: Optimiser steps ("updates") in an epoch.
         total_steps: Those of the run.
         steps_before: Those that the checkpoint has behind it which the run goes on from.
+        before: The last part of the training so far (result.py, `parts`); None for a new run.
     """
 
     run_dir: str
@@ -62,6 +63,7 @@ class Plan:
     steps_per_epoch: int
     total_steps: int
     steps_before: int = 0
+    before: Mapping[str, Any] | None = None
 
     @property
     def total_batch_size(self) -> int:
@@ -78,7 +80,7 @@ def summary(plan: Plan) -> str:
         "data": f"{_count(plan.num_videos, 'video')}, {_count(plan.num_classes, 'class', 'classes')}; {_clip(plan)}",
         "normalisation batch": _norm_batch(plan),
         **_renorm(plan),
-        "device batch": _count(plan.device_batch_size, "clip"),
+        "device batch": _device_batch(plan),
         "total batch": f"{_count(plan.total_batch_size, 'clip')} = {plan.device_batch_size:,} x "
         f"{_count(plan.num_devices, 'device')} x {plan.accumulate:,} accumulated",
         "learning rate": _learning_rate(plan),
@@ -117,6 +119,17 @@ def _norm_batch(plan: Plan) -> str:
     text = f"{_count(plan.norm_batch, 'clip')} share batch statistics"
     batches = plan.precise_bn_batches
     return f"{text}; running ones re-estimated from {_count(batches, 'batch', 'batches')}" if batches else text
+
+
+def _device_batch(plan: Plan) -> str:
+    text = _count(plan.device_batch_size, "clip")
+    if plan.before is None:
+        return text
+    places = ("device_batch_size", "num_devices")
+    if [plan.before[name] for name in places] == [plan.device_batch_size, plan.num_devices]:
+        return text
+    before = f"{plan.before['device_batch_size']:,} on {_count(plan.before['num_devices'], 'device')}"
+    return f"{text} (before: {before}; the clips of an update are the same, the masks of dropout are others)"
 
 
 def _renorm(plan: Plan) -> dict[str, str]:

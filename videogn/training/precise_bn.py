@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from videogn.models.batch_norm import BatchNorm, PopulationStatistics, batch_norms
 from videogn.models.batch_renorm import BatchRenorm
+from videogn.training.batch import filled
 from videogn.training.module import VideoClassifier
 
 
@@ -60,11 +61,18 @@ class PreciseBatchNorm(Callback):
         self._estimated_at = trainer.global_step
 
     def _views(self, module: VideoClassifier, data: Any) -> Iterator[Tensor]:
-        # A clip in the place of one that could not be decoded would count twice. With sync_bn, all devices must go on.
-        keep_all = module.architecture["norm"] == "sync_bn"
+        # A normalisation batch in which a clip is missing is left out: one in its place would count twice. With sync_bn
+        # all devices must go on, and one does stand in its place.
+        norm_batch, keep_all = module.norm_batch, module.architecture["norm"] == "sync_bn"
+        assert norm_batch is not None
         for batch in data.statistics_batches(self.num_batches * module.trainer.accumulate_grad_batches):
-            if keep_all or not batch["failures"]:
-                yield module.transfer_batch_to_device(batch, module.device, 0)["views"]
+            if keep_all:
+                views = filled(batch, norm_batch=len(batch["labels"]))
+            else:
+                groups = zip(batch["views"].split(norm_batch), batch["weights"].split(norm_batch), strict=True)
+                views = torch.cat([views for views, weights in groups if weights.all()] or [batch["views"][:0]])
+            if len(views):
+                yield module.transfer_batch_to_device(views, module.device, 0)
 
 
 def precise_norms(model: nn.Module) -> list[BatchNorm]:

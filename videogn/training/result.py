@@ -8,16 +8,27 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
+
+from videogn.training.accuracy import KS, ks_of
 
 
 @dataclass(frozen=True)
 class ScoredVideo:
-    """A tested video: its place in the list, its class, the rank of its class (0: first), -log of its probability."""
+    """A tested video: its place in the list, its class, the rank of its class, -log of its probability.
+
+    The rank is accuracy.ranks': 0 where no other class has a probability as high. Top-k is the share of ranks below k.
+    """
 
     index: int
     label: int
     rank: int
     loss: float
+
+
+def top_k(videos: Sequence[ScoredVideo], k: int) -> float:
+    """The share of videos, in [0, 1], whose class is among the k most probable."""
+    return sum(video.rank < k for video in videos) / len(videos)
 
 
 @dataclass(frozen=True)
@@ -29,7 +40,11 @@ class Result:
     were asked to come from, and the clips that they came from (None: running averages, or a norm without).
     renorm: brn's bounds. weights: what the training started from (None: from scratch). code: the versions of videogn
     (code_version) that trained and tested. dataset_fingerprint and train_fingerprint: of the test's videos and of the
-    training's, equal for equal data sets wherever they lie. device, num_devices: what trained it.
+    training's, equal for equal data sets wherever they lie. device, num_devices: what trained it. top5 is None among
+    fewer than five classes. parts: one for each time that the training went on differently, with its first update, the
+    updates planned then, device batch, devices and code; one for a training in one piece. chosen: None for the last
+    checkpoint, or one that nothing chose; of the best one, among how many validations it was chosen, and whether the
+    videos that chose it are the videos of this test, which makes the accuracy too high.
     """
 
     norm: str
@@ -53,7 +68,7 @@ class Result:
     protocol: str
     clip_policy: str
     top1: float
-    top5: float
+    top5: float | None
     loss: float
     num_videos_expected: int
     num_videos_scored: int
@@ -61,6 +76,7 @@ class Result:
     dataset_fingerprint: str
     train_fingerprint: str | None
     checkpoint: str
+    chosen: dict[str, Any] | None
     weights: dict[str, str] | None
     steps: int | None
     epochs: int | None
@@ -69,17 +85,25 @@ class Result:
     peak_memory_bytes: int | None
     device: str | None
     num_devices: int | None
+    parts: list[dict[str, Any]]
     code: dict[str, str | None]
     versions: dict[str, str]
 
     def summary(self) -> str:
         """The line that a test ends with."""
         left_out = self.num_videos_expected - self.num_videos_scored
-        return (
-            f"{self.protocol} ({self.clip_policy}): top-1 {self.top1:.2f} %, top-5 {self.top5:.2f} %, "
+        top5 = "" if self.top5 is None else f"top-5 {self.top5:.2f} %, "
+        line = (
+            f"{self.protocol} ({self.clip_policy}): top-1 {self.top1:.2f} %, {top5}"
             f"{self.num_videos_scored} of {self.num_videos_expected} videos scored"
-            + (f" ({left_out} could not be decoded: see failed_videos)" if left_out else "")
         )
+        if left_out:
+            line += f" ({left_out} could not be decoded: see failed_videos)"
+        if self.chosen is not None:
+            by = "these videos" if self.chosen["by_these_videos"] else "other videos"
+            line += f"; the checkpoint was chosen by {by} among {self.chosen['num_validations']} validations"
+            line += ", so the accuracy is too high" if self.chosen["by_these_videos"] else ""
+        return line
 
 
 def write_result(result: Result, folder: Path) -> Path:
@@ -90,12 +114,12 @@ def write_result(result: Result, folder: Path) -> Path:
 
 
 def write_per_class(videos: Sequence[ScoredVideo], classes: Sequence[str], folder: Path) -> Path:
-    """Writes per_class.csv: class, videos scored, top-1 and top-5 in percent (empty where no video was scored)."""
-    lines: list[list[object]] = [["class", "videos", "top1", "top5"]]
+    """Writes per_class.csv: class, videos scored, top-1 and top-5 in percent (empty where there is none)."""
+    lines: list[list[object]] = [["class", "videos", *(f"top{k}" for k in KS)]]
     for label, name in enumerate(classes):
-        ranks = [video.rank for video in videos if video.label == label]
-        shares = [f"{100 * sum(rank < k for rank in ranks) / len(ranks):.2f}" if ranks else "" for k in (1, 5)]
-        lines.append([name, len(ranks), *shares])
+        own = [video for video in videos if video.label == label]
+        known = ks_of(len(classes)) if own else ()
+        lines.append([name, len(own), *(f"{100 * top_k(own, k):.2f}" if k in known else "" for k in KS)])
     path = folder / "per_class.csv"
     temporary = path.with_suffix(".csv.partial")
     with temporary.open("w", newline="", encoding="utf-8") as file:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed
@@ -15,12 +15,15 @@ from lightning import LightningModule
 from torch import Tensor
 from torchmetrics.aggregation import MeanMetric
 
+from videogn.models.batch_norm import devices_share
 from videogn.models.i3d import I3D
 from videogn.models.input import normalize
-from videogn.training.accuracy import TopK
+from videogn.training.accuracy import TopK, ks_of, ranks
 from videogn.training.batch import Prediction, VideoBatch, Views
 from videogn.training.errors import NonFiniteLoss
-from videogn.training.result import ScoredVideo
+from videogn.training.result import ScoredVideo, top_k
+
+Item = TypeVar("Item")
 
 
 class Scorer(LightningModule):
@@ -38,9 +41,10 @@ class Scorer(LightningModule):
         self.num_classes = num_classes
         self.device_batch_size = device_batch_size
         self.class_names: list[str] = []
-        self.val_accuracy, self.test_accuracy = TopK(num_classes), TopK(num_classes)
+        self.val_accuracy = TopK(num_classes)
         self.val_loss = MeanMetric(nan_strategy="disable")
         self.validated_at_step: int | None = None
+        self.num_validations = 0
         self.scored: list[ScoredVideo] = []
         self.failures: list[tuple[int, str]] = []
 
@@ -84,16 +88,19 @@ class Scorer(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         # Here, and not in the steps: a device may have had no video to score, and must take part all the same.
-        if not self.trainer.sanity_checking and not int(self.val_loss.weight) and self.trainer.world_size == 1:
-            raise ValueError(f"none of the validation videos could be decoded; the first: {self.failures[0][1]}")
+        self.failures = self._from_all_devices(self.failures)
+        num_scored = sum(self._from_all_devices([int(self.val_loss.weight)]))
+        if not self.trainer.sanity_checking:
+            if not num_scored:
+                raise ValueError(f"none of the validation videos could be decoded; the first: {self.failures[0][1]}")
+            if self.failures and self.trainer.is_global_zero:
+                print(f"{len(self.failures)} validation videos could not be decoded; the first: {self.failures[0][1]}")
+            self.validated_at_step = self.global_step
+            self.num_validations += 1
         self.log("val/loss", self.val_loss.compute())
         for name, share in self.val_accuracy.finish().items():
             self.log(f"val/{name}", share, prog_bar=name == "top1")
         self.val_loss.reset()
-        if self.failures and not self.trainer.sanity_checking:
-            print(f"{len(self.failures)} validation videos could not be decoded; the first: {self.failures[0][1]}")
-        if not self.trainer.sanity_checking:
-            self.validated_at_step = self.global_step
 
     def on_test_epoch_start(self) -> None:
         self.scored, self.failures = [], []
@@ -105,23 +112,28 @@ class Scorer(LightningModule):
             return
         probabilities = self.probabilities(batch["views"])
         losses = _negative_log(probabilities, labels)
-        ranks = (probabilities > probabilities.gather(1, labels[:, None])).sum(dim=1)
-        self.scored += [
-            ScoredVideo(*values)
-            for values in zip(batch["indices"].tolist(), labels.tolist(), ranks.tolist(), losses.tolist(), strict=True)
-        ]
-        self.test_accuracy.add(probabilities, labels)
+        values = zip(
+            batch["indices"].tolist(),
+            labels.tolist(),
+            ranks(probabilities, labels).tolist(),
+            losses.tolist(),
+            strict=True,
+        )
+        self.scored += [ScoredVideo(*video) for video in values]
 
     def on_test_epoch_end(self) -> None:
-        if self.trainer.world_size > 1:
-            parts: list[Any] = [None] * self.trainer.world_size
-            torch.distributed.all_gather_object(parts, (self.scored, self.failures))
-            self.scored = [video for scored, _ in parts for video in scored]
-            self.failures = [failure for _, failures in parts for failure in failures]
+        self.scored = sorted(self._from_all_devices(self.scored), key=lambda video: video.index)
+        self.failures = sorted(self._from_all_devices(self.failures))
         if self.scored:
-            self.log_dict({f"test/{name}": share for name, share in self.test_accuracy.finish().items()})
-        self.scored.sort(key=lambda video: video.index)
-        self.failures.sort()
+            self.log_dict({f"test/top{k}": top_k(self.scored, k) for k in ks_of(self.num_classes)})
+
+    def _from_all_devices(self, own: list[Item]) -> list[Item]:
+        """The items of all devices, those of the first one first."""
+        if not devices_share():
+            return own
+        parts: list[Any] = [None] * torch.distributed.get_world_size()
+        torch.distributed.all_gather_object(parts, own)
+        return [item for part in parts for item in part]
 
     def predict_step(self, batch: VideoBatch, batch_idx: int) -> list[Prediction]:
         self.failures += batch["failures"]
