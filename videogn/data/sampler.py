@@ -53,6 +53,8 @@ class TrainSampler(Sampler[Key]):
 
     def __iter__(self) -> Iterator[Key]:
         epoch = self.epoch  # as it is when the epoch begins
+        # NumPy pads its entropy with zeros: this is also the stream that the clip of video 0 is drawn from. Its first
+        # numbers decide both, which harms neither; another stream would give every run on record another order.
         order = np.random.default_rng((self.seed, epoch)).permutation(self.num_videos)
         whole = self.num_videos // self.total_batch_size * self.total_batch_size
         mine = order[:whole].reshape(-1, self.num_devices, self.total_batch_size // self.num_devices)[:, self.rank]
