@@ -14,6 +14,7 @@ import yaml
 from tests.models.weights.files import caffe2_names, python2_pickle, randomize, resnet14, save, write
 from videogn.cli import main
 from videogn.commands.configs import find_config
+from videogn.models.i3d import i3d_r50
 from videogn.models.weights import read_weights
 from videogn.training.module import VideoClassifier
 
@@ -31,7 +32,8 @@ def test_show_says_what_a_file_is_and_cuts_nothing(resnet14_gn, tmp_path, capsys
     assert "2048" in row
     assert any("conv1.weight" in line and "64 x 3 x 1 x 7 x 7" in line and "x 0.9825" in line for line in lines)
     assert "norm:    gn, 32 groups (as all known ones have: the file does not say)" in lines
-    assert "network: ResNet-14 of width 64, 2-D, layout image" in lines
+    assert "network: ResNet-14 of width 64, 2-D" in lines
+    assert "layout:  image" in lines
     assert "head:    7 classes" in lines
     assert any(line.startswith(f"file:    {resnet14_gn}  (sha256 ") for line in lines)
     told = json.loads((tmp_path / "w.json").read_text())
@@ -68,6 +70,54 @@ def test_what_is_not_used_is_listed(tmp_path, capsys):
     assert f"tensors: {len(blobs)} used, {len(momenta) + 1} not used" in lines
     assert f"  not used: *_momentum ({len(momenta)} of them)" in lines
     assert "  not used: model_iter" in lines
+
+
+MAY_BE = "it may be of layout nonlocal (the Non-local release's 32x2 files), of layout slowfast (SlowFast's I3D and C2D"
+
+
+@pytest.mark.parametrize(
+    ("name", "layout", "words", "flags"),
+    [
+        ("I3D_8x8_R50.pkl", "slowfast", "slowfast, by its name: one of SlowFast's I3D and C2D files", "slowfast"),
+        (
+            "i3d_nonlocal_32x2_IN_pretrain_400k.pkl",
+            "nonlocal",
+            "nonlocal, by its name: one of the Non-local release's 32x2 files",
+            None,
+        ),
+        (
+            "i3d_nonlocal_8x8_IN_pretrain_400k.pkl",
+            "other",
+            "neither nonlocal nor slowfast, by its name: one of the Non-local release's 8x8 files",
+            "slowfast",
+        ),
+        ("renamed.pkl", None, f"the file does not say: {MAY_BE}", None),
+    ],
+)
+def test_the_layout_of_a_caffe2_file_is_shown_and_proposed(name, layout, words, flags, tmp_path, capsys):
+    network = i3d_r50("bn", layout="nonlocal", depth=14, width=8, num_classes=3, crop_size=48, num_frames=8)
+    path = write(tmp_path / name, python2_pickle(caffe2_names(network.state_dict(), "bn")))
+    out, told = tmp_path / "w.safetensors", tmp_path / "w.json"
+    assert main(["weights", "import", str(path), "--out", str(out), "--json", str(told)]) == 0
+    printed = capsys.readouterr().out
+    assert f"\nlayout:  {words}" in printed
+    command = printed.split("use it:  ")[1].split()
+    assert (command[command.index("--model.layout") + 1] if "--model.layout" in command else None) == flags
+    content = json.loads(told.read_text())
+    assert content["layout"] == layout
+    assert content["layout_words"].startswith(words)
+    assert main(["weights", "show", str(out)]) == 0
+    assert f"\nlayout:  {words}" in capsys.readouterr().out
+
+
+def test_a_caffe2_c2d_is_proposed_as_one(tmp_path, capsys):
+    network = i3d_r50("bn", layout="nonlocal", depth=14, width=8, num_frames=8, crop_size=48, temporal_convs=False)
+    for name in ("c2d_baseline_32x2_IN_pretrain_400k.pkl", "renamed.pkl"):
+        path = write(tmp_path / name, python2_pickle(caffe2_names(network.state_dict(), "bn")))
+        assert main(["weights", "import", str(path), "--out", str(tmp_path / f"{name}.safetensors")]) == 0
+        printed = capsys.readouterr().out
+        assert "network: ResNet-14 of width 8, C2D (kernels of one frame)\n" in printed
+        assert " --model.temporal_convs false " in printed
 
 
 @pytest.mark.parametrize(

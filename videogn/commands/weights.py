@@ -30,7 +30,8 @@ same tensors under videogn's names. A run takes either kind of file directly:
 and inflates 2-D kernels over time then (a kernel of t frames is the 2-D kernel, t times, divided by t). Nothing in a
 file is executed: a pickle that wants anything but arrays is refused. What kind of file it is, its tensors' names say;
 whether its norms are batch or group norms, its running statistics do, and one is not loaded into the other. A head of
-another class count is left out, with a notice; any other difference in shape is an error.
+another class count is left out, with a notice; any other difference in shape is an error. The layout (strides and
+pools) that a Caffe2 file was trained in is told by a config that is saved in it, or by the name of its release.
 """
 OWN_KIND = (
     "videogn",
@@ -100,6 +101,7 @@ _INDENT: dict[str, Any] = {"initial_indent": "      ", "subsequent_indent": "   
 
 def _command(weights: Weights, path: str) -> str:
     """The command that starts a video network from the weights."""
+    from videogn.models.weights.origin import OTHER
     from videogn.models.weights.weights import FOREIGN_GROUPS, WITH_STATISTICS
 
     anatomy = weights.anatomy
@@ -117,9 +119,9 @@ def _command(weights: Weights, path: str) -> str:
         flags["depth"] = anatomy.depth
     if anatomy.width != 64:
         flags["width"] = anatomy.width
-    if weights.layout == "slowfast":
-        flags["layout"] = weights.layout
-    if anatomy.two_d and weights.layout not in (None, "image"):
+    if weights.layout in ("slowfast", OTHER):  # of the two, slowfast comes closest to the others
+        flags["layout"] = "slowfast"
+    if anatomy.two_d and weights.layout != "image":
         flags["temporal_convs"] = "false"
     if any(".nonlocal_blocks." in name for name in weights.tensors):
         flags["nonlocal_blocks"] = "true"
@@ -148,6 +150,7 @@ def _print(weights: Weights) -> None:
         "kind": weights.kind,
         "norm": weights.norm_words,
         "network": weights.network_words,
+        "layout": _printable(weights.layout_words),
         "head": classes,
         "tensors": f"{len(weights.rows)} used, {len(weights.unused)} not used",
     }
@@ -182,6 +185,7 @@ def _about(weights: Weights) -> dict[str, Any]:
         "channels_per_group": weights.channels_per_group,
         "weight_standardization": weights.weight_standardization,
         "layout": weights.layout,
+        "layout_words": weights.layout_words,
         "depth": anatomy.depth,
         "width": anatomy.width,
         "num_classes": anatomy.num_classes,

@@ -48,7 +48,7 @@ class Kind:
         stranger: What network that may be.
         family: "bn", "gn", or "told" by running statistics.
         input: What the network was trained on.
-        layout: The layout of its networks; None where files of both are of this kind.
+        layout: The layout of its networks; None where this kind does not tell it.
     """
 
     name: str
@@ -130,7 +130,8 @@ DETECTRON_GN = Kind(
 
 CAFFE2_BN = Kind(
     name="Caffe2 ResNet with BN (Non-local release, SlowFast .pkl)",
-    where="the Non-local release's i3d_baseline_32x2_IN_pretrain_400k.pkl and siblings, SlowFast's I3D_8x8_R50.pkl",
+    where="the Non-local release's i3d_baseline_32x2_IN_pretrain_400k.pkl and siblings, SlowFast's I3D_8x8_R50.pkl; "
+    "their layouts differ, which their names alone tell: keep them",
     mark=re.compile(r"res_conv1_bn_s"),
     rules=_rules(
         (r"conv1_(?P<leaf>[wb])", "blocks.0.conv.{leaf}"),

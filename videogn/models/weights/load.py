@@ -11,6 +11,7 @@ from videogn.models.weights.anatomy import LEAVES, Anatomy, anatomy, is_kernel
 from videogn.models.weights.errors import WeightsError
 from videogn.models.weights.formats import HEAD
 from videogn.models.weights.inflate import inflate
+from videogn.models.weights.origin import MAY_BE, OTHER
 from videogn.models.weights.weights import FOREIGN_GROUPS, WITH_STATISTICS, Row, Weights
 
 
@@ -65,7 +66,7 @@ def load_weights(
         num_groups: gn: its groups per layer (None with channels_per_group None: 32).
         channels_per_group: gn: its channels in a group.
         weight_standardization: Whether its convolutions standardize their weights.
-        layout: Its layout, for a notice where it is another than the weights'.
+        layout: Its layout, for notices of the weights'.
 
     Raises:
         WeightsError: The norms, depths, widths or shapes differ, or the file lacks something that the network has and
@@ -74,7 +75,7 @@ def load_weights(
     _check_norm(weights, norm, num_groups, channels_per_group, weight_standardization)
     state = model.state_dict()
     _check_anatomy(weights, anatomy(state))
-    notices = _notices(weights, layout)
+    notices = _layout_notices(weights, layout) if layout else []
     values: dict[str, Tensor] = {}
     rows: list[Row] = []
     unused = list(weights.unused)
@@ -106,7 +107,7 @@ def load_weights(
         )
     if new_blocks:
         notices.append(f"the file has no non-local blocks {', '.join(new_blocks)}: the network's start fresh")
-    if weights.layout == "slowfast" and any(row.note.startswith("inflated") for row in rows):
+    if weights.layout != "image" and any(row.note.startswith("inflated") for row in rows):
         notices.append("the file is of a C2D: its kernels of one frame are inflated; --model.temporal_convs false: not")
     with torch.no_grad():
         for name, value in values.items():
@@ -166,13 +167,28 @@ def _plus(blocks: tuple[int, ...]) -> str:
     return " + ".join(map(str, blocks))
 
 
-def _notices(weights: Weights, layout: str | None) -> list[str]:
-    if layout and weights.layout not in (None, "image") and layout != weights.layout:
+def _layout_notices(weights: Weights, layout: str) -> list[str]:
+    """For which layout the weights are taken in a network of a layout, and what that costs."""
+    theirs, reason = weights.layout, f", {weights.layout_reason}" if weights.layout_reason else ""
+    if theirs is None:
         return [
-            f"the weights were trained in layout {weights.layout}, the network is {layout}: "
-            f"the same parameters behind other strides and pools"
+            f"the file does not say its layout and is taken for {layout}, the network's: if that is wrong, the file's "
+            f"own scores cannot be reproduced",
+            MAY_BE,
         ]
-    return []
+    if theirs == OTHER:
+        return [
+            f"WARNING: the file is of neither layout, nonlocal or slowfast{reason}",
+            "it can start a training, but its own scores cannot be reproduced here (layout slowfast comes closest)",
+        ]
+    if theirs not in (layout, "image"):
+        return [
+            f"WARNING: the weights were trained in layout {theirs}, the network is {layout}: the same parameters "
+            f"behind other strides and pools",
+            f"the file's own scores cannot be reproduced here: set --model.layout {theirs}",
+            *([f"its layout is told {weights.layout_reason}"] if reason else []),
+        ]
+    return [f"the file is taken for layout {theirs}{reason}"] if reason else []
 
 
 def _dropped_head(weights: Weights, state: dict[str, Tensor]) -> str | None:

@@ -14,6 +14,7 @@ from videogn.models.weights.adapt import fold_input, shaped
 from videogn.models.weights.anatomy import LEAVES, check_whole, is_kernel, is_statistic
 from videogn.models.weights.errors import WeightsError
 from videogn.models.weights.formats import KINDS, Input, Kind, recognise
+from videogn.models.weights.origin import layout_told
 from videogn.models.weights.reading import Contents, read_file
 from videogn.models.weights.weights import FOREIGN_GROUPS, WITH_STATISTICS, Row, Weights
 
@@ -60,6 +61,7 @@ def _foreign(contents: Contents, path: str | Path) -> Weights:
             rows.append(Row(source, name, tuple(tensors[name].shape), note))
     norm = _norm(kind, tensors)
     check_whole(tensors, statistics=norm == "bn")
+    layout, reason = _layout(tensors, rows, contents, kind, Path(path).name)
     notes = _fold_input(tensors, kind, norm)
     rows = [replace(row, note=notes.get(row.name, row.note)) for row in rows]
     return Weights(
@@ -69,12 +71,25 @@ def _foreign(contents: Contents, path: str | Path) -> Weights:
         num_groups=FOREIGN_GROUPS if norm == "gn" else None,
         channels_per_group=None,
         weight_standardization=False,
-        layout=kind.layout,
+        layout=layout,
         path=str(path),
         sha256=contents.sha256,
         rows=tuple(rows),
         unused=tuple(unused),
+        layout_reason=reason,
     )
+
+
+def _layout(
+    tensors: dict[str, Tensor], rows: list[Row], contents: Contents, kind: Kind, name: str
+) -> tuple[str | None, str]:
+    """The layout of a foreign file, and what tells it beside its kind."""
+    if kind.layout == "image":
+        return kind.layout, ""
+    told = layout_told(tensors, name=name, config=contents.config)
+    if told[0] is None and all(contents.tensors[row.source].ndim < 5 for row in rows):
+        return "image", "by its kernels, which have no time axis"
+    return (kind.layout, "") if told[0] in (None, kind.layout) else told
 
 
 def _fold_input(tensors: dict[str, Tensor], kind: Kind, norm: str) -> dict[str, str]:
@@ -124,6 +139,7 @@ def _own(contents: Contents, path: str | Path) -> Weights:
         sha256=contents.sha256,
         rows=tuple(rows),
         unused=tuple(unused),
+        layout_reason=_setting(own, "layout_reason", str) or "",
     )
 
 

@@ -22,6 +22,7 @@ from videogn.models.weights.pickles import MAX_INT_BITS, Array, check_program, l
 
 OWN_KEY = "videogn"  # in a Lightning checkpoint, and in the metadata of our safetensors
 WRAPPERS = ("state_dict", "model_state", "model", "blobs")
+CONFIGS = ("cfg", "config")  # beside them
 PREFIXES = ("module.", "model.", "_orig_mod.")  # of DataParallel, Lightning, torch.compile
 PICKLE_STARTS = b"\x80(]}l)dc"  # a protocol, a mark, an empty container, a name
 MAX_PICKLE = 4 * 1024**3  # bytes
@@ -39,6 +40,7 @@ class Contents:
         others: Names of what is no weight: an optimizer's state, an epoch, a config.
         own: What videogn wrote beside the tensors ("norm", "num_groups", ...); None in a foreign file.
         container: How it is written.
+        config: A text that was saved beside the tensors as the model's config; whatever it says.
         sha256: Of the whole file.
     """
 
@@ -46,10 +48,11 @@ class Contents:
     others: tuple[str, ...]
     own: dict[str, Any] | None
     container: str
+    config: str | None
     sha256: str
 
 
-_Parts = tuple[dict[str, Tensor], tuple[str, ...], dict[str, Any] | None, str]  # Contents without its hash
+_Parts = tuple[dict[str, Tensor], tuple[str, ...], dict[str, Any] | None, str, str | None]  # Contents without its hash
 
 
 def read_file(path: str | Path) -> Contents:
@@ -63,7 +66,7 @@ def read_file(path: str | Path) -> Contents:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             raise WeightsError("a folder, not a weights file" if path.is_dir() else "not a regular file")
-        tensors, others, own, container = _read(path, status.st_size)
+        parts = _read(path, status.st_size)
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -74,7 +77,7 @@ def read_file(path: str | Path) -> Contents:
         raise WeightsError(f"{path}: {error}") from error
     except (RuntimeError, MemoryError, ValueError, ArithmeticError) as error:
         raise WeightsError(f"{path}: it can't be read ({type(error).__name__}: {str(error)[:120]})") from error
-    return Contents(tensors, others, own, container, sha256)
+    return Contents(*parts, sha256)
 
 
 def _read(path: Path, size: int) -> _Parts:
@@ -90,7 +93,7 @@ def _read(path: Path, size: int) -> _Parts:
                 f"it is a broken or truncated safetensors file (a header of {header} bytes in a file of {size})"
             )
         tensors, own = _read_safetensors(path)
-        return tensors, (), own, "safetensors"
+        return tensors, (), own, "safetensors", None
     if head.startswith(b"PK\x03\x04"):
         _check_zip(path, size)
         return _parts(_read_torch(path), "torch file", size)
@@ -195,6 +198,7 @@ def _parts(value: Any, container: str, size: int) -> _Parts:
         raise WeightsError(f"it holds a {type(value).__name__}; expected a dictionary of names and tensors")
     others: list[str] = []
     own = _own_header(value)
+    config = next((value[name] for name in CONFIGS if isinstance(value.get(name), str)), None)
     for wrapper in WRAPPERS:
         inner = value.get(wrapper)
         if isinstance(inner, Mapping) and any(isinstance(each, Tensor | Array) for each in inner.values()):
@@ -222,7 +226,7 @@ def _parts(value: Any, container: str, size: int) -> _Parts:
             f"unknown kind of weights: 0 tensors; it holds the keys {keys or '(none)'}; expected names of tensors, or "
             f"a dictionary of them under {', '.join(WRAPPERS)}"
         )
-    return tensors, tuple(others), own, container
+    return tensors, tuple(others), own, container, config
 
 
 def _own_header(value: Mapping[Any, Any]) -> dict[str, Any] | None:

@@ -33,6 +33,7 @@ def write_safetensors(weights: Weights, path: str | Path) -> None:
         "channels_per_group": weights.channels_per_group,
         "weight_standardization": weights.weight_standardization,
         "layout": weights.layout,
+        "layout_reason": weights.layout_reason,
         "kind": weights.kind,
         "source": Path(weights.path).name,
         "source_sha256": weights.sha256,

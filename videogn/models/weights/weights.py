@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from videogn.models.weights.anatomy import Anatomy, anatomy
+from videogn.models.weights.origin import MAY_BE, OTHER
 
 # Norms with running statistics: their weights mean the same in each of them.
 WITH_STATISTICS = frozenset({"bn", "sync_bn", "frozen_bn", "brn"})
@@ -38,11 +39,12 @@ class Weights:
         num_groups: gn: groups per layer.
         channels_per_group: gn: channels in a group, where that was the setting.
         weight_standardization: Whether the convolutions' weights were standardized.
-        layout: The layout that they were trained in, where known.
+        layout: The layout that they were trained in, where known; "other" where it is known to be none of videogn's.
         path: The file.
         sha256: Of the file.
         rows: What went where.
         unused: Names in the file that are not used, with the reason where there is one to give.
+        layout_reason: What tells the layout, where that is not the kind of file.
     """
 
     tensors: dict[str, Tensor]
@@ -56,6 +58,7 @@ class Weights:
     sha256: str
     rows: tuple[Row, ...]
     unused: tuple[str, ...]
+    layout_reason: str = ""
 
     @property
     def anatomy(self) -> Anatomy:
@@ -67,9 +70,16 @@ class Weights:
         """Depth, width and kind of network, to be read."""
         what = "3-D"
         if self.anatomy.two_d:
-            what = "2-D" if self.layout in (None, "image") else "C2D (kernels of one frame)"
-        layout = f", layout {self.layout}" if self.layout else ""
-        return f"ResNet-{self.anatomy.depth} of width {self.anatomy.width}, {what}{layout}"
+            what = "2-D" if self.layout == "image" else "C2D (kernels of one frame)"
+        return f"ResNet-{self.anatomy.depth} of width {self.anatomy.width}, {what}"
+
+    @property
+    def layout_words(self) -> str:
+        """The layout and what tells it, or what it may be, to be read."""
+        if self.layout is None:
+            return f"the file does not say: {MAY_BE}"
+        layout = "neither nonlocal nor slowfast" if self.layout == OTHER else self.layout
+        return ", ".join(filter(None, [layout, self.layout_reason]))
 
     @property
     def norm_words(self) -> str:
