@@ -202,11 +202,20 @@ def test_a_device_without_a_video_to_score_takes_part(trained, data_root, tmp_pa
 
 
 @pytest.mark.parametrize("norm", ["gn", "bn", "sync_bn"])
-def test_two_devices_train_as_one(trained, data_root, norm):
-    """bn: groups of 2 clips, split on one device or one on each of two; sync_bn: all 4 clips, on one or on two."""
+def test_two_devices_train_as_one(trained, data_root, tmp_path, norm):
+    """bn: groups of 2 clips, split on one device or one on each of two; sync_bn: all 4 clips, on one or on two.
+
+    With gn and bn, one of the 12 videos is broken and skipped: the mean over the others must be the same, too.
+    """
     names = (f"one_{norm}", f"two_{norm}")
     words = ["--config", "tiny.yaml", "--data.root", str(data_root), "--total_batch_size", "4", "--model.dropout", "0"]
     words += ["--model.norm", norm, "--trainer.max_epochs", "1", "--model.base_lr", "0.05", "--precise_bn_batches", "2"]
+    if norm != "sync_bn":  # what stands in for a clip there is of its own device
+        (tmp_path / "broken.mp4").write_bytes(b"nothing")
+        lines = (data_root / "train.csv").read_text().splitlines()
+        listed = [*lines[:5], f"{tmp_path / 'broken.mp4'} run", *lines[6:]]
+        (tmp_path / "train.csv").write_text("\n".join(listed) + "\n")
+        words += ["--data.train_list", str(tmp_path / "train.csv"), "--data.skip_undecodable", "true"]
     cpu = ["--trainer.accelerator", "cpu"]
     split = ["--model.norm_batch_size", "2"] if norm == "bn" else []
     videogn("fit", *words, *cpu, *split, "--run_dir", names[0], cwd=trained)
@@ -221,6 +230,10 @@ def test_two_devices_train_as_one(trained, data_root, norm):
             # Statistics, re-estimated from 8 clips, multiply what rounding left in the weights before them.
             tolerance = {"rtol": 0.05, "atol": 0.03} if "running" in name else {"rtol": 1e-2, "atol": 1e-3}
             torch.testing.assert_close(value, two["state_dict"][name], **tolerance, msg=name)
+    skipped = [
+        float(row["train/skipped_videos"]) for row in read_metrics(trained / names[1]) if row["train/loss_epoch"]
+    ]
+    assert skipped == [0.0 if norm == "sync_bn" else 1.0]
     # No figure is one device's: but for speed, both say the same in the same places.
     for row, other in zip(*(read_metrics(trained / run) for run in names), strict=True):
         for column in row.keys() - {"clips_per_second"}:

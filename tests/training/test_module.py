@@ -123,6 +123,25 @@ def test_a_checkpoint_of_another_model_is_refused():
     build("gn", num_frames=16).on_load_checkpoint(checkpoint)  # longer clips: the same parameters
 
 
+@pytest.mark.slow
+def test_from_python_too_a_training_goes_on_with_its_own_settings_alone(tmp_path):
+    batches = DataLoader([batch(4, seed=k) for k in range(2)], batch_size=None)
+    first = lightning.Trainer(max_epochs=1, accelerator="cpu", **QUIET)
+    first.fit(build("bn"), batches)
+    first.save_checkpoint(tmp_path / "one.ckpt")
+    for settings, says in (
+        ({"base_lr": 0.5}, r"model\.base_lr 0\.01 \(asked for: 0\.5\)"),
+        ({"norm_batch_size": 2}, r"normalisation batch 4 \(asked for: 2\)"),
+    ):
+        with pytest.raises(CheckpointError, match=says):
+            lightning.Trainer(max_epochs=2, accelerator="cpu", **QUIET).fit(
+                build("bn", **settings), batches, ckpt_path=tmp_path / "one.ckpt", weights_only=True
+            )
+    longer = lightning.Trainer(max_epochs=2, accelerator="cpu", **QUIET)
+    longer.fit(build("bn"), batches, ckpt_path=tmp_path / "one.ckpt", weights_only=True)
+    assert longer.global_step == 4
+
+
 def test_a_checkpoint_of_other_classes_is_refused():
     one, other = build("gn"), build("gn")
     one.class_names, other.class_names = list("abcdefg"), list("gfedcba")

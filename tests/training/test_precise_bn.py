@@ -114,3 +114,33 @@ def test_estimation_has_the_precision_of_the_run(data_root):
     trainer.fit(model, datamodule=data)
     assert seen == [torch.bfloat16] * 2
     assert model.precise_bn == {"batches": 2, "clips": 8}
+
+
+def test_estimates_do_not_depend_on_how_a_batch_with_a_failure_is_cut(data_root, tmp_path):
+    """Normalisation batches of 2 in forwards of 4 and of 2: the one without all its clips is left out, and no other."""
+    (tmp_path / "broken.mp4").write_bytes(b"nothing")
+    lines = (data_root / "train.csv").read_text().splitlines()
+    listed = [f"{data_root / line}" for line in lines[1:]] + [f"{tmp_path / 'broken.mp4'} jump"]
+    (tmp_path / "train.csv").write_text("\n".join(listed) + "\n")
+    size = {"num_frames": 8, "crop_size": 48}
+    views = {"scale_size": 48, "test_scale_size": 48, "test_crop_size": 48}
+    found = {}
+    for device_batch in (4, 2):
+        data = KineticsDataModule(
+            str(data_root), train_list=str(tmp_path / "train.csv"), **size, **views, batch_size=device_batch,
+            total_batch_size=4, num_workers=0, skip_undecodable=True,
+        )  # fmt: skip
+        torch.manual_seed(0)
+        model = VideoClassifier(
+            "bn", **size, depth=14, width=8, num_classes=2, norm_batch_size=2, base_lr=1e-9,
+            device_batch_size=device_batch, total_batch_size=4,
+        )  # fmt: skip
+        trainer = lightning.Trainer(
+            max_epochs=1, limit_val_batches=0, accelerator="cpu", accumulate_grad_batches=4 // device_batch,
+            logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+            num_sanity_val_steps=0, use_distributed_sampler=False, callbacks=[PreciseBatchNorm(3)],
+        )  # fmt: skip
+        trainer.fit(model, datamodule=data)
+        assert model.precise_bn == {"batches": 3, "clips": 10}
+        found[device_batch] = [(norm.running_mean, norm.running_var) for norm in batch_norms(model.model)]
+    torch.testing.assert_close(found[4], found[2], rtol=1e-3, atol=1e-4)

@@ -248,8 +248,8 @@ class VideoCLI(TrainerArguments):
         settings.ckpt_path = None
         settings.run_dir = str(self.run_dir)
         settings.model.weights = self.weights_given and str(Path(self.weights_given).absolute())
-        if self.config.fit.ckpt_path is not None and self.weights_given is None:
-            settings.model.weights = weights_of(self.run_dir)
+        if (path := self.config.fit.ckpt_path) is not None and self.weights_given is None:
+            settings.model.weights = weights_of(Path(path).parent.parent)
         for name, value in self.datamodule.catalog.settings().items():
             settings.data[name] = value  # the same files from any working folder
         parser = self._parser(self.subcommand)
