@@ -1,4 +1,4 @@
-"""The digest of the sources that numbers depend on."""
+"""The digest of the code that numbers depend on."""
 
 import re
 import shutil
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import videogn
-from videogn.code_version import SOURCES, code_version
+from videogn.code_version import EXEMPT, code_version, without_words
 
 
 @pytest.fixture
@@ -25,17 +25,72 @@ def test_the_same_sources_elsewhere_are_the_same_version(copy):
     assert code_version.__wrapped__() == here  # of the copy: nothing is cached there
 
 
-@pytest.mark.parametrize("source", SOURCES)
-def test_a_change_in_what_makes_numbers_is_seen(copy, source):
+@pytest.mark.parametrize(
+    "source", ["models/norm.py", "data/dataset.py", "training/update.py", "commands/trainer.py", "new/thing.py"]
+)
+def test_code_that_changes_or_is_new_is_seen(copy, source):
     before = code_version.__wrapped__()
-    with sorted([copy / source, *(copy / source).rglob("*.py")])[-1].open("a") as file:
-        file.write("\n# changed\n")
+    (copy / source).parent.mkdir(exist_ok=True)
+    with (copy / source).open("a") as file:
+        file.write("\nCHANGED = 1\n")
     assert code_version.__wrapped__() != before
 
 
-def test_a_file_that_moves_is_seen_and_a_report_that_changes_is_not(copy):
+def test_words_are_no_code(copy):
     before = code_version.__wrapped__()
-    (copy / "ablation" / "report.py").write_text("")
+    path = copy / "models" / "norm.py"
+    text = path.read_text().replace('"""The normalizations under study', '"""The norms', 1)
+    text = text.replace("  # Wu & He, section 3.2", "  # of the paper", 1).replace("\n\n\n", "\n\n\n\n# more\n", 1)
+    assert text != path.read_text()
+    path.write_text(text)
     assert code_version.__wrapped__() == before
-    (copy / "models" / "norm.py").rename(copy / "models" / "norms.py")
+
+
+def test_what_is_exempt_is_there_and_changes_nothing(copy):
+    before = code_version.__wrapped__()
+    for source in EXEMPT:
+        with sorted([copy / source, *(copy / source).rglob("*.py")])[-1].open("a") as file:
+            file.write("\nCHANGED = 1\n")
+    assert code_version.__wrapped__() == before
+
+
+def test_a_file_that_moves_is_seen(copy):
+    before = code_version.__wrapped__()
+    (copy / "models" / "norm.py").rename(copy / "models" / "other.py")
     assert code_version.__wrapped__() != before
+
+
+SOURCE = '''\
+"""Of the module: ünï."""  # a comment
+
+
+class A:  # ä comment
+    """Of the class,
+
+    on three lines."""
+
+    x = "# no comment", f"{'#'}"  # one, ü before: "
+    y = """no docstring
+
+    # nor a comment"""
+
+    async def f(self):
+        "A docstring."; return 1
+
+    def g(self):
+        return "no docstring"
+'''
+CODE = '''\
+class A:
+    x = "# no comment", f"{'#'}"
+    y = """no docstring
+    # nor a comment"""
+    async def f(self):
+        ; return 1
+    def g(self):
+        return "no docstring"'''
+
+
+def test_comments_docstrings_and_empty_lines_are_cut_and_nothing_else():
+    assert without_words(SOURCE) == CODE
+    assert without_words(CODE.replace("        ; return 1", "        return 1")) != without_words(SOURCE)

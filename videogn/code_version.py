@@ -2,28 +2,73 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import io
+import tokenize
 from functools import cache
 from pathlib import Path
 
 import videogn
 
-# What turns files into clips, clips into logits, logits into runs, and the command that puts these together. How runs
-# are compared and shown changes no number.
-SOURCES = ("data", "models", "training", "commands/trainer.py", "commands/trainer_arguments.py")
+# What changes no number: how runs are compared, shown, planned, measured and helped along. All other code counts.
+EXEMPT = (
+    "ablation",
+    "cli.py",
+    "data/bench",
+    "data/prepare",
+    *(
+        f"commands/{name}.py"
+        for name in (
+            *("ablate", "bench", "bench_tables", "data", "data_prepare", "data_synthesize", "measure", "models"),
+            *("plan_child", "planned_run", "plans", "predictions", "prepare_progress", "refusals", "study_words"),
+            *("usage", "weights"),
+        )
+    ),
+)
 
 
 @cache
 def code_version() -> str:
-    """The version and the first 12 digits of a SHA-256 of SOURCES, such as "0.1.0+4f1d2c8a9b3e".
+    """The version and the first 12 digits of a SHA-256 of the sources, such as "0.1.0+4f1d2c8a9b3e".
 
-    Two runs with the same one came from the same sources, installed or in a checkout, committed or not.
+    Two runs with the same one came from the same code, installed or in a checkout, committed or not. Comments,
+    docstrings and empty lines are no code: a mistake that is mended there leaves the version as it is.
     """
     home = Path(videogn.__file__).parent
+    exempt = [home / path for path in EXEMPT]
     digest = hashlib.sha256()
-    given = [home / source for source in SOURCES]
-    for path in sorted(path for source in given for path in ([source] if source.is_file() else source.rglob("*.py"))):
-        content = path.read_bytes()
-        digest.update(f"{path.relative_to(home).as_posix()} {len(content)}\n".encode())
-        digest.update(content)
+    for path in sorted(home.rglob("*.py")):
+        if not any(path.is_relative_to(each) for each in exempt):
+            code = without_words(path.read_text(encoding="utf-8")).encode()
+            digest.update(f"{path.relative_to(home).as_posix()} {len(code)}\n".encode())
+            digest.update(code)
     return f"{videogn.__version__}+{digest.hexdigest()[:12]}"
+
+
+def without_words(source: str) -> str:
+    """A source without comments, docstrings and empty lines; the same under any version of Python.
+
+    The text is cut at positions, not made anew from a tree, which Python's versions write differently.
+    """
+    lines = source.encode().splitlines()
+    cuts = []  # (line, first byte, byte behind the last), lines from 0
+    for token in tokenize.tokenize(io.BytesIO(source.encode()).readline):
+        if token.type == tokenize.COMMENT:
+            line, column = token.start
+            first = len(token.line[:column].encode())
+            cuts.append((line - 1, first, first + len(token.string.encode())))
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if ast.get_docstring(node, clean=False) is not None:
+            words = node.body[0]
+            assert words.end_lineno is not None
+            assert words.end_col_offset is not None
+            for line in range(words.lineno - 1, words.end_lineno):
+                first = words.col_offset if line == words.lineno - 1 else 0
+                last = words.end_col_offset if line == words.end_lineno - 1 else len(lines[line])
+                cuts.append((line, first, last))
+    for line, first, last in sorted(cuts, reverse=True):
+        lines[line] = lines[line][:first] + lines[line][last:]
+    return "\n".join(text for line in lines if (text := line.decode().rstrip()))
