@@ -1,6 +1,7 @@
 """Samples, batches and order: determinism, one decode a video, failures counted and never replaced."""
 
 import hashlib
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from videogn.data.dataset import NO_VIDEO, TestDataset, TrainDataset
 from videogn.data.decoding import decode_frames
 from videogn.data.decoding.pyav import PyAVVideo
 from videogn.data.lists import ListError
+from videogn.data.motions import synthesize
 from videogn.data.records import VideoRecord
 from videogn.data.sampler import TestSampler, TrainSampler
 from videogn.data.sampling import PROTOCOLS, protocol_clips
@@ -270,3 +272,25 @@ def test_predict_paths_are_files_and_folders(data_root, tmp_path):
         small_module(data_root, predict_paths=[str(tmp_path)]).predict_records()
     with pytest.raises(ListError, match="no such file"):
         small_module(data_root, predict_paths=["none.mp4"]).predict_records()
+
+
+def test_videos_without_a_root_are_refused_and_nothing_is_made_in_its_place(tmp_path, monkeypatch):
+    """A config without a root would else train on the built-in videos, whose classes a flip changes."""
+    monkeypatch.chdir(tmp_path)
+    data = KineticsDataModule()
+    for ask in (lambda: data.num_classes, data.train_dataloader, lambda: data.catalog.records("val")):
+        with pytest.raises(ListError, match=r"data\.root is not given: .* --data\.root DIR"):
+            ask()
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_built_in_videos_are_made_where_they_are_asked_for_by_name(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    small = partial(synthesize, num_train=8, num_val=8, num_workers=0)
+    monkeypatch.setattr("videogn.data.catalog.synthesize", small)
+    assert KineticsDataModule("data/motions").num_classes == 8
+    assert "making the data set 'motions' in data/motions" in capsys.readouterr().err
+    assert len(KineticsDataModule("data/motions").catalog.records("train")) == 8
+    assert not capsys.readouterr().err
+    with pytest.raises(ListError, match="'data/other' is no folder"):
+        KineticsDataModule("data/other").catalog.records("train")

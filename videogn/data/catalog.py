@@ -30,7 +30,8 @@ class Catalog:
     """The videos of a data set, read when they are first asked for.
 
     Args:
-        root: Folder that holds the data set; None: "motions" below ./data, which is made when it is missing.
+        root: Folder that holds the data set; data/motions is made when it is missing. None is refused once videos are
+            asked for.
         lists: The list of each split, relative to root or to the working folder; None: what root has.
         classes: File of class names; None: classes.txt in root, else what the training list says.
     """
@@ -46,13 +47,20 @@ class Catalog:
 
     @cached_property
     def root_path(self) -> Path:
-        """The data root, there; "motions" is made if that is what it is and it is missing."""
+        """The data root; data/motions is made where that is what it is and it is missing.
+
+        Raises:
+            ListError: None was given, or there is no such folder.
+        """
         if self.root is None:
-            if not (MOTIONS_ROOT / "motions.json").is_file():
-                print(f"making the data set 'motions' in {MOTIONS_ROOT} (deterministic; once) ...", file=sys.stderr)
-            synthesize(MOTIONS_ROOT)
-            return MOTIONS_ROOT
+            raise ListError(
+                f"data.root is not given: name the folder that holds the videos, with --data.root DIR "
+                f"({MOTIONS_ROOT} for the built-in videos, which configs of their own are for: motions.yaml)"
+            )
         path = Path(self.root)
+        if path == MOTIONS_ROOT and not path.exists():
+            print(f"making the data set 'motions' in {path} (deterministic; once) ...", file=sys.stderr)
+            synthesize(path)
         if not path.is_dir():
             raise ListError(f"data.root {self.root!r} is no folder; expected the folder that holds the videos")
         return path

@@ -39,7 +39,8 @@ class KineticsDataModule(LightningDataModule):
     All views of a video come from one decode. Frames stay uint8 until the device. An image is a video of one frame.
 
     Args:
-        root: Folder that holds the data set. Not given: "motions" below ./data, which is made when it is missing.
+        root: Folder that holds the data set. It must be given before videos are asked for. data/motions, the built-in
+            videos, is made when it is missing.
         train_list: Training videos: a file of `path label` lines, Kinetics' CSV, a folder of class folders, UCF101's or
             HMDB51's split files. Relative to root or to the working folder. Default: train.csv, train.txt or train in
             root.

@@ -12,7 +12,6 @@ whatever the number of processes, on one machine with one set of library version
 
 import json
 import multiprocessing
-import os
 import shutil
 import uuid
 from collections.abc import Callable, Generator
@@ -25,6 +24,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from videogn.data.cores import available_cores
 from videogn.data.motions_render import CLASSES, render_motion
 
 __all__ = ["CLASSES", "GENERATOR_VERSION", "render_motion", "synthesize"]
@@ -85,7 +85,7 @@ def synthesize(
         num_train: videos in the training split.
         num_val: videos in the validation split.
         seed: picks the data set; 0 or above.
-        num_workers: processes that draw and encode; None for one a CPU, 0 or 1 for this process alone. They are
+        num_workers: processes that draw and encode; None for one a core, 0 or 1 for this process alone. They are
             spawned: a script that asks for more than one needs the usual `if __name__ == "__main__":`.
         on_progress: called in this process with (videos done, videos in all), every few videos.
 
@@ -101,9 +101,9 @@ def synthesize(
     if seed < 0:
         raise ValueError(f"seed is {seed}; expected 0 or above")
     if num_workers is not None and num_workers < 0:
-        raise ValueError(f"num_workers is {num_workers}; expected 0 or above, or None for one a CPU")
+        raise ValueError(f"num_workers is {num_workers}; expected 0 or above, or None for one a core")
     if num_workers is None:
-        num_workers = os.cpu_count() or 1
+        num_workers = available_cores()
     root = Path(root).resolve()
     parameters = {"seed": seed, "num_train": num_train, "num_val": num_val, "generator_version": GENERATOR_VERSION}
     if _is_made(root, parameters):

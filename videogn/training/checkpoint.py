@@ -12,8 +12,6 @@ import torch
 from videogn.training.errors import CheckpointError
 
 CHECKPOINT_KEY = "videogn"
-# What checkpoints that do not name these settings have.
-_EARLIER: dict[str, Any] = {"temporal_convs": True, "nonlocal_blocks": False, "weight_standardization": False}
 # The same parameters work on longer and larger clips: these two may differ.
 _MAY_DIFFER = frozenset({"num_frames", "crop_size"})
 
@@ -45,7 +43,7 @@ def check_same_model(own: Mapping[str, Any], *, architecture: Mapping[str, Any],
     Raises:
         CheckpointError: So it is; says in what they differ.
     """
-    theirs = _EARLIER | own["architecture"]
+    theirs = own["architecture"]
     differing = [
         f"{name} {theirs.get(name)!r} (asked for: {value!r})"
         for name, value in architecture.items()

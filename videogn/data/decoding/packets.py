@@ -3,6 +3,8 @@
 A frame is found by its time, not by counting what comes out of a decoder: so the packets of other frames can be passed
 over. That holds only where every packet shows one frame and no two the same time; other files have no table, and are
 decoded in full.
+
+What is found here and in bitstream.py is kept between runs: a change of mind in either counts index.py's LAYOUT up.
 """
 
 from __future__ import annotations
