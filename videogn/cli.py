@@ -62,7 +62,8 @@ finds the packaged file. `videogn COMMAND --help` says more.
 def main(args: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status.
 
-    0; 1 for a failure, 3 where memory did not suffice, 4 for a loss that is not finite; 2 for what can't be asked for.
+    0; 1 for a failure, 3 where memory did not suffice, 4 for a loss that is not finite; 2 for what can't be asked for,
+    5 for going on from a checkpoint that was written within an epoch.
 
     VIDEOGN_TRACEBACK=1 shows where an error came from.
     """
@@ -84,7 +85,7 @@ def main(args: Sequence[str] | None = None) -> int:
         if os.environ.get("VIDEOGN_TRACEBACK"):
             traceback.print_exc()
         print(f"videogn {words[0]}: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2 if isinstance(error, UsageError) else error.status
+        return error.status
 
 
 def _show_warning(message: Warning | str, *where: Any, **more: Any) -> None:

@@ -81,7 +81,7 @@ if stage == "fit":
     epoch = 0
     if given.pop("ckpt_path", None) is not None:
         if what == "refuse resume":
-            fail(2, f"{checkpoint} was written within an epoch, where a run can't go on exactly")
+            fail(5, f"{checkpoint} was written within an epoch, where a run can't go on exactly")
         if what == "unreadable":
             fail(2, f"--ckpt_path {checkpoint}: not a checkpoint (OSError)")
         epoch = int(checkpoint.read_text()) + 1

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 import yaml
 
-from videogn.commands.usage import UsageError
+from videogn.commands.usage import UsageError, WithinEpoch
 from videogn.training.checkpoint import CHECKPOINT_KEY
 
 
@@ -114,7 +114,7 @@ def check_resumable(path: str, *, total_steps: int) -> None:
         total_steps: Optimiser steps after which the run ends.
 
     Raises:
-        UsageError: So it is: the order of videos can't be taken up in the midst of an epoch.
+        WithinEpoch: So it is: the order of videos can't be taken up in the midst of an epoch.
     """
     checkpoint = read_checkpoint(path)
     if checkpoint["global_step"] >= total_steps:
@@ -123,7 +123,7 @@ def check_resumable(path: str, *, total_steps: int) -> None:
     epochs = loops.get("epoch_progress", {}).get("current", {"processed": -1, "ready": 0})
     batches = loops.get("epoch_loop.batch_progress", {"is_last_batch": False})
     if epochs["processed"] != epochs["ready"] or not batches["is_last_batch"]:
-        raise UsageError(
+        raise WithinEpoch(
             f"{path} was written within an epoch, where a run can't go on exactly (a run that ended by "
             f"--trainer.max_steps ends there, too): only the end of an epoch can be gone on from"
         )

@@ -196,6 +196,8 @@ class VideoCLI(TrainerArguments):
                     if path is not None:
                         check_same_recipe(read_checkpoint(path)[CHECKPOINT_KEY], model.recipe(data))
                         check_resumable(path, total_steps=num_steps(trainer, data)[1])
+        except UsageError:
+            raise
         except ValueError as error:
             raise UsageError(str(error)) from error
 

@@ -9,6 +9,14 @@ from typing import NoReturn
 class UsageError(ValueError):
     """What was asked for is not possible: one line, exit status 2."""
 
+    status = 2
+
+
+class WithinEpoch(UsageError):
+    """A checkpoint that was written within an epoch, where a run can't go on exactly: exit status 5."""
+
+    status = 5
+
 
 class RunError(RuntimeError):
     """The work could not be finished: one line, exit status 1."""

@@ -17,12 +17,14 @@ from videogn.ablation.study_folder import read_record, write_record
 from videogn.code_version import code_version
 
 _NUM_TAIL_LINES = 20
-# What `videogn fit` says of a checkpoint that no run can go on from exactly; any other refusal costs no checkpoint.
-_WITHIN_EPOCH = "was written within an epoch"
+# The exit status of `videogn fit` for a checkpoint within an epoch, from which no run can go on exactly; any other
+# refusal costs no checkpoint.
+_WITHIN_EPOCH = 5
 # So often a cell is taken up whose process was lost at the same update: the next would be, too.
 _MAX_LOST = 3
 _KINDS: dict[int, FailureKind] = {
     2: "refused",
+    _WITHIN_EPOCH: "refused",
     3: "out of memory",
     4: "not finite",
     -signal.SIGKILL: "killed",
@@ -156,7 +158,7 @@ class _Runner:
         failure = None
         if goes_on := self._checkpoint.is_file():
             failure = self._run_stage("fit", [*self.job.fit, "--ckpt_path", "last"])
-            if failure is not None and failure.kind == "refused" and _WITHIN_EPOCH in failure.reason:
+            if failure is not None and failure.exit_status == _WITHIN_EPOCH:
                 self._begin_anew(failure.reason)
                 goes_on = False
         if not goes_on:
