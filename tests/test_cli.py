@@ -223,6 +223,22 @@ def test_a_video_that_cannot_be_decoded_stops_training_or_is_counted(base, capsy
     assert "3 of 4 videos scored (1 could not be decoded" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--model.depht", "14"], "model.depht is no setting of `videogn fit`; did you mean model.depth?"),
+        (
+            ["--data.crop_size_px", "32"],
+            "data.crop_size_px is no setting of `videogn fit`; did you mean data.crop_size?",
+        ),
+        (["--model.norm", "groupnorm"], "model.norm: got groupnorm; expected one of gn, bn, "),
+    ],
+)
+def test_a_misspelt_setting_is_told_with_what_may_be_meant(base, capsys, words, says):
+    assert main([*base, *words]) == 2
+    assert says in capsys.readouterr().err
+
+
 def test_bare_names_find_packaged_configs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert Path(find_config("i3d_gn.yaml")).name == "i3d_gn.yaml"

@@ -24,7 +24,6 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from videogn.commands.measure import measure, peak_resident_bytes
 from videogn.commands.planned_run import PlannedRun
-from videogn.commands.refusals import in_words
 from videogn.commands.trainer import ALLOCATION_FAILED, QUIET
 
 Answer = Callable[[Mapping[str, Any]], None]
@@ -98,7 +97,7 @@ def _plan(words: list[str], *, request: Mapping[str, Any], imported: tuple[float
 
 
 def _reason(error: Exception) -> str:
-    line = in_words(" ".join(str(error).split()))
+    line = " ".join(str(error).split())
     lacks_memory = isinstance(error, torch.OutOfMemoryError | MemoryError)
     if lacks_memory or any(words in line for words in ALLOCATION_FAILED):
         return f"does not fit into memory: {line}"

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from jsonargparse import DefaultHelpFormatter
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
+from videogn.commands.refusals import in_words
 from videogn.commands.usage import UsageError
 from videogn.data.datamodule import KineticsDataModule
 from videogn.training.module import VideoClassifier
@@ -35,7 +36,7 @@ class Parser(LightningArgumentParser):
     """Says what is wrong in one line."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        raise UsageError(message) from ex
+        raise UsageError(in_words(" ".join(message.split()))) from ex
 
 
 class HelpFormatter(DefaultHelpFormatter):
