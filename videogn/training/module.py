@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -105,14 +104,20 @@ class VideoClassifier(Scorer):
         device_batch_size: int = 8,
         total_batch_size: int = REFERENCE_BATCH_SIZE,
     ) -> None:
-        _check(
-            norm=norm,
-            norm_batch_size=norm_batch_size,
-            device_batch_size=device_batch_size,
-            base_lr=base_lr,
-            below_one={"label_smoothing": label_smoothing, "momentum": momentum},
-            decays={"weight_decay": weight_decay, "norm_weight_decay": norm_weight_decay},
-        )
+        if norm_batch_size is not None and norm_batch_size < 1:
+            raise ValueError(f"norm_batch_size is {norm_batch_size}; it must be at least 1 clip")
+        if norm_batch_size and "norm_batch_size" in SETTINGS.get(norm, ()) and device_batch_size % norm_batch_size:
+            raise ValueError(
+                f"model.norm_batch_size {norm_batch_size} does not divide the device batch of {device_batch_size} clips"
+            )
+        if base_lr <= 0:
+            raise ValueError(f"base_lr is {base_lr}; it must be positive")
+        for name, value in {"label_smoothing": label_smoothing, "momentum": momentum}.items():
+            if not 0 <= value < 1:
+                raise ValueError(f"{name} is {value}; expected a number in [0, 1)")
+        for name, value in {"weight_decay": weight_decay, "norm_weight_decay": norm_weight_decay}.items():
+            if value < 0:
+                raise ValueError(f"{name} is {value}; expected 0 or more")
         architecture: dict[str, Any] = {
             "norm": norm,
             "num_groups": DEFAULT_NUM_GROUPS
@@ -347,33 +352,3 @@ class VideoClassifier(Scorer):
         self.weights = own["training"].get("weights")
         self.precise_bn = own["training"].get("precise_bn")
         self._seconds_before = float(own["training"]["train_seconds"])
-
-
-def _check(
-    *,
-    norm: str,
-    norm_batch_size: int | None,
-    device_batch_size: int,
-    base_lr: float,
-    below_one: Mapping[str, float],
-    decays: Mapping[str, float],
-) -> None:
-    """Raises ValueError for a setting that is not possible; the network checks its own."""
-    if norm_batch_size is not None and norm_batch_size < 1:
-        raise ValueError(f"norm_batch_size is {norm_batch_size}; it must be at least 1 clip")
-    if (
-        norm_batch_size is not None
-        and "norm_batch_size" in SETTINGS.get(norm, ())
-        and device_batch_size % norm_batch_size
-    ):
-        raise ValueError(
-            f"model.norm_batch_size {norm_batch_size} does not divide the device batch of {device_batch_size} clips"
-        )
-    if base_lr <= 0:
-        raise ValueError(f"base_lr is {base_lr}; it must be positive")
-    for name, value in below_one.items():
-        if not 0 <= value < 1:
-            raise ValueError(f"{name} is {value}; expected a number in [0, 1)")
-    for name, value in decays.items():
-        if value < 0:
-            raise ValueError(f"{name} is {value}; expected 0 or more")
