@@ -10,6 +10,9 @@ from videogn.cli import main
 from videogn.commands.configs import find_config, resolve_configs
 from videogn.commands.run_folder import default_run_dir, values, with_run_config
 from videogn.commands.usage import UsageError
+from videogn.models.norm import norm_factory
+from videogn.norms import NORMS
+from videogn.training.precise_bn import precise_norms
 
 SETTINGS = """
 model: {norm: gn, channels_per_group: 4, depth: 14, width: 8}
@@ -270,15 +273,21 @@ def test_help_teaches(capsys, words, monkeypatch):
 
 
 def test_help_explains_each_norm_in_a_line_with_its_source(capsys, monkeypatch):
-    from videogn.models.norm import NORMS
-
-    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("COLUMNS", "200")
     with pytest.raises(SystemExit):
         main(["fit", "--help"])
     lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
-    for norm in NORMS:
-        line = next(line for line in lines if line.startswith(f"{norm}: "))
-        assert re.search(r"\(.* & .* 20\d\d|\(.* et al\. 20\d\d|\(Ioffe 2017", line), line
+    for norm in NORMS.values():
+        assert any(line.startswith(f"{norm.name}: {norm.help} ({norm.source})") for line in lines), norm
+        assert re.search(r".* & .* 20\d\d|.* et al\. 20\d\d|Ioffe 2017", norm.source), norm
+
+
+def test_help_says_whose_statistics_are_re_estimated(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit):
+        main(["fit", "--help"])
+    norms = ", ".join(norm for norm in NORMS if precise_norms(norm_factory(norm)(num_features=32)))
+    assert f" {norms}: re-estimate running statistics" in capsys.readouterr().out
 
 
 @pytest.mark.filterwarnings("default:.*has no effect|brn is bn|frozen_bn from scratch")

@@ -6,20 +6,34 @@ import sys
 from pathlib import Path
 
 import videogn
+from videogn.norms import NORMS
 
 PACKAGE = Path(videogn.__file__).parent
 # Part -> other parts of videogn that it may import. Only the command joins them.
 ALLOWED = {
-    "models": set(),
+    "norms": set(),
+    "models": {"norms"},
     "data": set(),
-    "training": {"models", "code_version"},
-    "ablation": {"training.result", "code_version"},
+    "training": {"models", "norms", "code_version"},
+    "ablation": {"training.result", "norms", "code_version"},
     "code_version": set(),
     "cli": {"commands.usage"},
-    "commands": {"ablation", "data", "models", "training"},
+    "commands": {"ablation", "data", "models", "norms", "training"},
     "__init__": {"data", "models", "training"},
     "__main__": {"cli"},
 }
+
+# The files that know norms by name, and which: a new norm touches the first two (and the file of its layer).
+KNOW_NORMS = {
+    "norms.py": set(NORMS),  # what each is
+    "models/norm.py": set(NORMS),  # what builds each
+    "models/weights/formats.py": {"gn", "bn"},  # files of other libraries hold one of these two
+    "models/weights/read.py": {"gn", "bn"},  # likewise
+    "commands/weights.py": {"gn", "bn"},  # the packaged configs that such a file is for
+    "commands/models.py": {"gn"},  # the default, to be read
+}
+# A word that other settings have among their values: a file that holds it need not know norms.
+WORDS = {"none"}
 
 
 def imports(file: Path) -> set[str]:
@@ -41,6 +55,21 @@ def test_parts_import_only_what_they_may():
             inside = name == part or name.startswith(f"{part}.")
             may = any(name == allowed or name.startswith(f"{allowed}.") for allowed in ALLOWED[part])
             assert inside or may, f"{file.relative_to(PACKAGE)} imports videogn.{name}"
+
+
+def quoted(file: Path) -> set[str]:
+    """String constants of a file, but for defaults of arguments: a default is a choice, and says nothing of a norm."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    signatures = [node for node in ast.walk(tree) if isinstance(node, ast.arguments)]
+    defaults = {id(node) for signature in signatures for node in (*signature.defaults, *signature.kw_defaults)}
+    constants = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in defaults]
+    return {node.value for node in constants if isinstance(node.value, str)}
+
+
+def test_a_new_norm_touches_two_files_and_its_layer():
+    found = {str(file.relative_to(PACKAGE).as_posix()): quoted(file) & set(NORMS) for file in PACKAGE.rglob("*.py")}
+    knowing = {name: norms - WORDS for name, norms in found.items() if norms - WORDS}
+    assert knowing == {name: norms - WORDS for name, norms in KNOW_NORMS.items()}
 
 
 def loaded_by(words: list[str]) -> set[str]:

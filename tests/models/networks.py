@@ -4,11 +4,11 @@ import torch
 from torch import nn
 
 from videogn.models.i3d import i3d_r50
+from videogn.norms import NORMS
 
 SMALL = {"depth": 14, "width": 8, "num_frames": 8, "crop_size": 48, "num_classes": 5, "dropout": 0.0}
 NORM_SETTINGS: dict[str, dict] = {
-    name: {"norm": name, **({"channels_per_group": 4} if name == "gn" else {})}
-    for name in ("gn", "bn", "sync_bn", "frozen_bn", "ln", "in", "brn", "none")
+    name: {"norm": name, **({"channels_per_group": 4} if name == "gn" else {})} for name in NORMS
 }
 
 

@@ -18,9 +18,10 @@ from tests.models.networks import build, clips, randomize_norms
 from videogn.models.batch_norm import BatchNorm, PopulationStatistics, batch_norms
 from videogn.models.batch_renorm import BatchRenorm, RenormBounds
 from videogn.models.fixed_norm import ChannelAffine
-from videogn.models.norm import NORMS, SETTINGS, norm_factory
+from videogn.models.norm import norm_factory
 from videogn.models.sync_batch_norm import SyncBatchNorm
 from videogn.models.weight_standardization import StandardizedConv3d
+from videogn.norms import NORMS
 
 
 def random_affine(module: nn.Module) -> nn.Module:
@@ -309,7 +310,7 @@ def test_a_setting_that_a_norm_does_not_have_warns(norm):
             warnings.simplefilter("always")
             norm_factory(norm, **{name: value})
         said = [str(warning.message) for warning in caught]
-        assert bool(said) == (name not in SETTINGS[norm])
+        assert bool(said) == (name not in NORMS[norm].settings)
         assert all(text.startswith(f"{name}=") and text.endswith(f"norm is {norm}") for text in said)
 
 

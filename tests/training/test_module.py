@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 
 from tests.training.networks import QUIET, batch, build, slices
 from videogn.models.batch_norm import BatchNorm
-from videogn.models.norm import NORMS
+from videogn.norms import NORMS
 from videogn.training.errors import CheckpointError, NonFiniteLoss
 from videogn.training.module import VideoClassifier
 from videogn.training.schedule import Schedule

@@ -6,9 +6,7 @@ from typing import Any
 
 from videogn.ablation.axes import NORM_BATCH_SIZE
 from videogn.ablation.study import Study
-
-# Norms whose result depends on which clips share a forward, and that can split it.
-BATCH_STATISTICS_NORMS = ("bn", "brn")
+from videogn.norms import NORMS
 
 
 @dataclass(frozen=True)
@@ -40,9 +38,11 @@ def batches_of(study: Study, effective: Mapping[str, Any]) -> Batches:
     """
     norm = _needed(effective, "model.norm")
     size = effective.get(NORM_BATCH_SIZE)
-    if norm == "sync_bn" and size is not None:
+    row = NORMS.get(str(norm))  # None: `videogn fit` refuses it
+    splits = row is not None and "norm_batch_size" in row.settings
+    if row is not None and row.over_devices and size is not None:
         raise ValueError(
-            f"{NORM_BATCH_SIZE}: sync_bn shares statistics over all devices' clips, whatever the study says; leave it "
+            f"{NORM_BATCH_SIZE}: {norm} shares statistics over all devices' clips, whatever the study says; leave it "
             "out of this study, or compare bn."
         )
     if study.comparison == "paper":
@@ -50,14 +50,14 @@ def batches_of(study: Study, effective: Mapping[str, Any]) -> Batches:
         assert study.num_devices is not None  # Study saw to it
         total = device * study.num_devices
         settings = {"data.batch_size": device, "total_batch_size": total}
-        if norm not in BATCH_STATISTICS_NORMS:
+        if not splits:
             return Batches(None, device, total, settings)
         return Batches(device, device, total, settings | _splitting(effective, device, device=device))
     total = study.total_batch_size or _needed(effective, "total_batch_size")
     device = study.device_batch_size or _needed(effective, "data.batch_size")
     settings = {}
     own = None
-    if norm in BATCH_STATISTICS_NORMS:
+    if splits:
         own = size or effective.get("model.norm_batch_size") or device
         device = max(device, own)
         if device % own:

@@ -24,6 +24,7 @@ from videogn.commands.configs import find_config, resolve_configs
 from videogn.commands.plans import Planning, plan_cells
 from videogn.commands.study_words import take_nested, with_nested
 from videogn.commands.usage import CommandParser, RunError, UsageError
+from videogn.norms import NORMS
 
 DESCRIPTION = """\
 Runs a study: one base config, axes that vary some of its settings, and seeds. Each cell of the grid is a run of its
@@ -193,7 +194,7 @@ def _check_plans(cells: list[Cell], planning: Planning) -> None:
             continue
         asked = (cell.batches.norm, cell.batches.device, cell.batches.total)
         planned = (plan.norm_batch_size, plan.device_batch_size, plan.total_batch_size)
-        if planned != asked and cell.norm != "sync_bn":
+        if planned != asked and not NORMS[cell.norm].over_devices:
             reason = (
                 "videogn fit would run with normalisation, device and total batch {}, {}, {}, and the study asks for "
                 "{}, {}, {}"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from videogn.commands.usage import CommandParser, RunError, UsageError
+from videogn.norms import NORMS
 
 DESCRIPTION = """\
 Lists the networks and what each costs: parameters, multiply-adds of one test view, and the memory that training keeps
@@ -60,7 +61,8 @@ def run(words: Sequence[str]) -> int:
     parser = CommandParser(
         prog="videogn models", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--norm", help="gn, bn, sync_bn, frozen_bn, ln, in, brn or none: see fit --help (default: gn)")
+    *names, last = NORMS
+    parser.add_argument("--norm", help=f"{', '.join(names)} or {last}: see fit --help (default: gn)")
     parser.add_argument("--layout", help="nonlocal, slowfast or image (default: nonlocal)")
     parser.add_argument("--depth", type=int, help="14, 26, 50 or 101 (default: 50)")
     parser.add_argument("--width", type=int, help="channels of the stem (default: 64)")

@@ -7,6 +7,7 @@ import warnings
 from videogn.ablation.plans import CellPlan
 from videogn.commands.trainer import FROM_SCRATCH, VideoCLI
 from videogn.commands.usage import UsageError
+from videogn.norms import NORMS
 from videogn.training.schedule import scaled_lr
 
 
@@ -17,7 +18,7 @@ class PlannedRun(VideoCLI):
         words: Its command line.
 
     Raises:
-        UsageError: It would be refused; or it is frozen_bn from scratch, which a study has no use for.
+        UsageError: It would be refused; or its norm needs weights and has none, which a study has no use for.
     """
 
     plan: CellPlan
@@ -25,8 +26,9 @@ class PlannedRun(VideoCLI):
 
     def _run_subcommand(self, subcommand: str) -> None:
         plan = self._plan()
-        if plan.architecture["norm"] == "frozen_bn" and plan.start == FROM_SCRATCH:
-            raise UsageError("frozen_bn from scratch has nothing to normalise by: give model.weights of a bn network")
+        norm = plan.architecture["norm"]
+        if NORMS[norm].needs_weights and plan.start == FROM_SCRATCH:
+            raise UsageError(f"{norm} from scratch has nothing to normalise by: give model.weights of a bn network")
         self.plan = CellPlan(
             learning_rate=scaled_lr(plan.base_lr, plan.total_batch_size),
             num_steps=plan.total_steps,

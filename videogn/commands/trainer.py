@@ -33,6 +33,7 @@ from videogn.commands.trainer_arguments import TrainerArguments
 from videogn.commands.usage import NotFinite, OutOfMemory, RunError, UsageError
 from videogn.data.cores import available_cores
 from videogn.data.entries import Split
+from videogn.norms import NORMS
 from videogn.training.callbacks import ProgressLines, ResultWriter, Throughput
 from videogn.training.checkpoint import CHECKPOINT_KEY, check_same_recipe
 from videogn.training.checkpoints import Checkpoints
@@ -263,10 +264,10 @@ class VideoCLI(TrainerArguments):
 
     def _warn_of_no_effect(self, plan: Plan) -> None:
         norm, bounds = plan.architecture["norm"], plan.renorm
-        if norm == "frozen_bn" and plan.start == FROM_SCRATCH:
-            warnings.warn("frozen_bn from scratch has nothing to normalise by: give --model.weights", stacklevel=2)
-        if norm == "brn" and self.config.fit.precise_bn_batches:
-            warnings.warn("precise_bn_batches has no effect: brn trains by its running statistics", stacklevel=2)
+        if NORMS[norm].needs_weights and plan.start == FROM_SCRATCH:
+            warnings.warn(f"{norm} from scratch has nothing to normalise by: give --model.weights", stacklevel=2)
+        if NORMS[norm].shares_statistics and plan.precise_bn_batches != self.config.fit.precise_bn_batches:
+            warnings.warn(f"precise_bn_batches has no effect: {norm} trains by its running statistics", stacklevel=2)
         planned = plan.before and plan.before["planned_steps"]
         if plan.schedule.shape == "cosine" and planned not in (None, plan.total_steps):
             warnings.warn(
@@ -277,8 +278,8 @@ class VideoCLI(TrainerArguments):
             )
         if bounds is not None and bounds.start >= plan.total_steps:
             warnings.warn(
-                f"brn is bn in this run: renorm.start is {bounds.start:,} and the run ends after {plan.total_steps:,} "
-                f"updates; set --model.renorm.start, r_end and d_end",
+                f"{norm} is bn in this run: renorm.start is {bounds.start:,} and the run ends after "
+                f"{plan.total_steps:,} updates; set --model.renorm.start, r_end and d_end",
                 stacklevel=2,
             )
 

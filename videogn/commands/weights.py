@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from videogn.commands.usage import CommandParser, UsageError
 from videogn.models.weights.errors import WeightsError
 from videogn.models.weights.formats import KINDS
+from videogn.norms import DEFAULT_NUM_GROUPS, NORMS
 
 if TYPE_CHECKING:
     from videogn.models.weights import Weights
@@ -102,16 +103,15 @@ _INDENT: dict[str, Any] = {"initial_indent": "      ", "subsequent_indent": "   
 def _command(weights: Weights, path: str) -> str:
     """The command that starts a video network from the weights."""
     from videogn.models.weights.origin import OTHER
-    from videogn.models.weights.weights import FOREIGN_GROUPS, WITH_STATISTICS
 
     anatomy = weights.anatomy
-    config, norm = ("i3d_bn.yaml", "bn") if weights.norm in WITH_STATISTICS else ("i3d_gn.yaml", "gn")
+    config, norm = ("i3d_bn.yaml", "bn") if NORMS[weights.norm].keeps_statistics else ("i3d_gn.yaml", "gn")
     flags: dict[str, Any] = {}
     if weights.norm != norm:
         flags["norm"] = weights.norm
     if weights.channels_per_group is not None:
         flags["channels_per_group"] = weights.channels_per_group
-    elif weights.num_groups not in (None, FOREIGN_GROUPS):
+    elif weights.num_groups not in (None, DEFAULT_NUM_GROUPS):
         flags["num_groups"] = weights.num_groups
     if weights.weight_standardization:
         flags["weight_standardization"] = "true"

@@ -25,8 +25,9 @@ from videogn.models.layout import (
     size_after,
     stem_kernel,
 )
-from videogn.models.norm import NormFactory, NormName, norm_factory
+from videogn.models.norm import NormFactory, norm_factory
 from videogn.models.weight_standardization import StandardizedConv3d
+from videogn.norms import NormName, find_norm
 
 with warnings.catch_warnings():
     # Importing pytorchvideo touches torch.jit, which newer versions of torch deprecate.
@@ -136,7 +137,7 @@ def i3d_r50(
     from the same convolution weights when built under the same torch seed.
 
     Args:
-        norm: gn, bn, sync_bn, frozen_bn, ln, in, brn or none: see norm_factory.
+        norm: One of NORMS. num_groups, channels_per_group, norm_batch_size and renorm: see norm_factory.
         num_classes: K.
         num_frames: T of a training clip: the head's pool spans what is left of it. 1 for images.
         crop_size: H = W in px of a training clip: likewise.
@@ -147,11 +148,7 @@ def i3d_r50(
         temporal_convs: False for C2D (Wang et al., 2018, table 1): kernels see one frame, only pools see time.
         nonlocal_blocks: Behind every second block of res3 and res4 a non-local block (embedded Gaussian, half the
             channels, pooled by 2 in space; Wang et al., sections 3.3 and 5.1): 5 at depths 50 and 101.
-        num_groups: gn: groups per layer (32).
-        channels_per_group: gn: channels in a group, instead of num_groups; what small widths need.
         weight_standardization: Standardise the kernels of stem and residual blocks (Qiao et al., 2019); meant for gn.
-        norm_batch_size: bn, brn: clips that share statistics (all of a forward).
-        renorm: brn: how far it corrects when.
         dropout: Rate before the last layer.
 
     Raises:
@@ -165,8 +162,8 @@ def i3d_r50(
         raise ValueError(f"width is {width} and num_classes {num_classes}; both must be at least 1")
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout is {dropout}; expected a rate in [0, 1)")
-    if weight_standardization and norm == "none":
-        raise ValueError("weight_standardization needs a norm behind the convolutions: norm is none")
+    if weight_standardization and not find_norm(norm).normalises:
+        raise ValueError(f"weight_standardization needs a norm behind the convolutions: norm is {norm}")
     plan = LAYOUTS[layout]
     temporal = temporal_convs and plan.has_time
     factory = norm_factory(
@@ -190,8 +187,8 @@ def i3d_r50(
         )
     if nonlocal_blocks and min(size_after(3, clip, plan, temporal=temporal)[1:]) < 2:
         raise ValueError(f"a crop of {crop_size} px leaves nothing to pool for the non-local blocks of res4: give more")
-    alone = norm == "in" or (norm == "gn" and (channels_per_group == 1 or num_groups == 8 * width))
-    if alone and left == (1, 1, 1):
+    inner = factory(num_features=8 * width)
+    if left == (1, 1, 1) and isinstance(inner, nn.GroupNorm) and inner.num_groups == inner.num_channels:
         raise ValueError(
             f"norm {norm} normalises each channel by itself, and {num_frames} frames of {crop_size} px leave one value "
             f"of it in res5, which would always become 0: give more frames or a larger crop"

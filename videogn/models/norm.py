@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any, Literal, get_args
+from typing import Any
 
 from torch import nn
 
@@ -12,22 +12,7 @@ from videogn.models.batch_norm import BatchNorm
 from videogn.models.batch_renorm import BatchRenorm, RenormBounds
 from videogn.models.fixed_norm import ChannelAffine, FrozenBatchNorm
 from videogn.models.sync_batch_norm import SyncBatchNorm
-
-NormName = Literal["gn", "bn", "sync_bn", "frozen_bn", "ln", "in", "brn", "none"]
-NORMS: tuple[str, ...] = get_args(NormName)
-DEFAULT_NUM_GROUPS = 32  # Wu & He, section 3.2
-
-# The settings that each norm has; another that is given has no effect, and warns.
-SETTINGS: dict[str, frozenset[str]] = {
-    "gn": frozenset({"num_groups", "channels_per_group"}),
-    "bn": frozenset({"norm_batch_size"}),
-    "sync_bn": frozenset(),
-    "frozen_bn": frozenset(),
-    "ln": frozenset(),
-    "in": frozenset(),
-    "brn": frozenset({"norm_batch_size", "renorm"}),
-    "none": frozenset(),
-}
+from videogn.norms import DEFAULT_NUM_GROUPS, NormName, find_norm
 
 # Called as pytorchvideo's builders do: norm(num_features=C, eps=..., momentum=...).
 NormFactory = Callable[..., nn.Module]
@@ -75,12 +60,9 @@ def norm_factory(
     Every layer has `weight` (gamma) and `bias` (beta) of C values, whatever the norm.
 
     Args:
-        norm: One of NORMS: gn (Wu & He, 2018), over (C/G, T, H, W) of each clip; bn (Ioffe & Szegedy, 2015), over
-            (N, T, H, W); sync_bn (Peng et al., 2018), over the clips of all devices; frozen_bn, bn with fixed
-            statistics; ln (Ba et al., 2016), gn of 1 group; in (Ulyanov et al., 2016), gn of 1 channel a group; brn
-            (Ioffe, 2017), bn corrected towards its running statistics; none, gamma and beta alone.
+        norm: One of NORMS.
         num_groups: gn: groups per layer, 32 by default (Wu & He, section 3.2).
-        channels_per_group: gn: channels in a group, instead of num_groups.
+        channels_per_group: gn: channels in a group, instead of num_groups; what small widths need.
         norm_batch_size: bn, brn: clips that share statistics, see BatchNorm.
         renorm: brn: how far it corrects when.
 
@@ -96,29 +78,25 @@ def norm_factory(
         "norm_batch_size": norm_batch_size,
         "renorm": None if renorm == RenormBounds() else renorm,
     }
-    if norm not in SETTINGS:
-        raise ValueError(f"unknown norm {norm!r}; expected one of {', '.join(NORMS)}")
+    settings = find_norm(norm).settings
     for name, value in given.items():
-        if value is not None and name not in SETTINGS[norm]:
+        if value is not None and name not in settings:
             warnings.warn(f"{name}={value} has no effect: norm is {norm}", stacklevel=2)
 
     def build(num_features: int, eps: float = 1e-5, momentum: float = 0.1) -> nn.Module:
-        if norm == "gn":
-            groups = groups_of(num_features, num_groups=num_groups, channels_per_group=channels_per_group)
-            return nn.GroupNorm(groups, num_features, eps=eps)
-        if norm == "ln":
-            return nn.GroupNorm(1, num_features, eps=eps)
-        if norm == "in":
-            return nn.GroupNorm(num_features, num_features, eps=eps)
-        if norm == "bn":
-            return BatchNorm(num_features, eps=eps, momentum=momentum, norm_batch_size=norm_batch_size)
-        if norm == "brn":
-            bounds = renorm or RenormBounds()
-            return BatchRenorm(num_features, eps=eps, momentum=momentum, norm_batch_size=norm_batch_size, bounds=bounds)
-        if norm == "sync_bn":
-            return SyncBatchNorm(num_features, eps=eps, momentum=momentum)
-        if norm == "frozen_bn":
-            return FrozenBatchNorm(num_features, eps=eps)
-        return ChannelAffine(num_features)
+        running: dict[str, Any] = {"eps": eps, "momentum": momentum}
+        split = {**running, "norm_batch_size": norm_batch_size}
+        groups = {"num_groups": num_groups, "channels_per_group": channels_per_group}
+        layers: dict[NormName, Callable[[], nn.Module]] = {
+            "gn": lambda: nn.GroupNorm(groups_of(num_features, **groups), num_features, eps=eps),
+            "bn": lambda: BatchNorm(num_features, **split),
+            "sync_bn": lambda: SyncBatchNorm(num_features, **running),
+            "frozen_bn": lambda: FrozenBatchNorm(num_features, eps=eps),
+            "ln": lambda: nn.GroupNorm(1, num_features, eps=eps),
+            "in": lambda: nn.GroupNorm(num_features, num_features, eps=eps),
+            "brn": lambda: BatchRenorm(num_features, **split, bounds=renorm or RenormBounds()),
+            "none": lambda: ChannelAffine(num_features),
+        }
+        return layers[norm]()
 
     return build

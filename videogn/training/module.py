@@ -21,8 +21,8 @@ from videogn.models.batch_norm import batch_norms
 from videogn.models.batch_renorm import RenormBounds
 from videogn.models.i3d import i3d_r50
 from videogn.models.layout import Depth, LayoutName
-from videogn.models.norm import DEFAULT_NUM_GROUPS, SETTINGS, NormName
 from videogn.models.weights import LoadReport, load_weights, read_weights
+from videogn.norms import DEFAULT_NUM_GROUPS, HELP, NORMS, NormName, find_norm
 from videogn.training.batch import ClipBatch, filled
 from videogn.training.checkpoint import CHECKPOINT_KEY, check_same_model, check_same_recipe, own_part
 from videogn.training.errors import NonFiniteLoss
@@ -38,14 +38,7 @@ class VideoClassifier(Scorer):
     """Trains and tests an I3D on clips.
 
     Args:
-        norm: gn: group norm, over (C/G, T, H, W) of each clip (Wu & He 2018);
-            bn: batch norm, over (N, T, H, W) (Ioffe & Szegedy 2015);
-            sync_bn: bn over the clips of all devices (Peng et al. 2018);
-            frozen_bn: bn with the fixed statistics of --model.weights, the paper's BN* (Wu & He 2018, section 4.2);
-            ln: layer norm, over (C, T, H, W) of each clip (Ba et al. 2016);
-            in: instance norm, over (T, H, W) of each clip and channel (Ulyanov et al. 2016);
-            brn: batch renorm, bn corrected towards its running statistics (Ioffe 2017);
-            none: scale and shift alone, residual branches starting at zero (De & Smith 2020, SkipInit).
+        norm: One of NORMS.
         num_groups: gn: groups per layer; 32 by default.
         channels_per_group: gn: channels in a group, instead of num_groups.
         weight_standardization: Standardise the convolutions' kernels; meant for gn (Qiao et al. 2019).
@@ -104,9 +97,10 @@ class VideoClassifier(Scorer):
         device_batch_size: int = 8,
         total_batch_size: int = REFERENCE_BATCH_SIZE,
     ) -> None:
+        row = find_norm(norm)
         if norm_batch_size is not None and norm_batch_size < 1:
             raise ValueError(f"norm_batch_size is {norm_batch_size}; it must be at least 1 clip")
-        if norm_batch_size and "norm_batch_size" in SETTINGS.get(norm, ()) and device_batch_size % norm_batch_size:
+        if norm_batch_size and "norm_batch_size" in row.settings and device_batch_size % norm_batch_size:
             raise ValueError(
                 f"model.norm_batch_size {norm_batch_size} does not divide the device batch of {device_batch_size} clips"
             )
@@ -121,7 +115,7 @@ class VideoClassifier(Scorer):
         architecture: dict[str, Any] = {
             "norm": norm,
             "num_groups": DEFAULT_NUM_GROUPS
-            if norm == "gn" and (num_groups, channels_per_group) == (None, None)
+            if "num_groups" in row.settings and (num_groups, channels_per_group) == (None, None)
             else num_groups,
             "channels_per_group": channels_per_group,
             "weight_standardization": weight_standardization,
@@ -151,10 +145,9 @@ class VideoClassifier(Scorer):
                 layout=layout,
             )
             self.weights = {"file": Path(weights).name, "kind": found.kind, "sha256": found.sha256}
-        self.norms_share_statistics = bool(batch_norms(self.model))
-        self.renorm = renorm if norm == "brn" else None
+        self.renorm = renorm if "renorm" in row.settings else None
         self.norm_batch_size = norm_batch_size
-        if self.norm_batch == 1 and norm != "sync_bn" and self.model.head_pool == (1, 1, 1):
+        if self.norm_batch == 1 and not row.over_devices and self.model.head_pool == (1, 1, 1):
             raise ValueError(
                 f"{num_frames} frames of {crop_size} px leave one value of each channel in res5, and a normalisation "
                 f"batch of 1 clip nothing to normalise it by: give more frames, a larger crop or a larger batch"
@@ -181,9 +174,10 @@ class VideoClassifier(Scorer):
     @property
     def norm_batch(self) -> int | None:
         """The normalisation batch: clips that share statistics; None for a norm without batch statistics."""
-        if not self.norms_share_statistics:
+        norm = NORMS[self.architecture["norm"]]
+        if not norm.shares_statistics:
             return None
-        if self.architecture["norm"] == "sync_bn":
+        if norm.over_devices:
             return self.device_batch_size * (self._trainer.world_size if self._trainer else 1)
         return self.norm_batch_size or self.device_batch_size
 
@@ -352,3 +346,7 @@ class VideoClassifier(Scorer):
         self.weights = own["training"].get("weights")
         self.precise_bn = own["training"].get("precise_bn")
         self._seconds_before = float(own["training"]["train_seconds"])
+
+
+# The help of `videogn fit` is made of this docstring.
+VideoClassifier.__doc__ = (VideoClassifier.__doc__ or "").replace("One of NORMS.", HELP)

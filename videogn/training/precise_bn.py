@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from videogn.models.batch_norm import BatchNorm, PopulationStatistics, batch_norms
 from videogn.models.batch_renorm import BatchRenorm
+from videogn.norms import NORMS
 from videogn.training.batch import filled
 from videogn.training.module import VideoClassifier
 
@@ -61,9 +62,9 @@ class PreciseBatchNorm(Callback):
         self._estimated_at = trainer.global_step
 
     def _views(self, module: VideoClassifier, data: Any) -> Iterator[Tensor]:
-        # A normalisation batch in which a clip is missing is left out: one in its place would count twice. With sync_bn
-        # all devices must go on, and one does stand in its place.
-        norm_batch, keep_all = module.norm_batch, module.architecture["norm"] == "sync_bn"
+        # A normalisation batch in which a clip is missing is left out: one in its place would count twice. Where all
+        # devices share statistics, all must go on, and one does stand in its place.
+        norm_batch, keep_all = module.norm_batch, NORMS[module.architecture["norm"]].over_devices
         assert norm_batch is not None
         for batch in data.statistics_batches(self.num_batches * module.trainer.accumulate_grad_batches):
             if keep_all:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from videogn.norms import NORMS
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -19,7 +21,6 @@ CATEGORIES = ("#0072b2", "#d55e00", "#009e73", "#b5508c", "#a87900", "#2b93cf", 
 # An order of magnitude, large to small: lightness rises all the way.
 ORDERED = ("#241a8a", "#6a1fa8", "#b12a90", "#dd5a66", "#ee8f3c")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-_NORM_STYLES = {"gn": 0, "bn": 1, "ln": 2, "brn": 3, "frozen_bn": 4, "in": 5, "sync_bn": 6}
 # Points of an inch at which text is legible in a page and in a README.
 TEXT = 9.5
 
@@ -36,8 +37,8 @@ class Drawing:
 
 def category(label: str, *, place: int) -> tuple[str, str]:
     """Return colour and marker of a level: a norm has its own in every figure, another label that of its place."""
-    place = _NORM_STYLES.get(label, place)
-    return (INK, "x") if label == "none" else (CATEGORIES[place % 7], MARKERS[place % 7])
+    style = NORMS[label].style if label in NORMS else place
+    return (INK, "x") if style is None else (CATEGORIES[style % 7], MARKERS[style % 7])
 
 
 def ordered_colours(number: int) -> list[str]:

@@ -4,19 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from videogn.ablation.axes import NORM_BATCH_SIZE
 from videogn.ablation.cells import level_label
+from videogn.norms import NORMS
 
 # The axis of norms: the setting, or an axis of labels that are called by their norms.
 NORM_AXES = ("model.norm", "norm")
-_NORM_WORDS = {
-    "gn": "GN",
-    "bn": "BN",
-    "sync_bn": "SyncBN",
-    "frozen_bn": "frozen BN",
-    "ln": "LN",
-    "in": "IN",
-    "brn": "BRN",
-    "none": "no norm",
-}
 
 
 def axis_words(axis: str) -> str:
@@ -26,7 +17,7 @@ def axis_words(axis: str) -> str:
 
 def level_words(axis: str, label: str) -> str:
     """Return a level as an entry of its axis' column: GN, 2, 32x2."""
-    return _NORM_WORDS.get(label, label) if axis in NORM_AXES else label
+    return NORMS[label].label if axis in NORM_AXES and label in NORMS else label
 
 
 def norm_axis(axes: Iterable[str]) -> str | None:

@@ -12,7 +12,8 @@ from videogn.models.weights.errors import WeightsError
 from videogn.models.weights.formats import HEAD
 from videogn.models.weights.inflate import inflate
 from videogn.models.weights.origin import MAY_BE, OTHER
-from videogn.models.weights.weights import FOREIGN_GROUPS, WITH_STATISTICS, Row, Weights
+from videogn.models.weights.weights import Row, Weights
+from videogn.norms import DEFAULT_NUM_GROUPS, NORMS, find_norm
 
 
 @dataclass(frozen=True)
@@ -124,18 +125,19 @@ def _check_norm(
     weights: Weights, norm: str, num_groups: int | None, channels_per_group: int | None, weight_standardization: bool
 ) -> None:
     """Refuses weights of another norm, or of other groups."""
-    same = {weights.norm, norm} <= WITH_STATISTICS or weights.norm == norm
-    if not same:
-        has = {"gn": "group norms (no running statistics)", "bn": "batch norms (running statistics)"}
-        own = "bn" if weights.norm in WITH_STATISTICS else weights.norm
+    has, own = NORMS[weights.norm], find_norm(norm)
+    if has != own and not (has.keeps_statistics and own.keeps_statistics):
+        words = "group norms (no running statistics)" if "num_groups" in has.settings else f"the norm {has.name}"
+        if has.keeps_statistics:
+            words = "batch norms (running statistics)"
         raise WeightsError(
-            f"{weights.path} has {has.get(own, f'the norm {own}')}; model.norm is {norm}: "
+            f"{weights.path} has {words}; model.norm is {norm}: "
             f"set --model.norm {weights.norm}, or take a file with the other norm"
         )
-    if norm == "gn":
+    if "num_groups" in own.settings:
         theirs = (weights.num_groups, weights.channels_per_group)
         default = num_groups is None and channels_per_group is None
-        ours = (FOREIGN_GROUPS if default else num_groups, channels_per_group)
+        ours = (DEFAULT_NUM_GROUPS if default else num_groups, channels_per_group)
         if theirs != ours:
             flag = f"--model.num_groups {theirs[0]}" if theirs[1] is None else f"--model.channels_per_group {theirs[1]}"
             got = f"{ours[0]} groups" if ours[1] is None else f"groups of {ours[1]} channels"

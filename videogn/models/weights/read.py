@@ -9,14 +9,14 @@ from typing import Any
 
 from torch import Tensor
 
-from videogn.models.norm import NORMS
 from videogn.models.weights.adapt import fold_input, shaped
 from videogn.models.weights.anatomy import LEAVES, check_whole, is_kernel, is_statistic
 from videogn.models.weights.errors import WeightsError
 from videogn.models.weights.formats import KINDS, Input, Kind, recognise
 from videogn.models.weights.origin import layout_told
 from videogn.models.weights.reading import Contents, read_file
-from videogn.models.weights.weights import FOREIGN_GROUPS, WITH_STATISTICS, Row, Weights
+from videogn.models.weights.weights import Row, Weights
+from videogn.norms import DEFAULT_NUM_GROUPS, NORMS
 
 
 def read_weights(path: str | Path) -> Weights:
@@ -60,7 +60,7 @@ def _foreign(contents: Contents, path: str | Path) -> Weights:
             tensors[name], note = shaped(source, name, tensor)
             rows.append(Row(source, name, tuple(tensors[name].shape), note))
     norm = _norm(kind, tensors)
-    check_whole(tensors, statistics=norm == "bn")
+    check_whole(tensors, statistics=NORMS[norm].keeps_statistics)
     layout, reason = _layout(tensors, rows, contents, kind, Path(path).name)
     notes = _fold_input(tensors, kind, norm)
     rows = [replace(row, note=notes.get(row.name, row.note)) for row in rows]
@@ -68,7 +68,7 @@ def _foreign(contents: Contents, path: str | Path) -> Weights:
         tensors=tensors,
         kind=f"{kind.name}, {contents.container}",
         norm=norm,
-        num_groups=FOREIGN_GROUPS if norm == "gn" else None,
+        num_groups=DEFAULT_NUM_GROUPS if "num_groups" in NORMS[norm].settings else None,
         channels_per_group=None,
         weight_standardization=False,
         layout=layout,
@@ -99,7 +99,7 @@ def _fold_input(tensors: dict[str, Tensor], kind: Kind, norm: str) -> dict[str, 
     notes = {kernel: note} if note else {}
     if kind.input.mean == Input().mean:
         return notes
-    if norm != "bn":
+    if not NORMS[norm].keeps_statistics:
         notes[kernel] = f"{note}; the difference of the inputs' means is left out"
     else:
         tensors[mean] = (tensors[mean].double() - constant).to(tensors[mean].dtype)
@@ -120,19 +120,19 @@ def _own(contents: Contents, path: str | Path) -> Weights:
             rows.append(Row(source, source, tuple(tensors[source].shape), note))
         else:
             unused.append(source)
-    if any(map(is_statistic, tensors)) != (norm in WITH_STATISTICS):
+    if any(map(is_statistic, tensors)) != NORMS[norm].keeps_statistics:
         raise WeightsError(f"it says that its norm is {norm}, but its tensors say otherwise")
-    check_whole(tensors, statistics=norm in WITH_STATISTICS)
+    check_whole(tensors, statistics=NORMS[norm].keeps_statistics)
     num_groups, channels_per_group = _setting(own, "num_groups", int), _setting(own, "channels_per_group", int)
-    if norm == "gn" and num_groups is None and channels_per_group is None:
-        num_groups = FOREIGN_GROUPS
+    if "num_groups" in NORMS[norm].settings and num_groups is None and channels_per_group is None:
+        num_groups = DEFAULT_NUM_GROUPS
     source_kind = _setting(own, "kind", str)
     return Weights(
         tensors=tensors,
         kind=f"videogn, {contents.container}" + (f" (from {source_kind})" if source_kind else ""),
         norm=norm,
-        num_groups=num_groups if norm == "gn" else None,
-        channels_per_group=channels_per_group if norm == "gn" else None,
+        num_groups=num_groups if "num_groups" in NORMS[norm].settings else None,
+        channels_per_group=channels_per_group if "channels_per_group" in NORMS[norm].settings else None,
         weight_standardization=bool(_setting(own, "weight_standardization", bool)),
         layout=_setting(own, "layout", str),
         path=str(path),

@@ -12,10 +12,6 @@ from torch import Tensor
 from videogn.models.weights.anatomy import Anatomy, anatomy
 from videogn.models.weights.origin import MAY_BE, OTHER
 
-# Norms with running statistics: their weights mean the same in each of them.
-WITH_STATISTICS = frozenset({"bn", "sync_bn", "frozen_bn", "brn"})
-FOREIGN_GROUPS = 32  # of all foreign GN files (Wu & He, section 3.2)
-
 
 @dataclass(frozen=True)
 class Row:
@@ -84,11 +80,10 @@ class Weights:
     @property
     def norm_words(self) -> str:
         """The norm and its settings, to be read."""
-        if self.norm != "gn":
-            words = self.norm
-        elif self.channels_per_group is not None:
-            words = f"gn, groups of {self.channels_per_group} channels"
-        else:
+        words = self.norm
+        if self.channels_per_group is not None:
+            words = f"{self.norm}, groups of {self.channels_per_group} channels"
+        elif self.num_groups is not None:
             says = "" if self.kind.startswith("videogn") else " (as all known ones have: the file does not say)"
-            words = f"gn, {self.num_groups} groups{says}"
+            words = f"{self.norm}, {self.num_groups} groups{says}"
         return f"{words}, weight standardization" if self.weight_standardization else words
