@@ -1,6 +1,7 @@
 """A run that goes on is one training: with its own settings, its own best checkpoint, and a record of what changed."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -82,11 +83,10 @@ def change_training(path: str, **changes: object) -> None:
         ("gn", ["--data.frame_interval", "1"], "data.frame_interval 2 (asked for: 1)"),
         ("gn", ["--data.num_frames", "16"], "data.num_frames 8 (asked for: 16)"),
         ("gn", ["--data.scale_size", "40"], "data.scale_size [32, 32] (asked for: [40, 40])"),
-        ("gn", ["--data.skip_undecodable", "true"], "data.skip_undecodable false (asked for: true)"),
-        ("gn", ["--data.train_list", "val.csv"], "fingerprint of the training videos"),
+        ("gn", ["--data.train_list", "val.csv"], "the training videos are not those that the run was trained on"),
         ("gn", ["--trainer.gradient_clip_val", "1"], "trainer.gradient_clip_val null (asked for: 1"),
         ("gn", ["--trainer.precision", "bf16-mixed"], 'trainer.precision "32-true" (asked for: "bf16-mixed")'),
-        ("gn", ["--trainer.limit_train_batches", "2"], "trainer.limit_train_batches 1.0 (asked for: 2"),
+        ("gn", ["--trainer.limit_train_batches", "2"], "updates an epoch 3 (asked for: 2)"),
         ("gn", ["--model.weights", "bn/checkpoints/last.ckpt"], "is not what the run started from (from scratch)"),
     ],
 )
@@ -101,10 +101,12 @@ def test_other_settings_are_refused_and_nothing_is_touched(run, capsys, norm, wo
 
 def test_length_and_what_changes_no_number_may_be_others(run, capsys):
     more = ["--data.num_workers", "1", "--data.protocol", "10x1", "--trainer.log_every_n_steps", "2"]
+    more += ["--trainer.limit_train_batches", "3", "--trainer.gradient_clip_algorithm", "norm"]  # all, and of no use
+    more += ["--data.skip_undecodable", "true"]  # as a run that stopped at a broken video is told
     assert go_on("bn", *more) == 0
     found = training("bn/checkpoints/last.ckpt")
     assert [(part["first_step"], part["planned_steps"]) for part in found["parts"]] == [(0, 3), (3, 6)]
-    assert found["recipe"] == training("bn/checkpoints/best.ckpt")["recipe"]
+    assert [part["skip_undecodable"] for part in found["parts"]] == [False, True]
     assert "goes on after update 3" in capsys.readouterr().out
     assert main(["test", "--run_dir", "bn"]) == 0
     parts = json.loads((run / "bn/result.json").read_text())["parts"]
@@ -146,33 +148,71 @@ def test_weights_stay_in_the_config_of_a_run_that_goes_on(run, data_root):
     assert main([*words, "--ckpt_path", "last", "--trainer.max_epochs", "2"]) == 0
     kept = yaml.safe_load(Path("second/config.yaml").read_text())
     assert kept["model"]["weights"] == str(run / "bn/checkpoints/last.ckpt")
-    assert go_on("second", "--trainer.max_epochs", "3") == 0  # the same file, named by the run's own config
     shutil.copy("brn/checkpoints/last.ckpt", "bn/checkpoints/last.ckpt")
-    assert go_on("second", "--trainer.max_epochs", "4") == 2  # another file of that name
+    assert go_on("second", "--trainer.max_epochs", "3") == 0  # what the run's own config names is not asked for anew
+    (run / "other").mkdir()
+    shutil.copy("brn/checkpoints/last.ckpt", "other/last.ckpt")
+    assert go_on("second", "--trainer.max_epochs", "4", "--model.weights", "other/last.ckpt") == 2
 
 
-def test_a_checkpoint_that_does_not_say_its_settings_is_refused(run, capsys):
-    change_training("gn/checkpoints/last.ckpt", recipe=None)
+def test_a_checkpoint_of_an_earlier_version_is_tested_and_not_gone_on_with(run, capsys):
+    """It lacks what is compared: its training can't be said to go on with the same settings."""
+    checkpoint = torch.load("gn/checkpoints/last.ckpt", weights_only=True)
+    for name in ("recipe", "parts", "num_validations", "best", "is_best"):
+        del checkpoint["videogn"]["training"][name]
+    torch.save(checkpoint, "gn/checkpoints/last.ckpt")
     assert go_on("gn") == 2
     assert "does not say all the settings that it was trained with" in capsys.readouterr().err
+    assert main(["test", "--run_dir", "gn"]) == 0
+    result = json.loads(Path("gn/result.json").read_text())
+    assert (result["parts"], result["chosen"]) == ([], None)
+    assert re.fullmatch(r"0\.1\.0\+\w{12}", result["code"]["train"])
+
+
+def test_code_that_changed_in_a_training_is_all_named(run):
+    change_training(
+        "gn/checkpoints/last.ckpt", parts=[{**training("gn/checkpoints/last.ckpt")["parts"][0], "code": "0.0.9"}]
+    )
+    assert go_on("gn") == 0
+    assert main(["test", "--run_dir", "gn"]) == 0
+    code = json.loads(Path("gn/result.json").read_text())["code"]
+    assert code["train"] == f"0.0.9, then {code['test']}"
 
 
 def test_a_moved_run_keeps_its_best_checkpoint(run, capsys):
     """What no validation can beat stays the best, wherever the folder lies now."""
+    best = {**training("bn/checkpoints/last.ckpt")["best"], "top1": 1.5, "step": 2}
     for name in ("last", "best"):
-        change_training(f"bn/checkpoints/{name}.ckpt", best={"top1": 1.5, "step": 2})
+        change_training(f"bn/checkpoints/{name}.ckpt", best=best)
     before = Path("bn/checkpoints/best.ckpt").read_bytes()
     Path("bn").rename("moved")
     assert go_on("moved") == 0
     assert Path("moved/checkpoints/best.ckpt").read_bytes() == before
-    assert training("moved/checkpoints/last.ckpt")["best"] == {"top1": 1.5, "step": 2}
+    assert training("moved/checkpoints/last.ckpt")["best"] == best
     assert training("moved/checkpoints/last.ckpt")["num_validations"] == 2
     # Without its file there is nothing to keep, and that is said.
     Path("moved/checkpoints/best.ckpt").unlink()
     capsys.readouterr()
     assert go_on("moved", "--trainer.max_epochs", "3") == 0
-    assert "best.ckpt is not there (top-1 150.0 %, after update 2)" in capsys.readouterr().out
+    assert (
+        "best.ckpt is not there (top-1 150.0 %): the best checkpoint is the best from here on"
+        in capsys.readouterr().out
+    )
     assert training("moved/checkpoints/best.ckpt")["best"]["step"] == 9
+    assert training("moved/checkpoints/last.ckpt")["num_validations"] == 1
+
+
+@pytest.mark.parametrize("words", [["--data.val_list", "val2.csv"], ["--precise_bn_batches", "2"]])
+def test_scores_of_validations_that_differ_are_not_compared(run, capsys, data_root, words):
+    best = {**training("bn/checkpoints/last.ckpt")["best"], "top1": 1.5}
+    change_training("bn/checkpoints/last.ckpt", best=best)
+    lines = (data_root / "val.csv").read_text().splitlines()[:3]
+    Path("val2.csv").write_text("\n".join(f"{data_root / line}" for line in lines) + "\n")
+    assert go_on("bn", *words) == 0
+    assert "validation is another than it was: the best checkpoint is the best from here on" in capsys.readouterr().out
+    found = training("bn/checkpoints/last.ckpt")
+    assert found["best"] == training("bn/checkpoints/best.ckpt")["best"]
+    assert (found["best"]["step"], found["num_validations"]) == (6, 1)
 
 
 def test_the_last_checkpoint_is_tested_and_the_best_one_says_who_chose_it(run, capsys, data_root):
@@ -192,7 +232,24 @@ def test_the_last_checkpoint_is_tested_and_the_best_one_says_who_chose_it(run, c
 
     assert main(["test", "--run_dir", "gn", "--ckpt_path", "best", "--data.test_list", "train.csv"]) == 0
     assert json.loads(Path("gn/result.json").read_text())["chosen"]["by_these_videos"] is False
-    assert "chosen by other videos among 3 validations\n" in capsys.readouterr().out
+    assert "chosen by another list of videos among 3 validations\n" in capsys.readouterr().out
+
+    assert main(["validate", "--run_dir", "gn", "--ckpt_path", "best"]) == 0
+    assert "chosen by these videos among 3 validations, so the accuracy is too high\n" in capsys.readouterr().out
+    assert main(["validate", "--run_dir", "gn"]) == 0
+    assert "chosen" not in capsys.readouterr().out
+
+
+def test_one_validation_chooses_nothing(run):
+    assert main(["test", "--run_dir", "gn", "--ckpt_path", "best"]) == 0
+    assert json.loads(Path("gn/result.json").read_text())["chosen"] is None
+
+
+def test_a_run_that_ended_in_its_first_epoch_names_a_way_out(run, capsys, data_root):
+    Path("gn/checkpoints/last.ckpt").unlink()
+    words = ["fit", "--config", "gn.yaml", "--data.root", str(data_root), "--model.channels_per_group", "4"]
+    assert main([*words, "--run_dir", "gn"]) == 2
+    assert "it ended within its first epoch: delete it, or give another --run_dir" in capsys.readouterr().err
 
 
 def test_a_validation_after_the_last_step_counts(run, data_root):

@@ -131,6 +131,7 @@ def test_a_training_batch_keeps_its_shape_and_gives_the_skipped_no_weight(video,
     batch = dataset.__getitems__([(0, place) for place in range(3)])
     assert batch["views"].shape == (3, 1, 8, 32, 32, 3)
     assert batch["weights"].tolist() == [0.0, 1.0, 1.0]
+    assert batch["missing"] == [0]
     assert batch["labels"].tolist() == [0, 1, 0]
     assert [index for index, _ in batch["failures"]] == [0]
     assert (batch["views"][0] == 115).all()  # whatever else is in the batch

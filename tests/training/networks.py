@@ -26,6 +26,7 @@ def batch(n: int, seed: int = 0, *, views: int = 1, size: int = 64) -> dict:
         "labels": torch.randint(0, 7, (n,), generator=generator),
         "indices": torch.arange(n),
         "weights": torch.ones(n),
+        "missing": [],
         "failures": [],
     }
 
@@ -33,6 +34,6 @@ def batch(n: int, seed: int = 0, *, views: int = 1, size: int = 64) -> dict:
 def slices(whole: dict, size: int) -> list[dict]:
     tensors = {name: value.split(size) for name, value in whole.items() if isinstance(value, torch.Tensor)}
     return [
-        {**{name: parts[k] for name, parts in tensors.items()}, "failures": []}
+        {**{name: parts[k] for name, parts in tensors.items()}, "missing": [], "failures": []}
         for k in range(len(whole["labels"]) // size)
     ]

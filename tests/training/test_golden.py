@@ -59,13 +59,13 @@ def setting() -> dict[str, str]:
 
 
 class Losses(lightning.Callback):
-    """The loss of each forward, as exact text."""
+    """The mean loss of each forward."""
 
     def __init__(self) -> None:
         self.values: list[float] = []
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
-        self.values.append(float(outputs["loss"]) * trainer.accumulate_grad_batches)
+        self.values.append(float(outputs["loss"]) * trainer.accumulate_grad_batches / len(batch["labels"]))
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ def failing(whole: dict, places: list[int]) -> dict:
     """The batch with videos that could not be decoded: grey, and without weight."""
     views, weights = whole["views"].clone(), whole["weights"].clone()
     views[places], weights[places] = 115, 0.0
-    return {**whole, "views": views, "weights": weights, "failures": [(place, "broken") for place in places]}
+    return {**whole, "views": views, "weights": weights, "missing": places, "failures": [(p, "broken") for p in places]}
 
 
 def parts(whole: dict, size: int) -> list[dict]:
@@ -31,6 +31,7 @@ def parts(whole: dict, size: int) -> list[dict]:
     cut = slices(whole, size)
     for part in cut:
         part["failures"] = [(index, "broken") for index in part["indices"].tolist() if index in failed]
+        part["missing"] = [row for row, index in enumerate(part["indices"].tolist()) if index in failed]
     return cut
 
 
@@ -51,14 +52,14 @@ def test_the_gradient_is_that_of_the_mean_over_the_clips_that_are_there(accumula
         logits = layer(one)
         losses = F.cross_entropy(logits, label, reduction="none")
         (update.loss(losses, logits=logits, labels=label, weights=weight) / accumulate).backward()
-    means, clips, skipped = update.finish(layer.parameters(), accumulate=accumulate, num_devices=1)
+    sums, clips, skipped = update.finish(layer.parameters(), accumulate=accumulate, num_devices=1)
     for parameter, gradient in zip(layer.parameters(), expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient)
     assert (float(clips), float(skipped)) == (8 - len(missing), len(missing))
-    assert float(means["loss"]) == pytest.approx(float(loss.detach()), rel=1e-5)
+    assert float(sums["loss"] / clips) == pytest.approx(float(loss.detach()), rel=1e-5)
     best = layer(x).detach().numpy().argsort(1)[:, ::-1]
     correct = [label in row[:5] for label, row in zip(labels.tolist(), best, strict=True)]
-    assert float(means["top5"]) == pytest.approx(np.mean(np.array(correct)[there.numpy()]))
+    assert float(sums["top5"] / clips) == pytest.approx(np.mean(np.array(correct)[there.numpy()]))
 
 
 def test_an_update_without_a_clip_has_no_gradient():
@@ -67,8 +68,8 @@ def test_an_update_without_a_clip_has_no_gradient():
     update = Update(num_classes=6)
     losses = F.cross_entropy(logits, labels, reduction="none")
     update.loss(losses, logits=logits, labels=labels, weights=torch.zeros(2)).backward()
-    means, clips, _ = update.finish(layer.parameters(), accumulate=1, num_devices=1)
-    assert float(clips) == float(means["loss"]) == float(layer.weight.grad.abs().max()) == 0
+    sums, clips, _ = update.finish(layer.parameters(), accumulate=1, num_devices=1)
+    assert float(clips) == float(sums["loss"]) == float(layer.weight.grad.abs().max()) == 0
 
 
 def test_an_update_that_an_epoch_cuts_short_is_the_mean_over_what_it_has():
@@ -96,9 +97,10 @@ def test_what_stands_in_for_a_clip_is_of_its_normalisation_batch():
     assert filled(complete, norm_batch=2) is complete["views"]
 
 
-def fit(model: VideoClassifier, batches: list[dict], folder: Path, accumulate: int = 1) -> list[dict[str, str]]:
+def fit(model: VideoClassifier, batches: list[dict], folder: Path, accumulate: int = 1, **more) -> list[dict[str, str]]:
     """Trains an epoch; returns the rows of metrics.csv."""
-    settings = {**QUIET, "logger": MetricsCSV(folder)}
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = {**QUIET, "logger": MetricsCSV(folder), **more}
     trainer = lightning.Trainer(
         max_epochs=1, accelerator="cpu", accumulate_grad_batches=accumulate, log_every_n_steps=1, **settings
     )
@@ -108,8 +110,50 @@ def fit(model: VideoClassifier, batches: list[dict], folder: Path, accumulate: i
 
 
 @pytest.mark.slow
+def test_a_training_that_was_stopped_within_an_update_leaves_nothing_for_the_next(tmp_path):
+    """Two forwards are accumulated, and the second one fails: then the same module is trained again."""
+    batches = [part for seed in range(2) for part in parts(batch(8, seed=seed), 4)]
+    broken = [batches[0], {**batches[1], "labels": torch.full((4,), 99)}]
+    for norm in ("gn", "bn"):
+        ends = []
+        for before in ([], broken):
+            model = build(norm, base_lr=0.01, schedule=Schedule(milestones=(100,)))
+            if before:
+                with pytest.raises(IndexError):
+                    fit(model, before, tmp_path / norm / "broken", accumulate=2)
+                model.load_state_dict(ends[0][0])
+            start = copy.deepcopy(model.state_dict())
+            rows = fit(model, batches, tmp_path / norm / str(len(before)), accumulate=2)
+            ends.append((start, model.state_dict(), rows))
+        for name, value in ends[0][1].items():
+            assert torch.equal(value, ends[1][1][name]), name
+        assert ends[0][2] == ends[1][2]
+
+
+@pytest.mark.slow
+def test_a_normalisation_batch_without_a_clip_leaves_no_trace_in_running_statistics(tmp_path):
+    """Each clip by itself: those that are there are all that statistics are of."""
+    whole = failing(batch(8), [0, 3])
+    there = [1, 2, 4, 5, 6, 7]
+    rest = {name: value[there] for name, value in whole.items() if isinstance(value, torch.Tensor)}
+    ends = []
+    for one in (whole, {**rest, "missing": [], "failures": []}):
+        model = build("bn", base_lr=1e-9, device_batch_size=8, norm_batch_size=1)
+        fit(model, [one], tmp_path / str(len(one["labels"])))
+        ends.append(model.state_dict())
+    for name, value in ends[0].items():
+        if "running" in name:
+            torch.testing.assert_close(value, ends[1][name], rtol=1e-4, atol=1e-5)
+    model = build("bn", base_lr=1e-9, device_batch_size=8, norm_batch_size=1)
+    before = copy.deepcopy(model.state_dict())
+    fit(model, [failing(batch(8), list(range(8)))], tmp_path / "none")
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items() if "running" in name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("clip", [None, 0.1])
 @pytest.mark.parametrize(("norm", "split"), [("gn", None), ("bn", 2), ("brn", 2)])
-def test_with_failures_too_the_cut_of_a_total_batch_changes_nothing(norm, split, tmp_path):
+def test_with_failures_too_the_cut_of_a_total_batch_changes_nothing(norm, split, clip, tmp_path):
     """Forwards of 8, 4 and 2 clips: the same weights, the same statistics, the same metrics.csv."""
     wholes = [failing(batch(8, seed=0), [1]), failing(batch(8, seed=1), [2, 3, 6]), batch(8, seed=2)]
     ends, rows = {}, {}
@@ -120,7 +164,7 @@ def test_with_failures_too_the_cut_of_a_total_batch_changes_nothing(norm, split,
         start = copy.deepcopy(model.state_dict()) if start is None else start
         model.load_state_dict(copy.deepcopy(start))
         batches = [part for whole in wholes for part in parts(whole, size)]
-        rows[size] = fit(model, batches, tmp_path / str(size), accumulate=8 // size)
+        rows[size] = fit(model, batches, tmp_path / str(size), accumulate=8 // size, gradient_clip_val=clip)
         ends[size] = model.state_dict()
     assert start is not None
     for size in (4, 2):

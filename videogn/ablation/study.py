@@ -36,7 +36,8 @@ class Study:
         seeds: Seeds; every cell is run once for each.
         comparison: What stays the same. "fixed-total": total batch, learning rate, updates and the order of clips are
             the same in every cell, and only the clips that share statistics change; a forward is split into
-            normalisation batches. "paper": a forward holds the normalisation batch, the total batch is that x
+            normalisation batches (one that is larger than the device batch has forwards of its own size, and other
+            masks of dropout). "paper": a forward holds the normalisation batch, the total batch is that x
             num_devices, the learning rate is linear in it, and the schedule's `scaling` (equal_epochs by default,
             or equal_iterations) says how long a run is.
         total_batch_size: fixed-total: clips per optimiser step (default: the base config's).

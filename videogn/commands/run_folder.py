@@ -106,17 +106,17 @@ def weights_of(run_dir: Path) -> str | None:
     return yaml.safe_load(path.read_text(encoding="utf-8"))["model"]["weights"] if path.is_file() else None
 
 
-def check_resumable(path: str, *, total_steps: int) -> None:
+def check_resumable(checkpoint: Mapping[str, Any], *, path: str, total_steps: int) -> None:
     """Refuses to go on from a checkpoint that was written within an epoch, but for one that the run ends with.
 
     Args:
-        path: The checkpoint.
+        checkpoint: Its content.
+        path: Its file.
         total_steps: Optimiser steps after which the run ends.
 
     Raises:
         WithinEpoch: So it is: the order of videos can't be taken up in the midst of an epoch.
     """
-    checkpoint = read_checkpoint(path)
     if checkpoint["global_step"] >= total_steps:
         return
     loops = checkpoint.get("loops", {}).get("fit_loop", {})

@@ -34,9 +34,9 @@ from videogn.commands.usage import NotFinite, OutOfMemory, RunError, UsageError
 from videogn.data.cores import available_cores
 from videogn.data.entries import Split
 from videogn.norms import NORMS
+from videogn.training.best_and_last import Checkpoints
 from videogn.training.callbacks import ProgressLines, ResultWriter, Throughput
 from videogn.training.checkpoint import CHECKPOINT_KEY, check_same_recipe
-from videogn.training.checkpoints import Checkpoints
 from videogn.training.errors import NonFiniteLoss
 from videogn.training.loggers import MetricsCSV
 from videogn.training.optimizer import end_by_schedule, num_steps
@@ -101,12 +101,13 @@ class VideoCLI(TrainerArguments):
         self.weights_given = settings.model.weights
         if settings.ckpt_path is not None:
             settings.model.weights = None  # the checkpoint has all of them
-            own = read_checkpoint(settings.ckpt_path)[CHECKPOINT_KEY]
-            self.training_found = own["training"]
+            self.checkpoint = read_checkpoint(settings.ckpt_path)
+            self.training_found = self.checkpoint[CHECKPOINT_KEY]["training"]
             if self.subcommand == "fit":
                 check_own(settings.ckpt_path, run_dir=self.run_dir)
-                if self.weights_given is not None:
-                    check_weights(self.weights_given, own["training"]["weights"])
+                run_dir = Path(settings.ckpt_path).parent.parent
+                if self.weights_given not in (None, weights_of(run_dir)):  # the run's own config names its own
+                    check_weights(self.weights_given, self.training_found["weights"])
         if settings.trainer.sync_batchnorm:
             raise UsageError("--trainer.sync_batchnorm would replace the norms under study: use --model.norm sync_bn")
         if settings.trainer.precision not in {None, 32, "32", "32-true", 16, "16", "16-mixed", "bf16", "bf16-mixed"}:
@@ -122,11 +123,11 @@ class VideoCLI(TrainerArguments):
             settings.data.predict_paths = settings.videos
 
     def _check_run_dir(self, settings: Namespace) -> None:
-        there = any((self.run_dir / "checkpoints").glob("*.ckpt"))
-        if _is_rank_zero() and there and settings.ckpt_path is None:
-            raise UsageError(
-                f"{self.run_dir} already holds a run: go on with it by --ckpt_path last, or give another --run_dir"
-            )
+        folder = self.run_dir / "checkpoints"
+        if _is_rank_zero() and settings.ckpt_path is None and any(folder.glob("*.ckpt")):
+            can_go_on = (folder / "last.ckpt").is_file()
+            way = "go on with it by --ckpt_path last" if can_go_on else "it ended within its first epoch: delete it"
+            raise UsageError(f"{self.run_dir} already holds a run: {way}, or give another --run_dir")
 
     def instantiate_classes(self) -> None:
         try:
@@ -147,8 +148,7 @@ class VideoCLI(TrainerArguments):
         if not at_terminal:
             callbacks.append(ProgressLines())
         if fitting:
-            self.checkpoints = Checkpoints(self.run_dir / "checkpoints")
-            callbacks += [Throughput(), self.checkpoints]
+            callbacks += [Throughput(), Checkpoints(self.run_dir / "checkpoints")]
         settings = self._get(self.config_init, "trainer")
         settings["callbacks"] = (settings.get("callbacks") or []) + callbacks
         if settings.get("enable_progress_bar") is None:
@@ -181,7 +181,7 @@ class VideoCLI(TrainerArguments):
             model.model.check_size(data.num_frames, data.test_crop_size, data.test_crop_size)
             if (path := self.config[self.subcommand].ckpt_path) is not None:
                 model.class_names = data.classes
-                model.on_load_checkpoint(read_checkpoint(path))  # refuses another norm or class count before any work
+                model.on_load_checkpoint(self.checkpoint)  # refuses another norm or class count before any work
                 if self.estimates and self.subcommand != "fit":
                     self._check_norm_batch()
             if self.subcommand == "predict":
@@ -195,8 +195,12 @@ class VideoCLI(TrainerArguments):
                     end_by_schedule(trainer, model.schedule, total_batch_size=data.total_batch_size)
                     self._check_whole_updates()
                     if path is not None:
-                        check_same_recipe(read_checkpoint(path)[CHECKPOINT_KEY], model.recipe(data))
-                        check_resumable(path, total_steps=num_steps(trainer, data)[1])
+                        check_same_recipe(
+                            self.checkpoint[CHECKPOINT_KEY],
+                            model.recipe(data),
+                            fingerprint=data.catalog.fingerprint("train") if trainer.is_global_zero else None,
+                        )
+                        check_resumable(self.checkpoint, path=path, total_steps=num_steps(trainer, data)[1])
         except UsageError:
             raise
         except ValueError as error:
@@ -324,7 +328,6 @@ class VideoCLI(TrainerArguments):
         if trainer.limit_val_batches == 0 or self.model.validated_at_step == trainer.global_step:
             return
         trainer.validate(self.model, datamodule=self.datamodule, verbose=False)
-        trainer.save_checkpoint(self.checkpoints.last)  # it knows of this validation now
         top1 = 100 * float(trainer.callback_metrics["val/top1"])
         print(f"validated after the last step: top-1 {top1:.1f} %", flush=True)
 

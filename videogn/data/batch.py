@@ -22,13 +22,15 @@ class Batch(TypedDict):
         labels: int64 [B].
         indices: int64 [B], places in the list.
         weights: float32 [B]; 0 for a video that was skipped, else 1.
-        failures: (place in the list, reason) of videos that could not be decoded.
+        missing: Rows of videos that could not be decoded: they are grey.
+        failures: (place in the list, reason) of these videos.
     """
 
     views: Tensor
     labels: Tensor
     indices: Tensor
     weights: Tensor
+    missing: list[int]
     failures: list[tuple[int, str]]
 
 

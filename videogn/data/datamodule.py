@@ -168,14 +168,10 @@ class KineticsDataModule(LightningDataModule):
 
     @property
     def recipe(self) -> dict[str, Any]:
-        """The settings that decide which clips a training sees, besides seed and batch sizes, by name.
-
-        The fingerprint of the training videos is there on the first device alone: it asks for every file's size.
-        """
-        names = ("num_frames", "frame_interval", "crop_size", "scale_size", "crop_area", "flip_probability")
-        recipe = {f"data.{name}": getattr(self, name) for name in (*names, "decoder", "skip_undecodable")}
-        rank, _ = self._place()
-        return recipe if rank else {**recipe, "fingerprint of the training videos": self.catalog.fingerprint("train")}
+        """The settings that decide which clips a training sees, besides videos, seed and batch sizes, by name."""
+        size = "scale_size" if self.crop_area is None else "crop_area"
+        names = ("num_frames", "frame_interval", "crop_size", size, "flip_probability", "decoder")
+        return {f"data.{name}": getattr(self, name) for name in names}
 
     @property
     def batches_per_epoch(self) -> int:

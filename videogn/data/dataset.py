@@ -113,6 +113,7 @@ class TrainDataset(Dataset[Batch]):
             labels=_int64(record.label for record in records),
             indices=_int64(record.index for record in records),
             weights=torch.tensor([float(error is None) for error in errors]),
+            missing=[row for row, error in enumerate(errors) if error is not None],
             failures=[(r.index, error) for r, error in zip(records, errors, strict=True) if error is not None],
         )
 

@@ -45,6 +45,9 @@ class BatchNorm(nn.BatchNorm3d):
         self._mean_sum: Tensor | None = None
         self._var_sum: Tensor | None = None
         self._num_groups = 0
+        # Groups of the next forward, counted from 0, that show no clip at all: they are normalised, and leave no trace.
+        self.without_clips: frozenset[int] = frozenset()
+        self._leaves_trace = True
 
     def forward(self, input: Tensor) -> Tensor:
         """Normalises [N, C, T, H, W]; the same shape comes out.
@@ -61,7 +64,10 @@ class BatchNorm(nn.BatchNorm3d):
                 f"a forward of {len(input)} clips can't be split into normalisation batches of {size}: "
                 f"norm_batch_size must divide the device batch"
             )
-        outputs = [self._normalize_group(group) for group in input.split(size)]
+        outputs = []
+        for place, group in enumerate(input.split(size)):
+            self._leaves_trace = place not in self.without_clips
+            outputs.append(self._normalize_group(group))
         if not self.defer_update:
             self.update_running_statistics()
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
@@ -83,6 +89,8 @@ class BatchNorm(nn.BatchNorm3d):
 
     def _record(self, mean: Tensor, var: Tensor, *, count: int | Tensor) -> None:
         """Takes note of a group: its mean and unbiased variance [C] over `count` values a channel."""
+        if not self._leaves_trace:
+            return
         if self.population is not None:
             self.population.add(mean, var * ((count - 1) / count))
             return
@@ -93,22 +101,29 @@ class BatchNorm(nn.BatchNorm3d):
     @torch.no_grad()
     def update_running_statistics(self) -> None:
         """Makes one momentum update from all groups since the last one; does nothing if there were none."""
-        if not self._num_groups:
+        shared = self.defer_update and devices_share()
+        if not self._num_groups and not shared:
             return
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
         assert self.momentum is not None
-        assert self._mean_sum is not None
-        assert self._var_sum is not None
+        none = torch.zeros_like(self.running_mean)
+        mean, var = (none if sum_ is None else sum_ for sum_ in (self._mean_sum, self._var_sum))
         # One vector, so that several devices need one exchange: their groups all belong to the step.
-        sums = torch.cat([self._mean_sum, self._var_sum, self._mean_sum.new_tensor([float(self._num_groups)])])
-        if self.defer_update and devices_share():
+        sums = torch.cat([mean, var, mean.new_tensor([float(self._num_groups)])])
+        if shared:
             torch.distributed.all_reduce(sums)
         means, variances, count = sums.split([self.num_features, self.num_features, 1])
+        if not self._num_groups and not count.item():
+            return  # there was no clip on any device
         self.running_mean.lerp_(means / count, self.momentum)
         self.running_var.lerp_(variances / count, self.momentum)
         self.num_batches_tracked += 1
+        self.forget()
+
+    def forget(self) -> None:
+        """Forgets the groups since the last update."""
         self._mean_sum = self._var_sum = None
         self._num_groups = 0
 

@@ -14,7 +14,7 @@ KS = (1, 5)
 
 
 def ks_of(num_classes: int) -> tuple[int, ...]:
-    """The k of the top-k accuracies that say something of K classes: among fewer than five there is no top-5."""
+    """The k of the top-k accuracies that there are among K classes: no top-5 among fewer than five."""
     return tuple(k for k in KS if k <= num_classes)
 
 

@@ -5,10 +5,10 @@ Shapes: B videos, V views, T frames, H, W, C = 3.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Protocol, TypedDict
 
-import torch
 from torch import Tensor
 
 
@@ -20,13 +20,15 @@ class ClipBatch(TypedDict):
         labels: int64 [B].
         indices: int64 [B], places in the list.
         weights: float32 [B] in the loss.
-        failures: (place in the list, reason) of videos that could not be decoded.
+        missing: Rows of videos that could not be decoded: they are grey, and have no weight.
+        failures: (place in the list, reason) of these videos.
     """
 
     views: Tensor
     labels: Tensor
     indices: Tensor
     weights: Tensor
+    missing: list[int]
     failures: list[tuple[int, str]]
 
 
@@ -59,21 +61,31 @@ def filled(batch: ClipBatch, *, norm_batch: int) -> Tensor:
 
     Batch statistics need a constant number of clips. What stands in for a missing one depends on the clips that it
     shares statistics with and on nothing else, so a larger forward that is split, several small ones and several
-    devices give the same network. Where no clip of a normalisation batch could be decoded, its views stay as they are.
+    devices give the same network (but for sync_bn, where it is one of the same device). Where no clip of a
+    normalisation batch could be decoded, its views stay as they are.
 
     Args:
-        batch: Whose `weights` are 0 for such a clip.
+        batch: With the rows that are missing.
         norm_batch: Clips that share statistics; divides B.
 
     Returns:
         uint8 [B, V, T, H, W, C]; the batch's own where nothing is missing.
     """
-    if not batch["failures"]:
+    missing = set(batch["missing"])
+    if not missing:
         return batch["views"]
-    is_there = (batch["weights"] > 0).view(-1, norm_batch)
-    places = torch.arange(is_there.numel(), device=is_there.device).view_as(is_there)
-    first = places.gather(1, is_there.int().argmax(dim=1, keepdim=True))
-    return batch["views"].index_select(0, torch.where(is_there, places, first).flatten())
+    sources: list[int] = []
+    for start in range(0, len(batch["labels"]), norm_batch):
+        rows = range(start, start + norm_batch)
+        first = next((row for row in rows if row not in missing), None)
+        sources += [row if row not in missing or first is None else first for row in rows]
+    return batch["views"][sources]
+
+
+def groups_without_clips(batch: ClipBatch, *, norm_batch: int) -> frozenset[int]:
+    """Which normalisation batches of a forward, counted from 0, have no clip that could be decoded."""
+    missing = Counter(row // norm_batch for row in batch["missing"])
+    return frozenset(group for group, number in missing.items() if number == norm_batch)
 
 
 class Prediction(TypedDict):

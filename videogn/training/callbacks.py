@@ -12,19 +12,20 @@ from typing import Any
 
 import torch
 from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
 
 from videogn.code_version import code_version
 from videogn.training.accuracy import ks_of
 from videogn.training.checkpoint import read_own_part
 from videogn.training.memory import peak_memory_bytes
 from videogn.training.module import VideoClassifier
-from videogn.training.result import Result, top_k, write_per_class, write_result
+from videogn.training.result import Result, chosen_text, top_k, write_per_class, write_result
 
 LIBRARIES = ("videogn", "torch", "torchvision", "pytorchvideo", "lightning", "av", "decord", "numpy")
 
 
 class Throughput(Callback):
-    """Logs clips/s of training, over the last 20 batches and all devices, which wait for each other in every update."""
+    """Logs clips/s of training over the last 20 batches, summed over the devices; skipped clips count."""
 
     def __init__(self) -> None:
         self._ends: deque[tuple[float, int]] = deque(maxlen=21)
@@ -38,8 +39,8 @@ class Throughput(Callback):
         self._ends.append((time.monotonic(), len(batch["labels"])))
         if len(self._ends) > 1:
             seconds = self._ends[-1][0] - self._ends[0][0]
-            clips = sum(count for _, count in list(self._ends)[1:]) * trainer.world_size
-            pl_module.log("clips_per_second", clips / seconds, prog_bar=True, on_step=True, batch_size=1)
+            clips = sum(count for _, count in list(self._ends)[1:])
+            pl_module.log("clips_per_second", clips / seconds, prog_bar=True, sync_dist=True, reduce_fx="sum")
 
 
 class ProgressLines(Callback):
@@ -109,6 +110,14 @@ class ResultWriter(Callback):
         self.folder = folder
         self._started = 0.0
 
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.state.fn == TrainerFn.VALIDATING and trainer.ckpt_path and trainer.is_global_zero:
+            assert isinstance(pl_module, VideoClassifier)
+            data: Any = getattr(trainer, "datamodule", None)
+            fingerprint = data.catalog.fingerprint("val")
+            if chosen := _chosen(pl_module.training_run, Path(str(trainer.ckpt_path)), fingerprint=fingerprint):
+                print(chosen_text(chosen))
+
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._started = time.monotonic()
 
@@ -164,13 +173,18 @@ class ResultWriter(Callback):
             device=run.get("device"),
             num_devices=run.get("num_devices"),
             parts=run.get("parts", []),
-            code={"train": run.get("code"), "test": code_version()},
+            code={"train": _code(run), "test": code_version()},
             versions=installed_versions(),
         )
         per_class = write_per_class(scored, pl_module.class_names, self.folder)
         path = write_result(result, self.folder)
         print(result.summary())
         print(f"written: {path} and {per_class}")
+
+
+def _code(run: Mapping[str, Any]) -> str | None:
+    """The code that trained: all versions, where a training went on with another one."""
+    return ", then ".join(dict.fromkeys(part["code"] for part in run.get("parts", []))) or run.get("code")
 
 
 def _chosen(run: Mapping[str, Any], checkpoint: Path, *, fingerprint: str) -> dict[str, Any] | None:
@@ -184,9 +198,12 @@ def _chosen(run: Mapping[str, Any], checkpoint: Path, *, fingerprint: str) -> di
     if not run.get("is_best"):
         return None
     last, num_validations = checkpoint.with_name("last.ckpt"), run["num_validations"]
-    if last.is_file():
-        num_validations = max(num_validations, read_own_part(last)["training"]["num_validations"])
-    return {"num_validations": num_validations, "by_these_videos": run["val_fingerprint"] == fingerprint}
+    if last.is_file() and (end := read_own_part(last)["training"])["best"] == run["best"]:
+        num_validations = end["num_validations"]
+    if num_validations < 2:  # there was no choice
+        return None
+    by_these_videos = run["best"]["validation"].get("fingerprint") == fingerprint
+    return {"num_validations": num_validations, "by_these_videos": by_these_videos}
 
 
 def installed_versions() -> dict[str, str]:

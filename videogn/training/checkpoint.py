@@ -57,7 +57,7 @@ def check_same_model(own: Mapping[str, Any], *, architecture: Mapping[str, Any],
         )
 
 
-def check_same_recipe(own: Mapping[str, Any], recipe: Mapping[str, Any]) -> None:
+def check_same_recipe(own: Mapping[str, Any], recipe: Mapping[str, Any], *, fingerprint: str | None) -> None:
     """Refuses to go on with a training under settings that its first part was not trained with.
 
     The optimiser's state would keep the old learning rate, momentum and weight decay, and the result would name
@@ -66,15 +66,21 @@ def check_same_recipe(own: Mapping[str, Any], recipe: Mapping[str, Any]) -> None
     Args:
         own: Of the checkpoint.
         recipe: What the training is asked to be, by the names of settings, in plain types.
+        fingerprint: Of the training videos; None where it is not known.
 
     Raises:
-        CheckpointError: A setting differs; says which, and what to do.
+        CheckpointError: A setting or the videos differ; says what, and what to do.
     """
     theirs = own["training"].get("recipe")
     if theirs is None:
         raise CheckpointError(
             "the checkpoint does not say all the settings that it was trained with (an earlier version wrote it), so "
             "its training can't go on: begin a new run from its weights, with --model.weights"
+        )
+    if fingerprint is not None and fingerprint != own["training"]["train_fingerprint"]:
+        raise CheckpointError(
+            "the training videos are not those that the run was trained on so far (other names, labels or sizes of "
+            "files): bring them back to go on, or begin a new run from its weights, with --model.weights"
         )
     differing = [
         f"{name} {json.dumps(theirs[name])} (asked for: {json.dumps(value)})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,7 @@ from videogn.models.i3d import i3d_r50
 from videogn.models.layout import Depth, LayoutName
 from videogn.models.weights import LoadReport, load_weights, read_weights
 from videogn.norms import DEFAULT_NUM_GROUPS, HELP, NORMS, NormName, find_norm
-from videogn.training.batch import ClipBatch, filled
+from videogn.training.batch import ClipBatch, filled, groups_without_clips
 from videogn.training.checkpoint import CHECKPOINT_KEY, check_same_model, check_same_recipe, own_part
 from videogn.training.errors import NonFiniteLoss
 from videogn.training.machine import device_name
@@ -31,7 +32,7 @@ from videogn.training.memory import peak_memory_bytes
 from videogn.training.optimizer import num_steps, sgd
 from videogn.training.schedule import REFERENCE_BATCH_SIZE, Schedule, lr_factor, scaled_lr
 from videogn.training.scoring import Scorer
-from videogn.training.update import Update, WeightedMean
+from videogn.training.update import Mean, Update
 
 
 class VideoClassifier(Scorer):
@@ -162,10 +163,11 @@ class VideoClassifier(Scorer):
         self.total_batch_size = total_batch_size
         self.update = Update(num_classes)
         names = ("loss", *(f"top{k}" for k in self.update.ks))
-        self.train_means = nn.ModuleDict({name: WeightedMean() for name in names})  # of an epoch
+        self.train_means = nn.ModuleDict({name: Mean() for name in names})  # of an epoch
         self.training_run: dict[str, Any] = {}  # of the loaded checkpoint: steps, seconds, batch sizes, seed
         self.precise_bn: dict[str, int] | None = None  # batches asked for and clips seen, of re-estimated statistics
-        self.best: dict[str, Any] | None = None  # the validation with the highest top-1 so far: top1, step
+        # The validation with the highest top-1 so far: top1, step, and what all that it is compared with were on.
+        self.best: dict[str, Any] | None = None
         self.is_best = False  # whether a checkpoint that is saved now is saved because it is the best
         self._planned_steps: int | None = None
         self._seconds_before = 0.0
@@ -194,6 +196,7 @@ class VideoClassifier(Scorer):
         schedule = {f"model.schedule.{name}": value for name, value in asdict(self.schedule).items()}
         del schedule["model.schedule.length"]
         renorm = {} if self.renorm is None else asdict(self.renorm)
+        clip_val, of_data = self.trainer.gradient_clip_val, getattr(datamodule, "recipe", None)
         recipe = {
             "seed_everything": getattr(datamodule, "seed", None),
             "total_batch_size": self.total_batch_size,
@@ -207,11 +210,12 @@ class VideoClassifier(Scorer):
             "model.weight_decay": self.weight_decay,
             "model.norm_weight_decay": self.norm_weight_decay,
             "trainer.precision": self.trainer.precision,
-            "trainer.gradient_clip_val": self.trainer.gradient_clip_val,
-            "trainer.gradient_clip_algorithm": self.trainer.gradient_clip_algorithm,
-            "trainer.limit_train_batches": self.trainer.limit_train_batches,
-            **getattr(datamodule, "recipe", {}),
+            "trainer.gradient_clip_val": clip_val,
+            **({} if clip_val is None else {"trainer.gradient_clip_algorithm": self.trainer.gradient_clip_algorithm}),
+            **(of_data if isinstance(of_data, Mapping) else {}),
         }
+        if hasattr(datamodule, "batches_per_epoch"):
+            recipe["updates an epoch"], _ = num_steps(self.trainer, datamodule)
         return json.loads(json.dumps(recipe))  # lists for tuples, as they come back from a checkpoint
 
     @property
@@ -222,23 +226,24 @@ class VideoClassifier(Scorer):
     # Training
 
     def on_fit_start(self) -> None:
+        self.update = Update(self.num_classes)  # of a training that was stopped within an update, nothing is left
         for norm in batch_norms(self.model):
             norm.defer_update = True
+            norm.forget()
         self._started = time.monotonic()
 
     def on_train_batch_start(self, batch: ClipBatch, batch_idx: int) -> None:
         # Dropout too derives from the seed and the place in the run: one that goes on is the one that never stopped.
-        seed = getattr(self._datamodule, "seed", 0)
+        seed = getattr(self._datamodule, "seed", None) or 0
         entropy = (seed, self.global_step, batch_idx, self.global_rank)
         torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
 
     def training_step(self, batch: ClipBatch, batch_idx: int) -> Tensor:
-        """What the gradient is taken of: the sum of the losses / clips of a forward; see `Update`."""
-        labels, weights, norm_batch = batch["labels"], batch["weights"], self.norm_batch
-        views = batch["views"] if norm_batch is None else filled(batch, norm_batch=min(norm_batch, len(labels)))
-        logits = self(views).float()
+        """What the gradient is taken of: the sum of the losses of a forward; see `Update`."""
+        labels = batch["labels"]
+        logits = self._logits(batch).float()
         losses = F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing, reduction="none")
-        loss = self.update.loss(losses, logits=logits, labels=labels, weights=weights)
+        loss = self.update.loss(losses, logits=logits, labels=labels, weights=batch["weights"])
         if not torch.isfinite(loss):
             print(f"the videos of that batch, as places in the training list: {batch['indices'].tolist()}", flush=True)
             raise NonFiniteLoss(
@@ -247,21 +252,34 @@ class VideoClassifier(Scorer):
             )
         return loss
 
+    def _logits(self, batch: ClipBatch) -> Tensor:
+        """[B, K]; of a clip that could not be decoded they are those of another, and to be left out."""
+        if self.norm_batch is None:
+            return self(batch["views"])
+        size = min(self.norm_batch, len(batch["labels"]))
+        without = groups_without_clips(batch, norm_batch=size)
+        for norm in batch_norms(self.model):
+            norm.without_clips = without
+        logits = self(filled(batch, norm_batch=size))
+        for norm in batch_norms(self.model):
+            norm.without_clips = frozenset()
+        return logits
+
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         for norm in batch_norms(self.model):
             norm.update_running_statistics()
         self.precise_bn = None  # running averages again
-        means, clips, skipped = self.update.finish(
+        sums, clips, skipped = self.update.finish(
             self.model.parameters(),
             accumulate=self.trainer.accumulate_grad_batches,
             num_devices=self.trainer.world_size,
         )
-        for name, value in means.items():
+        for name, total in sums.items():
             shown = name in ("loss", "top1")
-            self.log(f"train/{name}_step", value, prog_bar=shown)
+            self.log(f"train/{name}_step", total / clips, prog_bar=shown)
             of_epoch = self.train_means[name]
-            assert isinstance(of_epoch, WeightedMean)
-            of_epoch.update(value, clips)
+            assert isinstance(of_epoch, Mean)
+            of_epoch.update(total, clips)
             self.log(f"train/{name}_epoch", of_epoch, on_step=False, on_epoch=True, prog_bar=shown)
         self.log("train/skipped_videos", skipped, on_step=False, on_epoch=True, reduce_fx="sum")
 
@@ -293,14 +311,13 @@ class VideoClassifier(Scorer):
             "planned_steps": self._planned_steps,
             "device_batch_size": self.device_batch_size,
             "num_devices": self.trainer.world_size,
+            "skip_undecodable": getattr(self._datamodule, "skip_undecodable", None),
             "device": device_name(self.device),
             "code": code_version(),
         }
         parts = list(self.training_run.get("parts", []))
         if not parts or part.items() - parts[-1].items():
             parts.append({"first_step": self.training_run.get("steps", 0), **part})
-        # Rank 0 writes what all of them put together here.
-        catalog = getattr(self._datamodule, "catalog", None) if self.trainer.is_global_zero else None
         checkpoint[CHECKPOINT_KEY] = {
             "architecture": dict(self.architecture),
             "classes": list(self.class_names),
@@ -315,8 +332,7 @@ class VideoClassifier(Scorer):
                 "train_seconds": self._seconds_before + running,
                 "peak_memory_bytes": self._peak_memory_bytes(),
                 "seed": getattr(self._datamodule, "seed", None),
-                "train_fingerprint": catalog and catalog.fingerprint("train"),
-                "val_fingerprint": catalog and (catalog.fingerprint("val") if self.num_validations else None),
+                "train_fingerprint": self._fingerprint(),
                 "validated_at_step": self.validated_at_step,
                 "num_validations": self.num_validations,
                 "best": self.best,
@@ -328,6 +344,11 @@ class VideoClassifier(Scorer):
             },
         }
 
+    def _fingerprint(self) -> str | None:
+        """Of the training videos; on the first device alone, as it asks for every file's size."""
+        catalog = getattr(self._datamodule, "catalog", None)
+        return catalog.fingerprint("train") if catalog is not None and self.trainer.is_global_zero else None
+
     def _peak_memory_bytes(self) -> int:
         """The most memory that any of the devices had in use: an exchange, so all of them must ask."""
         peak = torch.tensor(peak_memory_bytes(), device=self.device)
@@ -338,11 +359,11 @@ class VideoClassifier(Scorer):
         own = own_part(checkpoint)
         check_same_model(own, architecture=self.architecture, classes=self.class_names)
         if self._trainer is not None and self._trainer.state.fn == TrainerFn.FITTING:
-            check_same_recipe(own, self.recipe())
+            check_same_recipe(own, self.recipe(), fingerprint=self._fingerprint())
         self.training_run = dict(own["training"])
         self.validated_at_step = own["training"]["validated_at_step"]
-        self.num_validations = own["training"]["num_validations"]
-        self.best = own["training"]["best"]
+        self.num_validations = own["training"].get("num_validations", 0)
+        self.best = own["training"].get("best")
         self.weights = own["training"].get("weights")
         self.precise_bn = own["training"].get("precise_bn")
         self._seconds_before = float(own["training"]["train_seconds"])

@@ -70,8 +70,9 @@ class PreciseBatchNorm(Callback):
             if keep_all:
                 views = filled(batch, norm_batch=len(batch["labels"]))
             else:
-                groups = zip(batch["views"].split(norm_batch), batch["weights"].split(norm_batch), strict=True)
-                views = torch.cat([views for views, weights in groups if weights.all()] or [batch["views"][:0]])
+                without = {row // norm_batch for row in batch["missing"]}
+                groups = enumerate(batch["views"].split(norm_batch))
+                views = torch.cat([views for place, views in groups if place not in without] or [batch["views"][:0]])
             if len(views):
                 yield module.transfer_batch_to_device(views, module.device, 0)
 

@@ -26,6 +26,14 @@ class ScoredVideo:
     loss: float
 
 
+def chosen_text(chosen: dict[str, Any]) -> str:
+    """By what a best checkpoint was chosen (Result.chosen), in words."""
+    among = f"among {chosen['num_validations']} validations"
+    if chosen["by_these_videos"]:
+        return f"the checkpoint was chosen by these videos {among}, so the accuracy is too high"
+    return f"the checkpoint was chosen by another list of videos {among}"
+
+
 def top_k(videos: Sequence[ScoredVideo], k: int) -> float:
     """The share of videos, in [0, 1], whose class is among the k most probable."""
     return sum(video.rank < k for video in videos) / len(videos)
@@ -44,7 +52,7 @@ class Result:
     fewer than five classes. parts: one for each time that the training went on differently, with its first update, the
     updates planned then, device batch, devices and code; one for a training in one piece. chosen: None for the last
     checkpoint, or one that nothing chose; of the best one, among how many validations it was chosen, and whether the
-    videos that chose it are the videos of this test, which makes the accuracy too high.
+    list of videos that chose it is the one of this test, which makes the accuracy too high.
     """
 
     norm: str
@@ -99,11 +107,7 @@ class Result:
         )
         if left_out:
             line += f" ({left_out} could not be decoded: see failed_videos)"
-        if self.chosen is not None:
-            by = "these videos" if self.chosen["by_these_videos"] else "other videos"
-            line += f"; the checkpoint was chosen by {by} among {self.chosen['num_validations']} validations"
-            line += ", so the accuracy is too high" if self.chosen["by_these_videos"] else ""
-        return line
+        return line if self.chosen is None else f"{line}; {chosen_text(self.chosen)}"
 
 
 def write_result(result: Result, folder: Path) -> Path:

@@ -57,7 +57,7 @@ def what_stays(study: Study, outcomes: Sequence[Outcome]) -> str:
         return (
             "Comparison fixed-total: total batch, learning rate, number of updates and order of clips are the same in "
             f"every cell{_exceptions_text(study, _HELD_SETTINGS)}; only the clips that share batch statistics change "
-            "with the normalisation batch."
+            "with the normalisation batch (and the masks of dropout, where device batches differ)."
         )
     length = length_text(outcome.cell for outcome in outcomes)
     if any(length_warning(study, outcome) for outcome in outcomes):
@@ -66,7 +66,7 @@ def what_stays(study: Study, outcomes: Sequence[Outcome]) -> str:
         f"Comparison paper: as on {study.num_devices} devices that each hold one normalisation batch. The total batch "
         f"is the normalisation batch × {study.num_devices}, the learning rate is linear in it"
         f"{_exceptions_text(study, _RATE_SETTINGS)}, and the run's length {length}. Fewer devices accumulate their "
-        "forwards; the computation is the same."
+        "forwards; the computation is the same but for the masks of dropout."
     )
 
 
