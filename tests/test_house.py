@@ -11,14 +11,15 @@ from videogn.norms import NORMS
 PACKAGE = Path(videogn.__file__).parent
 # Part -> other parts of videogn that it may import. Only the command joins them.
 ALLOWED = {
+    "files": set(),
     "norms": set(),
-    "models": {"norms"},
-    "data": set(),
-    "training": {"models", "norms", "code_version"},
-    "ablation": {"training.result", "norms", "code_version"},
+    "models": {"files", "norms"},
+    "data": {"files"},
+    "training": {"models", "files", "norms", "code_version"},
+    "ablation": {"training.result", "files", "norms", "code_version"},
     "code_version": set(),
     "cli": {"commands.usage"},
-    "commands": {"ablation", "data", "models", "norms", "training"},
+    "commands": {"ablation", "data", "files", "models", "norms", "training"},
     "__init__": {"data", "models", "training"},
     "__main__": {"cli"},
 }

@@ -13,11 +13,13 @@ from tests.data.prepared import write_numbered
 from tests.videos import write_video
 from videogn.data.catalog import Catalog
 from videogn.data.lists import read_list
+from videogn.data.media import media_below
 from videogn.data.prepare import Encoding, PrepareError, prepare_folder
 from videogn.data.prepare import video as video_module
+from videogn.data.prepare.originals import find_originals
 from videogn.data.prepare.rename import rename_in
-from videogn.data.prepare.video import PARTIAL_SUFFIX
 from videogn.data.prepare.workers import Job, prepare_all
+from videogn.files import is_partial, replacing
 
 SMALL = Encoding(short_side=32)
 
@@ -148,8 +150,8 @@ def test_a_run_that_is_interrupted_leaves_whole_files_only(root, tmp_path, num_w
     assert not multiprocessing.active_children()
     kept = contents(out)
     assert 1 < len(kept) < 5 or num_workers
-    assert not any(PARTIAL_SUFFIX in name for name in kept)
-    stale = out / f".x{PARTIAL_SUFFIX}"
+    assert not any(map(is_partial, kept))
+    stale = out / ".partial-0123.mp4"
     stale.touch()
     still_there = []
     prepare(root, out, on_done=lambda *_: still_there.append(stale.exists()))
@@ -157,6 +159,17 @@ def test_a_run_that_is_interrupted_leaves_whole_files_only(root, tmp_path, num_w
     after = contents(out)
     assert len(after) == 5
     assert all(after[name] == kept[name] for name in kept)
+
+
+def test_who_lists_a_folder_meanwhile_finds_whole_files_only(root, original):
+    def listed():
+        return [file.name for file in media_below(root)], find_originals(root).targets
+
+    before = listed()
+    with replacing(root / "train/jump/b.mp4") as partial, replacing(root / "train.csv"):
+        shutil.copy(original, partial)
+        assert listed() == before
+    assert len(listed()[0]) == len(before[0]) + 1
 
 
 @pytest.mark.slow
@@ -178,7 +191,7 @@ def test_a_name_is_given_only_to_what_reads_back_whole(root, tmp_path, monkeypat
 
     def fewer(self):
         found = list(frames(self))
-        return iter(found[:-1] if self.path.endswith(PARTIAL_SUFFIX) else found)
+        return iter(found[:-1] if is_partial(Path(self.path).name) else found)
 
     monkeypatch.setattr(video_module.PyAVVideo, "frames", fewer)
     with pytest.raises(PrepareError, match="12 frames were written, but 11 are read back"):

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from videogn.ablation.atomic import write_atomically
 from videogn.ablation.cells import Cell, cell_folder
+from videogn.files import write_json
 
 
 class ResultError(ValueError):
@@ -170,7 +170,7 @@ def read_result(path: Path) -> Result:
 
 def write_failure(failure: Failure, *, folder: Path) -> None:
     """Record in CELL/failure.json why a cell has no result."""
-    write_atomically(folder / "failure.json", (json.dumps(asdict(failure), indent=2) + "\n").encode())
+    write_json(folder / "failure.json", asdict(failure), ensure_ascii=True)
 
 
 def _read_failure(path: Path) -> Failure | None:

@@ -8,10 +8,10 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from videogn.ablation.atomic import write_atomically
 from videogn.ablation.base import base_settings
 from videogn.ablation.cells import Cell, cell_folder
 from videogn.ablation.study import GROWING, SHOWN_ONLY, Study
+from videogn.files import replacing, write_json
 
 
 @contextmanager
@@ -40,8 +40,9 @@ def claim_folder(study: Study, cells: Sequence[Cell], *, base: bytes, out: Path)
                 f"{out}: another videogn ablate is at work there; wait for it or use another --out."
             ) from None
         check_folder(study, cells, base=base, out=out)
-        write_atomically(out / "base.yaml", base)
-        write_atomically(out / "study.json", (json.dumps(asdict(study), indent=2) + "\n").encode())
+        with replacing(out / "base.yaml") as partial:
+            partial.write_bytes(base)
+        write_json(out / "study.json", asdict(study), ensure_ascii=True)
         yield
 
 
@@ -161,4 +162,4 @@ def write_record(folder: Path, record: Mapping[str, Any]) -> None:
     has ended well; "stage": the command at work in it, "fit" or "test", null where none is; "since": when that began
     (seconds since 1970); "first_step": optimiser steps that were done before.
     """
-    write_atomically(folder / "cell.json", (json.dumps(record, indent=2) + "\n").encode())
+    write_json(folder / "cell.json", record, ensure_ascii=True)

@@ -33,6 +33,7 @@ from videogn.commands.trainer_arguments import TrainerArguments
 from videogn.commands.usage import NotFinite, OutOfMemory, RunError, UsageError
 from videogn.data.cores import available_cores
 from videogn.data.entries import Split
+from videogn.files import replacing
 from videogn.norms import NORMS
 from videogn.training.best_and_last import Checkpoints
 from videogn.training.callbacks import ProgressLines, ResultWriter, Throughput
@@ -260,8 +261,10 @@ class VideoCLI(TrainerArguments):
         for name, value in self.datamodule.catalog.settings().items():
             settings.data[name] = value  # the same files from any working folder
         parser = self._parser(self.subcommand)
-        parser.save(settings, self.run_dir / "config.yaml", skip_unset=False, overwrite=True)
-        (self.run_dir / "classes.txt").write_text("\n".join(self.datamodule.classes) + "\n", encoding="utf-8")
+        with replacing(self.run_dir / "config.yaml") as partial:
+            parser.save(settings, partial, skip_unset=False, overwrite=True)
+        with replacing(self.run_dir / "classes.txt") as partial:
+            partial.write_text("\n".join(self.datamodule.classes) + "\n", encoding="utf-8")
         plan = self._plan()
         self._warn_of_no_effect(plan)
         print(summary(plan), flush=True)

@@ -11,11 +11,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from videogn.files import is_partial
+
 VIDEO_SUFFIXES = frozenset(
     [".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".3gp", ".gif", ".ogv"]
 )
 # Those of torchvision's ImageFolder: the same tree gives the same images.
 IMAGE_SUFFIXES = frozenset([".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"])
+_SUFFIXES = VIDEO_SUFFIXES | IMAGE_SUFFIXES
 
 
 class Media(NamedTuple):
@@ -40,7 +43,8 @@ def is_image(path: str | Path) -> bool:
 def media_below(folder: str | Path, prefix: str = "") -> Iterator[Media]:
     """All videos and images below a folder, in order (folder by folder, as paths sort).
 
-    A million files cost one listing of each folder and no look at a file. Links to folders are not followed.
+    A million files cost one listing of each folder and no look at a file. Links to folders are not followed; files that
+    are still being written are passed over.
 
     Args:
         folder: Where to look.
@@ -54,7 +58,7 @@ def media_below(folder: str | Path, prefix: str = "") -> Iterator[Media]:
     for entry in inside:
         if entry.is_dir(follow_symlinks=False):
             yield from media_below(entry.path, f"{prefix}{entry.name}{os.sep}")
-        elif (suffix := _suffix(entry.name)) in VIDEO_SUFFIXES or suffix in IMAGE_SUFFIXES:
+        elif (suffix := _suffix(entry.name)) in _SUFFIXES and not is_partial(entry.name):
             yield Media(prefix + entry.name, entry.is_file(), suffix in IMAGE_SUFFIXES)
 
 

@@ -12,6 +12,8 @@ from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.loggers import CSVLogger
 
+from videogn.files import replacing
+
 
 class MetricsCSV(CSVLogger):
     """CSVLogger writing metrics.csv in a run's folder; a run that goes on keeps the rows up to where it goes on.
@@ -58,12 +60,13 @@ class MetricsCSV(CSVLogger):
             return list(csv.DictReader(file))
 
     def _write(self, rows: list[dict[str, str]]) -> None:
-        self._path.unlink(missing_ok=True)
-        if rows:
-            with self._path.open("w", newline="") as file:
-                out = csv.DictWriter(file, fieldnames=list(rows[0]))
-                out.writeheader()
-                out.writerows(rows)
+        if not rows:
+            self._path.unlink(missing_ok=True)
+            return
+        with replacing(self._path) as partial, partial.open("w", newline="") as file:
+            out = csv.DictWriter(file, fieldnames=list(rows[0]))
+            out.writeheader()
+            out.writerows(rows)
 
     @rank_zero_only
     def log_hyperparams(self, params: Any = None) -> None:

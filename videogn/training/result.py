@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from videogn.files import replacing, write_json
 from videogn.training.accuracy import KS, ks_of
 
 
@@ -113,7 +112,7 @@ class Result:
 def write_result(result: Result, folder: Path) -> Path:
     """Writes result.json whole or not at all; returns its path."""
     path = folder / "result.json"
-    _replace(path, json.dumps(asdict(result), indent=2, ensure_ascii=False) + "\n")
+    write_json(path, asdict(result))
     return path
 
 
@@ -125,14 +124,6 @@ def write_per_class(videos: Sequence[ScoredVideo], classes: Sequence[str], folde
         known = ks_of(len(classes)) if own else ()
         lines.append([name, len(own), *(f"{100 * top_k(own, k):.2f}" if k in known else "" for k in KS)])
     path = folder / "per_class.csv"
-    temporary = path.with_suffix(".csv.partial")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
+    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(lines)
-    os.replace(temporary, path)
     return path
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_suffix(path.suffix + ".partial")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from videogn.ablation.atomic import write_atomically
 from videogn.ablation.report.content import document_of
 from videogn.ablation.report.curves_figure import draw_curves
 from videogn.ablation.report.error_figure import draw_error
@@ -10,6 +9,7 @@ from videogn.ablation.report.html import html_of
 from videogn.ablation.report.markdown import markdown_of
 from videogn.ablation.report.material import gather
 from videogn.ablation.report.records import report_csv, report_json
+from videogn.files import replacing
 
 _FILES = (
     *("report.html", "report.md", "report.csv", "report.json"),
@@ -55,7 +55,8 @@ def write_report(out: Path, *, mixed: bool = False) -> dict[str, Path]:
             if drawing is None:
                 path.unlink(missing_ok=True)
             else:
-                write_atomically(path, drawing.png if suffix == ".png" else drawing.svg)
+                with replacing(path) as partial:
+                    partial.write_bytes(drawing.png if suffix == ".png" else drawing.svg)
                 paths[key] = path
     for key, path, text in (
         ("csv", out / "report.csv", report_csv(material)),
@@ -63,7 +64,8 @@ def write_report(out: Path, *, mixed: bool = False) -> dict[str, Path]:
         ("markdown", out / "report.md", markdown_of(document)),
         ("html", out / "report.html", html_of(document)),
     ):
-        write_atomically(path, text.encode())
+        with replacing(path) as partial:
+            partial.write_bytes(text.encode())
         paths[key] = path
     return paths
 

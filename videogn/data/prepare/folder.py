@@ -21,8 +21,9 @@ from videogn.data.cores import available_cores
 from videogn.data.prepare.encoding import RECIPE_VERSION, Encoding
 from videogn.data.prepare.originals import Originals, find_originals
 from videogn.data.prepare.rename import rename_in
-from videogn.data.prepare.video import PARTIAL_SUFFIX, Prepared
+from videogn.data.prepare.video import Prepared
 from videogn.data.prepare.workers import Job, Outcome, prepare_all
+from videogn.files import is_partial, replacing, write_json
 
 RECORD = "prepare.json"
 _DECISIVE = ("root", "settings", "recipe_version")
@@ -103,7 +104,7 @@ def prepare_folder(
     out.mkdir(parents=True, exist_ok=True)
     with _alone_in(out), _without_partials(out):
         if is_new:
-            _write(out / RECORD, json.dumps(record, indent=2).encode() + b"\n")
+            write_json(out / RECORD, record, ensure_ascii=True)
         _copy_lists(root, out, originals)
         for folder in sorted({(out / target).parent for target in originals.targets.values()}):
             folder.mkdir(parents=True, exist_ok=True)
@@ -149,7 +150,7 @@ def _is_new(out: Path, record: dict[str, Any]) -> bool:
         found = json.loads((out / RECORD).read_text(encoding="utf-8"))
         differing = [name for name in _DECISIVE if found[name] != record[name]]
     except FileNotFoundError:
-        if all(path.name.endswith(PARTIAL_SUFFIX) for path in out.iterdir()):
+        if all(is_partial(path.name) for path in out.iterdir()):
             return True
         raise ValueError(f"out {out} holds something else (there is no {RECORD}): choose a new folder") from None
     except (ValueError, KeyError, TypeError) as error:
@@ -197,7 +198,7 @@ def _without_partials(out: Path) -> Iterator[None]:
 def _remove_partials(out: Path) -> None:
     for folder, _, files in os.walk(out):
         for file in files:
-            if file.endswith(PARTIAL_SUFFIX):
+            if is_partial(file):
                 Path(folder, file).unlink(missing_ok=True)
 
 
@@ -210,13 +211,8 @@ def _copy_lists(root: Path, out: Path, originals: Originals) -> None:
         target = out / name
         if not (target.is_file() and target.read_bytes() == data):
             target.parent.mkdir(parents=True, exist_ok=True)
-            _write(target, data)
-
-
-def _write(path: Path, data: bytes) -> None:
-    partial = path.with_name(f".{path.name}{PARTIAL_SUFFIX}")
-    partial.write_bytes(data)
-    os.replace(partial, path)
+            with replacing(target) as partial:
+                partial.write_bytes(data)
 
 
 def _size(path: Path) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from videogn.data.media import VIDEO_SUFFIXES, is_image
+from videogn.files import is_partial
 
 LIST_SUFFIXES = frozenset([".csv", ".txt"])
 
@@ -28,7 +29,7 @@ class Originals:
 
 
 def find_originals(root: Path) -> Originals:
-    """Everything below a folder; links to folders are followed, unless they lead back.
+    """Everything below a folder that is whole; links to folders are followed, unless they lead back.
 
     Raises:
         ValueError: There is no video, or two of them would get the same name.
@@ -68,5 +69,5 @@ def _files_below(folder: str | Path, prefix: str, above: frozenset[str]) -> Iter
     for entry in inside:
         if entry.is_dir():
             yield from _files_below(entry.path, f"{prefix}{entry.name}/", above | {real})
-        else:
+        elif not is_partial(entry.name):
             yield prefix + entry.name

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +20,8 @@ from videogn.data.decoding.video import DecodeError
 from videogn.data.prepare.clock import Clock
 from videogn.data.prepare.encoding import Encoding
 from videogn.data.prepare.picture import PictureMaker
+from videogn.files import replacing
 
-# No video's suffix: whoever lists the folder meanwhile does not take it for one.
-PARTIAL_SUFFIX = ".prepare-partial"
 # What is wrong with the place that is written to, and not with the video.
 _OF_THE_TARGET = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM}
 
@@ -77,14 +75,10 @@ def prepare_video(source: str | Path, target: str | Path, *, settings: Encoding)
         raise ValueError(f"{target}: a prepared video is an MP4 file; expected a name that ends in .mp4")
     if target.exists() and source.exists() and target.samefile(source):
         raise ValueError(f"{target} is the original itself; expected another place for the prepared video")
-    partial = target.with_name(f".{uuid.uuid4().hex}{PARTIAL_SUFFIX}")
-    try:
+    with replacing(target) as partial:
         with contextlib.closing(_open(source)) as video:
             num_frames = _encode(video, partial, settings=settings)
         _check(partial, num_frames, source=source)
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
     return Prepared(num_frames=num_frames, source_bytes=source.stat().st_size, bytes=target.stat().st_size)
 
 
@@ -99,8 +93,6 @@ def _encode(video: PyAVVideo, path: Path, *, settings: Encoding) -> int:
     """Writes all frames of a video; returns how many."""
     maker = PictureMaker(settings)
     num_frames = 0
-    # Of its own: it must not be there yet, and an error of it is no error of FFmpeg's.
-    path.touch(exist_ok=False)
     with (
         _writing(video.path),
         av.open(f"file:{path}", "w", format="mp4", options={"movflags": "faststart"}) as container,

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import stat
-from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -13,6 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 import videogn
+from videogn.files import replacing
 from videogn.models.weights.errors import WeightsError
 from videogn.models.weights.reading import OWN_KEY
 from videogn.models.weights.weights import Weights
@@ -40,18 +38,11 @@ def write_safetensors(weights: Weights, path: str | Path) -> None:
         "version": videogn.__version__,
     }
     given = weights.tensors
-    partial = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("xb") as file:  # safetensors makes it anew, for its owner alone to read
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
         # Tensors that share memory are refused by safetensors.
         tensors = {name: tensor.detach().clone(memory_format=torch.contiguous_format) for name, tensor in given.items()}
-        save_file(tensors, partial, metadata={"format": "pt", OWN_KEY: json.dumps(about)})
-        partial.chmod(mode)
-        os.replace(partial, target)
+        with replacing(target) as partial:
+            save_file(tensors, partial, metadata={"format": "pt", OWN_KEY: json.dumps(about)})
     except (OSError, SafetensorError, RuntimeError, ValueError) as error:
         raise WeightsError(f"{target} can't be written: {getattr(error, 'strerror', None) or error}") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink()
