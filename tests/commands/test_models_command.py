@@ -39,8 +39,3 @@ def test_networks_that_cannot_be_are_refused_in_a_line(words, message, capsys):
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
-
-
-def test_a_file_that_cannot_be_written_is_a_failure(capsys):
-    assert main(["models", "--norm", "gn", "--json", "/nonexistent/x.json"]) == 1
-    assert "nonexistent" in capsys.readouterr().err

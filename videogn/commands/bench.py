@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
-import os
 import platform
 import sys
 import tempfile
@@ -16,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from videogn.commands.bench_tables import print_tables
-from videogn.commands.usage import CommandParser, RunError, UsageError
+from videogn.commands.usage import CommandParser, RunError, UsageError, check_json, save_json
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -64,10 +62,7 @@ def run(words: Sequence[str]) -> int:
         RunError: None of the videos can be read, or the file can't be written.
     """
     given = _parser().parse_args(words[1:])
-    if given.json is not None and not Path(given.json).absolute().parent.is_dir():
-        raise UsageError(f"--json {given.json}: no such folder")
-    if given.json is not None and Path(given.json).is_dir():
-        raise UsageError(f"--json {given.json}: it is a folder; expected a file")
+    check_json(given.json)
     if not (0 < given.seconds < math.inf) or given.num_videos < 1:
         raise UsageError("--seconds and --num_videos must be positive")
     if min(given.num_workers or [0]) < 0:
@@ -85,7 +80,7 @@ def run(words: Sequence[str]) -> int:
             return 130
     print_tables(figures)
     if given.json is not None:
-        _write(figures, given.json)
+        save_json(given.json, _plain(figures), ensure_ascii=True)
         print(f"written: {given.json}")
     return 0
 
@@ -225,22 +220,13 @@ def _bench(
     return bench, left_out
 
 
-def _write(figures: dict[str, Any], target: str) -> None:
-    partial = Path(f"{target}.partial")
-    try:
-        partial.write_text(json.dumps(_plain(figures), indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        os.replace(partial, target)
-    except OSError as error:
-        raise RunError(str(error)) from error
-
-
 def _plain(value: Any) -> Any:
-    """Without NaN, which JSON does not have."""
+    """Without NaN and infinity, which JSON does not have."""
     if isinstance(value, dict):
         return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [_plain(inner) for inner in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _version(package: str) -> str | None:

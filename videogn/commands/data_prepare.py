@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from videogn.commands.usage import CommandParser, RunError, UsageError
+from videogn.commands.usage import CommandParser, RunError, UsageError, check_json, save_json
 from videogn.data.prepare.encoding import Encoding
 
 if TYPE_CHECKING:
@@ -56,8 +53,7 @@ def run(words: list[str]) -> int:
         RunError: Videos could not be prepared, or nothing more can be written.
     """
     given = _parser().parse_args(words[1:])
-    if given.json and not Path(given.json).absolute().parent.is_dir():
-        raise UsageError(f"--json {given.json}: no such folder")
+    check_json(given.json)
     try:
         settings = Encoding(short_side=given.short_side, key_interval=given.key_interval, quality=given.quality)
         summary = _prepare(given, settings)
@@ -69,8 +65,10 @@ def run(words: list[str]) -> int:
         print("stopped: what is done stands; run the same command again to go on")
         return 130
     _print(summary, given.out)
-    if given.json:
-        _write_json({"root": given.root, "out": given.out, **asdict(settings), **asdict(summary)}, Path(given.json))
+    if given.json is not None:
+        figures = {"root": given.root, "out": given.out, **asdict(settings), **asdict(summary)}
+        save_json(given.json, figures, ensure_ascii=True)
+        print(f"written: {given.json}")
     if summary.failures:
         total = len(summary.failures) + summary.num_prepared + summary.num_there
         raise RunError(f"{len(summary.failures)} of {total} videos could not be prepared; all others are")
@@ -130,13 +128,3 @@ def _print(summary: Summary, out: str) -> None:
     print(f"{out}: {summary.num_prepared} videos prepared in {summary.seconds:.1f} s, {summary.num_there} were there")
     print(f"bytes: {before / 2**20:.1f} MiB before, {after / 2**20:.1f} MiB after{ratio}")
     print(f"taken along: {summary.num_lists} lists; passed over: {summary.num_images} images")
-
-
-def _write_json(figures: dict[str, Any], path: Path) -> None:
-    partial = Path(f"{path}.partial")
-    try:
-        partial.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-        os.replace(partial, path)
-    except OSError as error:
-        raise RunError(str(error)) from error
-    print(f"written: {path}")

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
-from videogn.commands.usage import CommandParser, RunError, UsageError
+from videogn.commands.usage import CommandParser, UsageError, check_json, save_json
 from videogn.norms import NORMS
 
 DESCRIPTION = """\
@@ -55,7 +52,7 @@ def run(words: Sequence[str]) -> int:
     """Runs `models ...`; returns the exit status.
 
     Raises:
-        UsageError: A network that can't be built.
+        UsageError: A network that can't be built, or a --json that can't be written.
         RunError: The file can't be written.
     """
     parser = CommandParser(
@@ -78,6 +75,7 @@ def run(words: Sequence[str]) -> int:
     parser.add_argument("--json", metavar="FILE", help="also write the figures to this file")
     given = {name: value for name, value in vars(parser.parse_args(words[1:])).items() if value is not None}
     target = given.pop("json", None)
+    check_json(target)
     networks = [_network(given)] if given else STANDARD
     try:
         rows = [_row(network) for network in networks]
@@ -85,12 +83,7 @@ def run(words: Sequence[str]) -> int:
         raise UsageError(str(error)) from error
     _print(rows)
     if target is not None:
-        try:
-            partial = Path(f"{target}.partial")
-            partial.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
-            os.replace(partial, target)
-        except OSError as error:
-            raise RunError(str(error)) from error
+        save_json(target, rows, ensure_ascii=True)
         print(f"written: {target}")
     return 0
 

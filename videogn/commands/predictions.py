@@ -1,11 +1,8 @@
-"""The predictions of a run, as a table and as a file."""
+"""The predictions of a run, as a table."""
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -25,11 +22,3 @@ def print_predictions(videos: Sequence[dict[str, Any]]) -> None:
         if not console.is_terminal:
             console.width = 240  # a file or a pipe: nothing is cut
         console.print(table)
-
-
-def write_predictions(videos: Sequence[dict[str, Any]], failed: Sequence[dict[str, Any]], target: str | Path) -> None:
-    """Writes {"videos": [...], "failed": [...]} as JSON, whole or not at all."""
-    partial = Path(f"{target}.partial")
-    text = json.dumps({"videos": list(videos), "failed": list(failed)}, indent=2, ensure_ascii=False)
-    partial.write_text(text + "\n", encoding="utf-8")
-    os.replace(partial, target)

@@ -18,7 +18,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from videogn.commands.configs import resolve_configs
-from videogn.commands.predictions import print_predictions, write_predictions
+from videogn.commands.predictions import print_predictions
 from videogn.commands.run_folder import (
     check_own,
     check_resumable,
@@ -30,7 +30,7 @@ from videogn.commands.run_folder import (
     with_run_config,
 )
 from videogn.commands.trainer_arguments import TrainerArguments
-from videogn.commands.usage import NotFinite, OutOfMemory, RunError, UsageError
+from videogn.commands.usage import NotFinite, OutOfMemory, RunError, UsageError, check_json, save_json
 from videogn.data.cores import available_cores
 from videogn.data.entries import Split
 from videogn.files import replacing
@@ -89,6 +89,9 @@ class VideoCLI(TrainerArguments):
 
     def before_instantiate_classes(self) -> None:
         settings = self.config[self.subcommand]
+        if self.subcommand == "predict":
+            check_json(settings.json)
+            settings.data.predict_paths = settings.videos
         self.run_dir = Path(settings.run_dir) if settings.run_dir else default_run_dir(self.words)
         if settings.total_batch_size is not None and settings.trainer.accumulate_grad_batches != 1:
             raise UsageError("give --total_batch_size or --trainer.accumulate_grad_batches, not both")
@@ -120,8 +123,6 @@ class VideoCLI(TrainerArguments):
             classes = Path(settings.ckpt_path).parent.parent / "classes.txt"
             if settings.data.classes is None and classes.is_file():
                 settings.data.classes = str(classes)
-        if self.subcommand == "predict":
-            settings.data.predict_paths = settings.videos
 
     def _check_run_dir(self, settings: Namespace) -> None:
         folder = self.run_dir / "checkpoints"
@@ -360,7 +361,7 @@ class VideoCLI(TrainerArguments):
             print(f"not decoded: {failure['error']}", file=sys.stderr)
         target = self.config[self.subcommand].json
         if target is not None:
-            write_predictions(videos, failed, target)
+            save_json(target, {"videos": videos, "failed": failed})
             print(f"written: {target}")
         if not videos:
             raise RunError(f"none of the {len(records)} videos could be decoded")

@@ -1,9 +1,13 @@
-"""How a command says that something can't be done."""
+"""How a command says that something can't be done, and writes the file that --json names."""
 
 from __future__ import annotations
 
 import argparse
-from typing import NoReturn
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any, NoReturn
+
+from videogn.files import write_json
 
 
 class UsageError(ValueError):
@@ -41,3 +45,26 @@ class CommandParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(message)
+
+
+def check_json(path: str | None) -> None:
+    """Refuses the file that --json names with a UsageError, before any work, where it could not be written after it."""
+    if path is None:
+        return
+    target = Path(path)
+    if not target.parent.is_dir():
+        raise UsageError(f"--json {path}: no such folder")
+    if target.exists() and not target.is_file():
+        raise UsageError(f"--json {path}: it is {'a folder' if target.is_dir() else 'no file'}; expected a file")
+    try:
+        TemporaryFile(dir=target.parent).close()
+    except OSError as error:
+        raise UsageError(f"--json {path} can't be written: {error.strerror}") from error
+
+
+def save_json(path: str, content: Any, *, ensure_ascii: bool = False) -> None:
+    """Writes the file that --json names; a RunError where that fails, after the work."""
+    try:
+        write_json(path, content, ensure_ascii=ensure_ascii)
+    except OSError as error:
+        raise RunError(f"--json {path} can't be written: {error.strerror}") from error

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import shlex
 import textwrap
 from collections import Counter
-from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from videogn.commands.usage import CommandParser, UsageError
+from videogn.commands.usage import CommandParser, UsageError, check_json, save_json
 from videogn.models.weights.errors import WeightsError
 from videogn.models.weights.formats import KINDS
 from videogn.norms import DEFAULT_NUM_GROUPS, NORMS
@@ -49,6 +47,7 @@ def run(words: list[str]) -> int:
 
     Raises:
         UsageError: Bad arguments, or a file that is refused.
+        RunError: The file that --json names can't be written.
     """
     given = _parser().parse_args(words[1:])
     from videogn.models.weights import read_weights, write_safetensors
@@ -56,8 +55,7 @@ def run(words: list[str]) -> int:
     out: str | None = getattr(given, "out", None)
     if given.json and Path(given.json).absolute() in {Path(each).absolute() for each in (given.file, out) if each}:
         raise UsageError(f"--json {given.json} is the weights file: name another")
-    if given.json and not Path(given.json).absolute().parent.is_dir():
-        raise UsageError(f"--json {given.json}: no such folder")
+    check_json(given.json)
     if out is not None and Path(out).suffix != ".safetensors":
         raise UsageError(f"--out {out}: expected a name that ends in .safetensors")
     if out is not None and Path(out).exists():
@@ -69,8 +67,9 @@ def run(words: list[str]) -> int:
     except WeightsError as error:
         raise UsageError(str(error)) from error
     _print(weights)
-    if given.json:
-        _write_json(weights, Path(given.json), out)
+    if given.json is not None:
+        tensors = {"tensors": [asdict(row) for row in weights.rows], "unused": list(weights.unused)}
+        save_json(given.json, {**_about(weights), "out": out, **tensors}, ensure_ascii=True)
     if out is not None:
         # File names go out as they are, at any width: they are there to be copied.
         print(f"\nwritten: {out}\nuse it:  {_command(weights, out)}")
@@ -191,19 +190,3 @@ def _about(weights: Weights) -> dict[str, Any]:
         "num_classes": anatomy.num_classes,
         "dimensions": 2 if anatomy.two_d else 3,
     }
-
-
-def _write_json(weights: Weights, target: Path, out: str | None) -> None:
-    rows = [
-        {"source": row.source, "name": row.name, "shape": list(row.shape), "note": row.note} for row in weights.rows
-    ]
-    content = {**_about(weights), "out": out, "tensors": rows, "unused": list(weights.unused)}
-    partial = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        os.replace(partial, target)
-    except OSError as error:
-        raise UsageError(f"--json {target} can't be written: {error.strerror}") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink()
