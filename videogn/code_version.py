@@ -15,6 +15,7 @@ import videogn
 EXEMPT = (
     "ablation",
     "cli.py",
+    "files.py",
     "data/bench",
     "data/prepare",
     *(
