@@ -42,13 +42,13 @@ def fails(capsys: pytest.CaptureFixture[str], words: list[str], status: int) -> 
 @pytest.mark.parametrize(
     ("more", "expected"),
     [
-        (["--model.norm", "layer"], "'gn', 'bn'"),
+        (["--model.norm", "layer"], "expected one of gn, bn, "),
         (["--model.depth", "18"], "depth"),
         (
             ["--model.channels_per_group", "3"],
             "stem of an I3D of width 8: groups of 3 channels do not divide 8 channels",
         ),
-        (["--data.protocol", "30x1"], "'10x3', '10x1', '1x1'"),
+        (["--data.protocol", "30x1"], "expected one of 10x3, 10x1, 1x1"),
         (["--data.root", "nowhere"], "data.root 'nowhere' is no folder"),
         (["--data.train_list", "none.csv"], "none.csv: no such list"),
         (["--data.crop_size", "64"], "must rise and not be below crop_size"),
