@@ -67,9 +67,9 @@ def test_the_schedule_ends_the_run(base, capsys, more, steps, lr):
 @pytest.mark.filterwarnings("default:schedule.length")
 def test_a_quick_try_ends_where_it_is_told_and_a_run_that_goes_on_where_the_schedule_says(base, capsys):
     assert main([*base, "--model.schedule.scaling", "nonlocal", "--trainer.max_steps", "3"]) == 0
-    assert steps_and_lr() == (3, pytest.approx(0.02))  # the milestone is still at 4
+    assert steps_and_lr() == (3, pytest.approx(0.002))
     printed = capsys.readouterr()
-    assert "x0.1 at 1 updates" in printed.out
+    assert "x0.1 at 1 update\n" in printed.out
     assert "warning: schedule.length 1 has no effect beside trainer.max_steps 3" in printed.err
     # 3 updates are an epoch: the same run can go on, to its schedule's end.
     words = ["fit", "--run_dir", "runs/tiny", "--ckpt_path", "last", "--trainer.max_steps", "-1"]

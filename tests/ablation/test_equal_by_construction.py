@@ -39,7 +39,14 @@ def trained(settings: dict, *, device: int) -> tuple[Weights, Weights]:
     generator = torch.Generator().manual_seed(1)
     clips = torch.randint(0, 256, (4 * UPDATES, 1, 8, 48, 48, 3), dtype=torch.uint8, generator=generator)
     batches = [
-        {"views": views, "labels": labels, "indices": labels, "weights": torch.ones(device), "failures": []}
+        {
+            "views": views,
+            "labels": labels,
+            "indices": labels,
+            "weights": torch.ones(device),
+            "missing": [],
+            "failures": [],
+        }
         for views, labels in zip(clips.split(device), (torch.arange(4 * UPDATES) % 5).split(device), strict=True)
     ]
     trainer = lightning.Trainer(

@@ -159,7 +159,8 @@ def _learning_rate(plan: Plan) -> str:
             "beyond the end, at": [place for place in places if place >= last],
         }.items():
             if chosen:
-                parts.append(f"x{schedule.factor:g} {where} {' and '.join(f'{place:,}' for place in chosen)} updates")
+                unit = "update" if chosen == [1] else "updates"
+                parts.append(f"x{schedule.factor:g} {where} {' and '.join(f'{place:,}' for place in chosen)} {unit}")
     return ", ".join(parts)
 
 
