@@ -45,10 +45,11 @@ class ChannelAffine(nn.Module):
     def forward(self, input: Tensor) -> Tensor:
         """Maps [N, C, T, H, W]; the same shape comes out."""
         if input.dtype in (torch.float16, torch.bfloat16):
-            # The kernel of batch normalization, with mean 0 and variance 1: it computes in float32, rounds once, and
-            # keeps no float32 copy for backward. addcmul would keep one under CUDA's autocast.
-            mean, var = torch.zeros_like(self.weight), torch.ones_like(self.weight)
-            return F.batch_norm(input, mean, var, self.weight, self.bias, eps=0.0)
+            # The kernel of batch normalization, with mean 0 and variance 1 (epsilon in it, which must be positive): it
+            # computes in float32, rounds once, and keeps no float32 copy for backward. addcmul would keep one under
+            # CUDA's autocast.
+            mean, var = torch.zeros_like(self.weight), torch.full_like(self.weight, 0.5)
+            return F.batch_norm(input, mean, var, self.weight, self.bias, eps=0.5)
         # In float32 that kernel sums gamma's gradient in another order: the losses on record would change in last bits.
         weight, bias = (vector.view(1, -1, 1, 1, 1) for vector in (self.weight, self.bias))
         return torch.addcmul(bias, input, weight)
