@@ -209,7 +209,10 @@ def test_scores_of_validations_that_differ_are_not_compared(run, capsys, data_ro
     lines = (data_root / "val.csv").read_text().splitlines()[:3]
     Path("val2.csv").write_text("\n".join(f"{data_root / line}" for line in lines) + "\n")
     assert go_on("bn", *words) == 0
-    assert "validation is another than it was: the best checkpoint is the best from here on" in capsys.readouterr().out
+    assert (
+        "the validation has changed (its videos, sizes or statistics): the best checkpoint is the best from here on"
+        in capsys.readouterr().out
+    )
     found = training("bn/checkpoints/last.ckpt")
     assert found["best"] == training("bn/checkpoints/best.ckpt")["best"]
     assert (found["best"]["step"], found["num_validations"]) == (6, 1)

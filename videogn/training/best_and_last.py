@@ -37,7 +37,7 @@ class Checkpoints(Checkpoint):
             return
         top1, validation = float(trainer.callback_metrics["val/top1"]), _validation(trainer, pl_module)
         if pl_module.best is not None and pl_module.best["validation"] != validation:
-            _begin_anew(trainer, pl_module, "validation is another than it was")
+            _begin_anew(trainer, pl_module, "the validation has changed (its videos, sizes or statistics)")
             pl_module.num_validations = 1
         if pl_module.best is None or top1 > pl_module.best["top1"]:
             pl_module.best = {"top1": top1, "step": trainer.global_step, "validation": validation}

@@ -198,7 +198,7 @@ def _chosen(run: Mapping[str, Any], checkpoint: Path, *, fingerprint: str) -> di
     if not run.get("is_best"):
         return None
     last, num_validations = checkpoint.with_name("last.ckpt"), run["num_validations"]
-    if last.is_file() and (end := read_own_part(last)["training"])["best"] == run["best"]:
+    if last.is_file() and (end := read_own_part(last)["training"]).get("best") == run["best"]:
         num_validations = end["num_validations"]
     if num_validations < 2:  # there was no choice
         return None
