@@ -202,5 +202,5 @@ def test_the_command_takes_every_cell_of_a_study_of_motions(name, motions, monke
     for cell in cells(asked):
         plan = planning.plans[cell.name]
         batches = cell.batches
-        found = (plan.norm_batch_size, plan.device_batch_size, plan.total_batch_size)
+        found = (plan.sizes.norm, plan.sizes.device, plan.sizes.total)
         assert found == (batches.norm, batches.device, batches.total)

@@ -9,17 +9,23 @@ import videogn
 from videogn.norms import NORMS
 
 PACKAGE = Path(videogn.__file__).parent
-# Part -> other parts of videogn that it may import. Only the command joins them.
+# Part -> other parts of videogn that it may import. Data and models know of no other part. Training joins them, by
+# data's datamodule and what that hands over. Studies compose runs of the command: of training they know what says what
+# a run is asked and what came of it, and nothing that loads torch. Only the commands join all parts.
 ALLOWED = {
     "files": set(),
     "norms": set(),
+    "machine": set(),
     "models": {"files", "norms"},
-    "data": {"files"},
-    "training": {"models", "files", "norms", "code_version"},
-    "ablation": {"training.result", "files", "norms", "code_version"},
+    "data": {"files", "machine"},
+    "training": {"models", "data.batch", "data.datamodule", "files", "norms", "machine", "code_version"},
+    "ablation": {
+        *("training.batch_sizes", "training.result", "training.schedule"),
+        *("files", "norms", "code_version"),
+    },
     "code_version": set(),
     "cli": {"commands.usage"},
-    "commands": {"ablation", "data", "files", "models", "norms", "training"},
+    "commands": {"ablation", "data", "files", "machine", "models", "norms", "training"},
     "__init__": {"data", "models", "training"},
     "__main__": {"cli"},
 }

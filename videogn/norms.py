@@ -49,6 +49,11 @@ NORMS: dict[str, Norm] = {norm.name: norm for norm in (
 HELP = (";\n" + 16 * " ").join(f"{norm.name}: {norm.help} ({norm.source})" for norm in NORMS.values()) + "."
 
 
+def divisors(number: int) -> list[int]:
+    """Return the divisors of a positive number, in rising order: what can divide channels or clips into groups."""
+    return [divisor for divisor in range(1, number + 1) if number % divisor == 0]
+
+
 def find_norm(name: str) -> Norm:
     """Return a norm's row; raise ValueError for a name that is none's."""
     if name not in NORMS:

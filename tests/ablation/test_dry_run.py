@@ -12,6 +12,7 @@ from videogn.ablation.cells import cells_of, fit_command
 from videogn.ablation.dry_run import print_plan, side_by_side_seconds
 from videogn.ablation.plans import CellPlan
 from videogn.ablation.study import Study
+from videogn.training.batch_sizes import BatchSizes
 
 BASE = {"model.norm": "gn", "data.batch_size": 16, "total_batch_size": 16}
 OUT = Path("studies/my own")
@@ -19,8 +20,8 @@ OUT = Path("studies/my own")
 
 def plan(**fields) -> CellPlan:
     known = {
-        "learning_rate": 0.075, "num_steps": 1560, "num_epochs": 19.5, "norm_batch_size": None, "device_batch_size": 16,
-        "total_batch_size": 16, "num_devices": 1, "num_workers": 1, "fit_seconds": 3000.0, "test_seconds": 600.0,
+        "learning_rate": 0.075, "num_steps": 1560, "num_epochs": 19.5, "sizes": BatchSizes(None, 16),
+        "num_workers": 1, "fit_seconds": 3000.0, "test_seconds": 600.0,
         "peak_memory_bytes": 3 << 29,
     }  # fmt: skip
     return CellPlan(**{**known, **fields})
@@ -28,7 +29,7 @@ def plan(**fields) -> CellPlan:
 
 def printed(capsys, study: Study, plans: dict | None = None, **fields) -> str:
     cells = cells_of(study, BASE)
-    plans = {cell.name: plan(norm_batch_size=cell.batches.norm) for cell in cells} if plans is None else plans
+    plans = {cell.name: plan(sizes=cell.batches) for cell in cells} if plans is None else plans
     print_plan(study, cells, plans, out=OUT, **{"num_at_once": 1, **fields})
     return capsys.readouterr().out
 

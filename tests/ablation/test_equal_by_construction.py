@@ -32,7 +32,7 @@ def trained(settings: dict, *, device: int) -> tuple[Weights, Weights]:
         **{name.removeprefix("model."): value for name, value in settings.items() if name.startswith("model.")},
         channels_per_group=4 if settings["model.norm"] == "gn" else None,
         num_frames=8, crop_size=48, num_classes=5, dropout=0.0, base_lr=0.1, schedule=Schedule(milestones=(100,)),
-        device_batch_size=device, total_batch_size=4,
+        device_batch_size=device,
     )  # fmt: skip
     randomize_norms(model.model)  # with gammas of zero nothing would be seen
     before = copy.deepcopy(dict(model.named_parameters()))

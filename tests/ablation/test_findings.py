@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.ablation.studies import STUDY, cells, change, fail, make_study, result
-from videogn.ablation.outcome import Outcome, Result
+from videogn.ablation.outcome import Outcome
 from videogn.ablation.report.comparisons import comparisons_of
 from videogn.ablation.report.findings import findings_of
 from videogn.ablation.report.material import gather
@@ -15,6 +15,7 @@ from videogn.ablation.report.points import points_of
 from videogn.ablation.report.statistics import estimate
 from videogn.ablation.report.tables import accuracy_table
 from videogn.ablation.study import Study
+from videogn.training.result import Result
 
 TWO = Study(base="b", axes={"model.norm": ["gn", "bn"]}, seeds=[0, 1, 2, 3])
 
@@ -22,10 +23,7 @@ TWO = Study(base="b", axes={"model.norm": ["gn", "bn"]}, seeds=[0, 1, 2, 3])
 def outcomes(study: Study, top1) -> list[Outcome]:
     found = []
     for cell in cells(study):
-        fields = result(cell, top1(cell))
-        names = Result.__dataclass_fields__
-        values = {name: fields.get(name) for name in names} | {"setup": {}, "code": ("a", "a")}
-        found.append(Outcome(cell, "done", result=Result(**values)))
+        found.append(Outcome(cell, "done", result=Result(**result(cell, top1(cell)))))
     return found
 
 

@@ -8,11 +8,9 @@ import pytest
 
 from videogn.ablation.plans import CellPlan
 from videogn.ablation.running.watch import read_progress, steps_at_epoch_end
+from videogn.training.batch_sizes import BatchSizes
 
-PLAN = CellPlan(
-    learning_rate=0.1, num_steps=560, num_epochs=7, norm_batch_size=2, device_batch_size=16, total_batch_size=16,
-    num_devices=1, num_workers=1,
-)  # fmt: skip
+PLAN = CellPlan(learning_rate=0.1, num_steps=560, num_epochs=7, sizes=BatchSizes(2, 16), num_workers=1)
 # Lightning's columns; a run ends its lines with \r\n where it went on.
 HEAD = (
     "clips_per_second,epoch,step,train/loss_epoch,train/loss_step,train/skipped_videos,train/top1_epoch,"

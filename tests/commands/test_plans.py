@@ -13,6 +13,7 @@ from videogn.ablation.plans import CellPlan
 from videogn.ablation.study import Study
 from videogn.commands.measure import num_validations, seconds_beside
 from videogn.commands.plans import Planning, plan_cells
+from videogn.training.batch_sizes import BatchSizes
 
 TINY = """
 model: {norm: gn, channels_per_group: 4, depth: 14, width: 8, base_lr: 0.4}
@@ -61,11 +62,11 @@ def test_every_cell_has_fits_own_plan_or_its_reason(tmp_path, data_root, monkeyp
         assert re.search(reasons[name], error), error
         assert "\n" not in error
         assert "videogn-plans" not in error  # where it was tried is nobody's business
-    known = {"num_steps": 6, "num_epochs": 2.0, "device_batch_size": 4, "total_batch_size": 4, "num_devices": 1}
+    known = {"learning_rate": 0.4 * 4 / 64, "num_steps": 6, "num_epochs": 2.0, "num_workers": 1}
     assert set(planning.plans) == {cell.name for cell in cells if cell.labels["what"] in right}
     for name, plan in planning.plans.items():
         own = 4 if name.startswith(("bn", "brn")) else None
-        assert plan == CellPlan(learning_rate=0.4 * 4 / 64, norm_batch_size=own, num_workers=1, **known), name
+        assert plan == CellPlan(sizes=BatchSizes(own, 4), **known), name
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny.yaml"]
 
 

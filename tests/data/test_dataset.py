@@ -3,6 +3,7 @@
 import hashlib
 from functools import partial
 
+import lightning
 import numpy as np
 import pytest
 import torch
@@ -33,9 +34,14 @@ def short_side(frames: torch.Tensor, size_px: int) -> torch.Tensor:
     return F.resize(frames.permute(0, 3, 1, 2), [size_px], antialias=True).permute(0, 2, 3, 1)
 
 
-def small_module(root, **settings) -> KineticsDataModule:
+def small_module(root, *, accumulate: int = 1, **settings) -> KineticsDataModule:
     base = {"num_frames": 8, "crop_size": 32, "scale_size": (32, 40), "test_scale_size": 32, "test_crop_size": 32}
-    return KineticsDataModule(str(root), **{**base, "batch_size": 4, "num_workers": 0, **settings})
+    module = KineticsDataModule(str(root), **{**base, "batch_size": 4, "num_workers": 0, **settings})
+    if accumulate > 1:
+        module.trainer = lightning.Trainer(
+            accelerator="cpu", accumulate_grad_batches=accumulate, logger=False, enable_checkpointing=False
+        )
+    return module
 
 
 def test_test_views_are_clips_times_crops_of_the_right_frames(video):
@@ -142,7 +148,7 @@ def test_a_training_batch_keeps_its_shape_and_gives_the_skipped_no_weight(video,
 
 def test_the_same_clips_come_at_any_batch_size_and_number_of_workers(data_root):
     def epoch(batch_size: int, num_workers: int) -> list[tuple[int, int]]:
-        module = small_module(data_root, batch_size=batch_size, total_batch_size=4, num_workers=num_workers)
+        module = small_module(data_root, batch_size=batch_size, accumulate=4 // batch_size, num_workers=num_workers)
         loader = module.train_dataloader()
         loader.sampler.set_epoch(2)
         return [

@@ -11,7 +11,7 @@ QUIET = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": 
 def build(norm: str = "bn", **settings) -> VideoClassifier:
     torch.manual_seed(0)
     groups = {"channels_per_group": 4} if norm == "gn" else {}
-    model = VideoClassifier(norm, **{**SMALL, **groups, "device_batch_size": 4, "total_batch_size": 8, **settings})
+    model = VideoClassifier(norm, **{**SMALL, **groups, "device_batch_size": 4, **settings})
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if "norm" in name:

@@ -81,12 +81,12 @@ def losses_of(root: Path, run: dict) -> list[float]:
     run = {"num_frames": 8, "crop_size": 48, "schedule": Schedule(shape="cosine"), **run}
     clip = {name: run[name] for name in ("num_frames", "crop_size")}
     data = KineticsDataModule(
-        str(root), **clip, scale_size=(52, 64), test_scale_size=56, test_crop_size=56, batch_size=4, total_batch_size=8,
+        str(root), **clip, scale_size=(52, 64), test_scale_size=56, test_crop_size=56, batch_size=4,
         num_workers=0, seed=7,
     )  # fmt: skip
     model = VideoClassifier(
         **run, depth=14, width=8, base_lr=0.4, num_classes=8, weight_decay=0.05, norm_weight_decay=0.01,
-        device_batch_size=4, total_batch_size=8,
+        device_batch_size=4,
     )  # fmt: skip
     seen = Losses()
     trainer = lightning.Trainer(

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from videogn.models.batch_renorm import RenormBounds
+from videogn.training.batch_sizes import BatchSizes
 from videogn.training.plan import Plan, summary
 from videogn.training.schedule import Schedule
 
@@ -18,12 +19,9 @@ PAPER = Plan(
     num_frames=32,
     frame_interval=2,
     crop_size=224,
-    norm_batch=None,
+    sizes=BatchSizes(None, 8, accumulate=8),
     renorm=None,
     precise_bn_batches=0,
-    device_batch_size=8,
-    num_devices=1,
-    accumulate=8,
     base_lr=0.01,
     schedule=Schedule(length=400_000),
     weight_decay=1e-4,
@@ -56,13 +54,13 @@ def test_the_papers_run():
 
 
 def test_the_three_batch_sizes():
-    some = {"device_batch_size": 1, "num_devices": 2, "accumulate": 16}
-    assert PAPER.total_batch_size == 64
-    assert line("device batch", **some) == "1 clip"
-    assert line("total batch", **some) == "32 clips = 1 x 2 devices x 16 accumulated"
-    assert line("normalisation batch", norm_batch=2) == "2 clips share batch statistics"
+    some = BatchSizes(2, 1, num_devices=2, accumulate=16)
+    assert PAPER.sizes.total == 64
+    assert line("device batch", sizes=some) == "1 clip"
+    assert line("total batch", sizes=some) == "32 clips = 1 x 2 devices x 16 accumulated"
+    assert line("normalisation batch", sizes=some) == "2 clips share batch statistics"
     precise = "2 clips share batch statistics; running ones re-estimated from 200 batches"
-    assert line("normalisation batch", norm_batch=2, precise_bn_batches=200) == precise
+    assert line("normalisation batch", sizes=some, precise_bn_batches=200) == precise
 
 
 def test_the_networks_norm():
@@ -85,7 +83,7 @@ def test_the_networks_norm():
     ],
 )
 def test_another_total_batch_says_how_the_recipe_was_stretched(scaling, falls, factor):
-    small = {"accumulate": 4, "schedule": Schedule(scaling=scaling), "total_steps": 800_000}
+    small = {"sizes": BatchSizes(None, 8, accumulate=4), "schedule": Schedule(scaling=scaling), "total_steps": 800_000}
     assert line("learning rate", **small) == f"0.005 (0.01 at 64 clips), x0.1 at {falls} updates"
     assert line("scaling", **small) == f"{scaling}: the schedule's iterations (64 clips) {factor}"
     epochs = {**small, "schedule": Schedule(unit="epochs", milestones=(30, 60))}

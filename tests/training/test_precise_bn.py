@@ -102,7 +102,7 @@ def test_estimation_has_the_precision_of_the_run(data_root):
     size = {"num_frames": 8, "crop_size": 48}
     views = {"scale_size": 48, "test_scale_size": 48, "test_crop_size": 48}
     data = KineticsDataModule(str(data_root), **size, **views, batch_size=4, num_workers=0)
-    model = VideoClassifier("bn", **size, depth=14, width=8, num_classes=2, device_batch_size=4, total_batch_size=4)
+    model = VideoClassifier("bn", **size, depth=14, width=8, num_classes=2, device_batch_size=4)
     seen: list[torch.dtype] = []
     norm = model.model.blocks[1].res_blocks[0].branch2.norm_a
     norm.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].dtype) if module.population else None)
@@ -128,12 +128,12 @@ def test_estimates_do_not_depend_on_how_a_batch_with_a_failure_is_cut(data_root,
     for device_batch in (4, 2):
         data = KineticsDataModule(
             str(data_root), train_list=str(tmp_path / "train.csv"), **size, **views, batch_size=device_batch,
-            total_batch_size=4, num_workers=0, skip_undecodable=True,
+            num_workers=0, skip_undecodable=True,
         )  # fmt: skip
         torch.manual_seed(0)
         model = VideoClassifier(
             "bn", **size, depth=14, width=8, num_classes=2, norm_batch_size=2, base_lr=1e-9,
-            device_batch_size=device_batch, total_batch_size=4,
+            device_batch_size=device_batch,
         )  # fmt: skip
         trainer = lightning.Trainer(
             max_epochs=1, limit_val_batches=0, accelerator="cpu", accumulate_grad_batches=4 // device_batch,

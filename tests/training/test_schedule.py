@@ -6,7 +6,7 @@ import lightning
 import pytest
 
 from videogn.training.optimizer import end_by_schedule, num_steps
-from videogn.training.schedule import Schedule, accumulation, in_steps, lr_factor, scaled_lr, stretch
+from videogn.training.schedule import Schedule, in_steps, lr_factor, scaled_lr, stretch
 
 POLICIES = ("equal_epochs", "equal_iterations", "nonlocal")
 
@@ -166,15 +166,13 @@ def test_what_the_trainer_is_given_ends_the_run(limits, expected):
 
 
 def test_steps_of_an_epoch_and_of_the_run():
-    class Data:
-        batches_per_epoch = 12
-
-    data = Data()
-    assert num_steps(trainer(max_steps=100), data) == (12, 100)
-    assert num_steps(trainer(max_epochs=3, accumulate_grad_batches=4), data) == (3, 9)
-    assert num_steps(trainer(max_steps=100, max_epochs=3, limit_train_batches=5), data) == (5, 15)
+    assert num_steps(trainer(max_steps=100), batches_per_epoch=12) == (12, 100)
+    assert num_steps(trainer(max_epochs=3, accumulate_grad_batches=4), batches_per_epoch=12) == (3, 9)
+    for limit in (5, 0.45):
+        limited = trainer(max_steps=100, max_epochs=3, limit_train_batches=limit)
+        assert num_steps(limited, batches_per_epoch=12) == (5, 15)
     with pytest.raises(ValueError, match="the run has no end"):
-        num_steps(trainer(max_epochs=-1), data)
+        num_steps(trainer(max_epochs=-1), batches_per_epoch=12)
 
 
 @pytest.mark.parametrize(
@@ -197,10 +195,3 @@ def test_steps_of_an_epoch_and_of_the_run():
 def test_impossible_schedules_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         Schedule(**settings)
-
-
-def test_accumulation():
-    assert accumulation(64, device_batch_size=8, num_devices=8) == 1
-    assert accumulation(64, device_batch_size=2, num_devices=4) == 8
-    with pytest.raises(ValueError, match=r"64 is no multiple of data\.batch_size 6 x 2 devices; the next that is: 72"):
-        accumulation(64, device_batch_size=6, num_devices=2)

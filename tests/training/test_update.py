@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch.utils.data import DataLoader
 
 from tests.training.networks import QUIET, batch, build, slices
-from videogn.training.batch import filled
 from videogn.training.loggers import MetricsCSV
+from videogn.training.missing import filled
 from videogn.training.module import VideoClassifier
 from videogn.training.schedule import Schedule
 from videogn.training.update import Update

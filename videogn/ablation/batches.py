@@ -1,33 +1,19 @@
 """How a normalisation batch comes about: the three batch sizes of a cell, and the settings that make them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from videogn.ablation.axes import NORM_BATCH_SIZE
 from videogn.ablation.study import Study
-from videogn.norms import NORMS
+from videogn.norms import NORMS, divisors
+from videogn.training.batch_sizes import BatchSizes
 
 
-@dataclass(frozen=True)
-class Batches:
-    """The batch sizes of a cell, in clips.
+def batches_of(study: Study, effective: Mapping[str, Any]) -> tuple[BatchSizes, dict[str, int | None]]:
+    """Return a cell's batch sizes, and the settings that tell them to `videogn fit`.
 
-    Args:
-        norm: Clips that share batch statistics; None where none do.
-        device: Clips in one forward.
-        total: Clips per optimiser step.
-        settings: The settings that say so to `videogn fit`.
-    """
-
-    norm: int | None
-    device: int
-    total: int
-    settings: Mapping[str, Any]
-
-
-def batches_of(study: Study, effective: Mapping[str, Any]) -> Batches:
-    """Return a cell's batch sizes.
+    How many devices a run of a fixed-total study has is not known here, nor then how many clips share statistics over
+    devices: they are taken as one device's, and the normalisation batch as None.
 
     Args:
         study: Its comparison and batch sizes.
@@ -48,41 +34,33 @@ def batches_of(study: Study, effective: Mapping[str, Any]) -> Batches:
     if study.comparison == "paper":
         device = _needed(effective, "data.batch_size") if size is None else size
         assert study.num_devices is not None  # Study saw to it
-        total = device * study.num_devices
-        settings = {"data.batch_size": device, "total_batch_size": total}
-        if not splits:
-            return Batches(None, device, total, settings)
-        return Batches(device, device, total, settings | _splitting(effective, device, device=device))
-    total = study.total_batch_size or _needed(effective, "total_batch_size")
-    device = study.device_batch_size or _needed(effective, "data.batch_size")
-    settings = {}
-    own = None
-    if splits:
+        sizes = BatchSizes(device if splits else None, device, study.num_devices)
+    else:
+        total = study.total_batch_size or _needed(effective, "total_batch_size")
+        device = study.device_batch_size or _needed(effective, "data.batch_size")
         own = size or effective.get("model.norm_batch_size") or device
-        device = max(device, own)
-        if device % own:
+        if splits:
+            device = max(device, own)
+            if device % own:
+                raise ValueError(
+                    f"{NORM_BATCH_SIZE}: {own} does not divide the device batch of {device} clips; these do: "
+                    f"{_listed(divisors(device))}; or set device_batch_size"
+                )
+        if total % device:
             raise ValueError(
-                f"{NORM_BATCH_SIZE}: {own} does not divide the device batch of {device} clips; these do: "
-                f"{divisors(device)}; or set device_batch_size."
+                f"device_batch_size: {device} clips in a forward do not divide the total batch of {total}; these do: "
+                f"{_listed(divisors(total))}"
             )
-        settings = _splitting(effective, own, device=device)
-    if total % device:
-        raise ValueError(
-            f"device_batch_size: {device} clips in a forward do not divide the total batch of {total}; these do: "
-            f"{divisors(total)}."
-        )
-    return Batches(own, device, total, {"data.batch_size": device, "total_batch_size": total, **settings})
+        sizes = BatchSizes(own if splits else None, device, accumulate=total // device)
+    settings: dict[str, int | None] = {"data.batch_size": sizes.device, "total_batch_size": sizes.total}
+    # Where the base config does not say it already.
+    if splits and (effective.get("model.norm_batch_size") or sizes.device) != sizes.norm:
+        settings["model.norm_batch_size"] = sizes.norm
+    return sizes, settings
 
 
-def _splitting(effective: Mapping[str, Any], own: int, *, device: int) -> dict[str, Any]:
-    """Return the setting that splits a forward into normalisation batches, where the base does not say it already."""
-    given = effective.get("model.norm_batch_size")
-    return {} if (given or device) == own else {"model.norm_batch_size": own}
-
-
-def divisors(number: int) -> str:
-    """Return the divisors of a number, as text."""
-    return ", ".join(str(d) for d in range(1, number + 1) if number % d == 0)
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))
 
 
 def _needed(effective: Mapping[str, Any], name: str) -> Any:

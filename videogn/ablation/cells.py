@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from videogn.ablation.axes import NORM_BATCH_SIZE, value_text
-from videogn.ablation.batches import Batches, batches_of
+from videogn.ablation.batches import batches_of
 from videogn.ablation.study import Study
+from videogn.training.batch_sizes import BatchSizes
 
 COMMAND = (sys.executable, "-m", "videogn")
 
@@ -33,7 +34,7 @@ class Cell:
     seed: int
     settings: Mapping[str, Any]
     effective: Mapping[str, Any]
-    batches: Batches
+    batches: BatchSizes
     same_as: str | None = None
 
     @property
@@ -86,9 +87,9 @@ def cells_of(study: Study, base: Mapping[str, Any]) -> list[Cell]:
         for levels in product(*(axis.levels for axis in axes)):
             own = {**study.settings, **{name: v for level in levels for name, v in level.settings.items()}}
             labels = {axis.name: level.label for axis, level in zip(axes, levels, strict=True)}
-            batches = batches_of(study, {**base, **own})
+            batches, batch_settings = batches_of(study, {**base, **own})
             own.pop(NORM_BATCH_SIZE, None)
-            settings = {**own, **batches.settings}
+            settings = {**own, **batch_settings}
             effective = {**base, **settings}
             name = "-".join([*(level.slug for level in levels), f"seed{seed}"])
             if name in levels_by_name:

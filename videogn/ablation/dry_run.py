@@ -90,11 +90,10 @@ def _table(cells: Sequence[Cell], plans: Mapping[str, CellPlan]) -> Table:
 
 def _figures(plan: CellPlan) -> list[str]:
     seconds = _seconds(plan)
-    own = plan.norm_batch_size or "-"
     return [
         f"{plan.learning_rate:g}",
         f"{plan.num_steps:,} ({plan.num_epochs:,.4g})",
-        f"{own} / {plan.device_batch_size} / {plan.total_batch_size}",
+        f"{plan.sizes.norm or '-'} / {plan.sizes.device} / {plan.sizes.total}",
         "-" if seconds is None else duration_text(seconds),
         "-" if plan.peak_memory_bytes is None else f"{plan.peak_memory_bytes / 2**30:.2f} GiB",
     ]

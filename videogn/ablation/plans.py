@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from videogn.training.batch_sizes import BatchSizes
+
 
 @dataclass(frozen=True)
 class CellPlan:
@@ -11,10 +13,7 @@ class CellPlan:
         learning_rate: Peak learning rate.
         num_steps: Optimiser steps ("updates") of the run.
         num_epochs: Epochs of the run.
-        norm_batch_size: Clips that share batch statistics; None where none do.
-        device_batch_size: Clips in one forward.
-        total_batch_size: Clips per optimiser step.
-        num_devices: Devices that the run uses.
+        sizes: Its batch sizes.
         num_workers: Processes that decode.
         fit_seconds: Estimated time of the training, start and validation included; None where nothing was measured.
         test_seconds: Estimated time of the test, its start included; None where nothing was measured.
@@ -24,10 +23,7 @@ class CellPlan:
     learning_rate: float
     num_steps: int
     num_epochs: float
-    norm_batch_size: int | None
-    device_batch_size: int
-    total_batch_size: int
-    num_devices: int
+    sizes: BatchSizes
     num_workers: int
     fit_seconds: float | None = None
     test_seconds: float | None = None

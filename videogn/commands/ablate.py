@@ -192,8 +192,7 @@ def _check_plans(cells: list[Cell], planning: Planning) -> None:
         if plan is None:
             refused.setdefault(planning.errors[cell.name], []).append(cell.name)
             continue
-        asked = (cell.batches.norm, cell.batches.device, cell.batches.total)
-        planned = (plan.norm_batch_size, plan.device_batch_size, plan.total_batch_size)
+        asked, planned = ((sizes.norm, sizes.device, sizes.total) for sizes in (cell.batches, plan.sizes))
         if planned != asked and not NORMS[cell.norm].over_devices:
             reason = (
                 "videogn fit would run with normalisation, device and total batch {}, {}, {}, and the study asks for "
@@ -213,7 +212,7 @@ def _some(names: list[str], *, of: int) -> str:
 
 def _gpus_per_cell(config: Any, planning: Planning) -> int | None:
     if config.gpus_per_cell is None and planning.num_gpus:
-        return max(plan.num_devices for plan in planning.plans.values())
+        return max(plan.sizes.num_devices for plan in planning.plans.values())
     return config.gpus_per_cell
 
 

@@ -123,9 +123,9 @@ def _parser() -> argparse.ArgumentParser:
 def _measure(given: argparse.Namespace, progress: Progress, folder: Path) -> dict[str, Any]:
     from videogn.data.bench.pipelines import missing_packages
     from videogn.data.bench.timing import one_core
-    from videogn.data.cores import available_cores
     from videogn.data.decoding import PacketIndex
     from videogn.data.prepare import Encoding
+    from videogn.machine import available_cores, processor_name
 
     task = progress.add_task("", total=given.seconds, what="looking at the videos")
     index = PacketIndex(folder / "index.sqlite")
@@ -135,7 +135,7 @@ def _measure(given: argparse.Namespace, progress: Progress, folder: Path) -> dic
     started = time.monotonic()
     figures: dict[str, Any] = {
         "settings": {name: value for name, value in vars(given).items() if name not in {"json", "command"}},
-        "machine": {"processor": _processor(), "cores": available_cores(), "python": platform.python_version()},
+        "machine": {"processor": processor_name(), "cores": available_cores(), "python": platform.python_version()},
         "versions": {name: found for name in PACKAGES if (found := _version(name)) is not None},
         "num_videos": len(bench.paths),
         "left_out": left_out,
@@ -234,10 +234,3 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
-    name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    return name or platform.processor() or platform.machine()

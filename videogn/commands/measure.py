@@ -16,8 +16,6 @@ took 1.1 to 1.25 times as long as this says.
 from __future__ import annotations
 
 import math
-import resource
-import sys
 import time
 from collections.abc import Callable
 from itertools import islice
@@ -28,7 +26,7 @@ from lightning import Callback, LightningModule, Trainer
 from torch.utils.data import DataLoader, Dataset
 
 from videogn.commands.planned_run import PlannedRun
-from videogn.data.cores import available_cores
+from videogn.machine import available_cores, peak_resident_bytes
 from videogn.training.precise_bn import precise_norms
 
 # Steps that are shorter are repeated for about this long.
@@ -55,11 +53,11 @@ def measure(run: PlannedRun, *, protocol: str | None, start_seconds: float, unco
     """
     data, model, trainer, plan = run.datamodule, run.model, run.trainer, run.plan
     data.protocol = protocol or data.protocol
-    accumulate = plan.total_batch_size // (plan.device_batch_size * plan.num_devices)
+    accumulate, num_devices = plan.sizes.accumulate, plan.sizes.num_devices
     precise = run.config.fit.precise_bn_batches if precise_norms(model.model) else 0
     # One process decodes here, as one of the workers would.
     data.num_workers = 0
-    clips = _Decoded(data.train_dataloader, num_batches=math.ceil(4 / plan.device_batch_size))
+    clips = _Decoded(data.train_dataloader, num_batches=math.ceil(4 / plan.sizes.device))
     failures = [failure for batch in clips.batches for failure in batch["failures"]]
     if failures and not data.skip_undecodable:
         raise ValueError(failures[0][1])
@@ -76,11 +74,11 @@ def measure(run: PlannedRun, *, protocol: str | None, start_seconds: float, unco
             decode,
             num_workers=plan.num_workers,
             num_threads=torch.get_num_threads() if device.type == "cpu" else 0,
-            num_cores=available_cores() / plan.num_devices,
+            num_cores=available_cores() / num_devices,
         )
 
     def all_videos(decoded: _Decoded, split: str) -> float:
-        num_videos = len(data.catalog.records(split)) / plan.num_devices
+        num_videos = len(data.catalog.records(split)) / num_devices
         compute = _score_seconds(run, decoded.batches[0])
         return num_videos / decoded.num_videos * beside(compute, decoded.seconds)
 
@@ -111,12 +109,6 @@ def num_validations(trainer: Trainer, num_epochs: float) -> int:
     in_epoch = math.floor(1 / interval) if isinstance(interval, float) and interval else 1
     whole = math.floor(num_epochs / every)
     return whole * in_epoch + (whole * every < num_epochs)
-
-
-def peak_resident_bytes() -> int:
-    """Return the most memory that this process had at once, a fork since it began."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 class _Decoded:

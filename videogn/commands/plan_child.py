@@ -22,9 +22,10 @@ from typing import Any
 import torch
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from videogn.commands.measure import measure, peak_resident_bytes
+from videogn.commands.measure import measure
 from videogn.commands.planned_run import PlannedRun
 from videogn.commands.trainer import ALLOCATION_FAILED, QUIET
+from videogn.machine import peak_resident_bytes
 
 Answer = Callable[[Mapping[str, Any]], None]
 

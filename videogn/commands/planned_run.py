@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
-
 from videogn.ablation.plans import CellPlan
-from videogn.commands.trainer import FROM_SCRATCH, VideoCLI
+from videogn.commands.trainer import VideoCLI
 from videogn.commands.usage import UsageError
 from videogn.norms import NORMS
-from videogn.training.schedule import scaled_lr
+from videogn.training.plan import FROM_SCRATCH, without_effect
 
 
 class PlannedRun(VideoCLI):
@@ -25,22 +23,16 @@ class PlannedRun(VideoCLI):
     notes: list[str]
 
     def _run_subcommand(self, subcommand: str) -> None:
-        plan = self._plan()
+        plan = self.plan_of_run()
         norm = plan.architecture["norm"]
         if NORMS[norm].needs_weights and plan.start == FROM_SCRATCH:
             raise UsageError(f"{norm} from scratch has nothing to normalise by: give model.weights of a bn network")
         self.plan = CellPlan(
-            learning_rate=scaled_lr(plan.base_lr, plan.total_batch_size),
+            learning_rate=plan.learning_rate,
             num_steps=plan.total_steps,
             num_epochs=plan.total_steps / plan.steps_per_epoch,
-            norm_batch_size=plan.norm_batch,
-            device_batch_size=plan.device_batch_size,
-            total_batch_size=plan.total_batch_size,
-            num_devices=plan.num_devices,
+            sizes=plan.sizes,
             num_workers=self.datamodule.num_workers,
         )
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            self._warn_of_no_effect(plan)
-        self.notes = [str(warning.message) for warning in caught]
+        self.notes = without_effect(plan, precise_bn_batches=self.config.fit.precise_bn_batches)
         self.run_dir.mkdir(parents=True, exist_ok=True)  # index.sqlite lies there

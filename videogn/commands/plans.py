@@ -20,6 +20,7 @@ from videogn.ablation.axes import value_text
 from videogn.ablation.cells import Cell, fit_command
 from videogn.ablation.plans import CellPlan
 from videogn.commands.usage import RunError
+from videogn.training.batch_sizes import BatchSizes
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ def plan_cells(
                 continue
             for cell in runs[answer["run"]]:
                 if "plan" in answer:
-                    planning.plans[cell.name] = CellPlan(**answer["plan"])
+                    plan = answer["plan"]
+                    planning.plans[cell.name] = CellPlan(**{**plan, "sizes": BatchSizes(**plan["sizes"])})
                 if "error" in answer:
                     error = answer["error"].replace(str(out / "base.yaml"), str(base)).replace(f"{out}{os.sep}", "")
                     planning.errors[cell.name] = error

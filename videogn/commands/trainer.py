@@ -31,21 +31,19 @@ from videogn.commands.run_folder import (
 )
 from videogn.commands.trainer_arguments import TrainerArguments
 from videogn.commands.usage import NotFinite, OutOfMemory, RunError, UsageError, check_json, save_json
-from videogn.data.cores import available_cores
 from videogn.data.entries import Split
 from videogn.files import replacing
-from videogn.norms import NORMS
+from videogn.machine import available_cores
+from videogn.training.batch_sizes import batch_sizes
 from videogn.training.best_and_last import Checkpoints
 from videogn.training.callbacks import ProgressLines, ResultWriter, Throughput
 from videogn.training.checkpoint import CHECKPOINT_KEY, check_same_recipe
 from videogn.training.errors import NonFiniteLoss
 from videogn.training.loggers import MetricsCSV
-from videogn.training.optimizer import end_by_schedule, num_steps
-from videogn.training.plan import Plan, summary
+from videogn.training.optimizer import end_by_schedule, limited
+from videogn.training.plan import FROM_SCRATCH, Plan, plan_of, summary, without_effect
 from videogn.training.precise_bn import PreciseBatchNorm, precise_norms
-from videogn.training.schedule import accumulation
 
-FROM_SCRATCH = "from scratch"
 SPLITS: dict[str, tuple[Split, ...]] = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
 
 # torch has no exception of its own for the machine's memory.
@@ -174,12 +172,18 @@ class VideoCLI(TrainerArguments):
             # Threads that wait for cores which the decoding workers hold make small steps tens of times slower.
             torch.set_num_threads(max(1, available_cores() - data.num_workers))
         try:
-            if data.total_batch_size is None:
-                data.total_batch_size = data.batch_size * trainer.world_size * trainer.accumulate_grad_batches
-            trainer.accumulate_grad_batches = accumulation(
-                data.total_batch_size, device_batch_size=data.batch_size, num_devices=trainer.world_size
+            sizes = batch_sizes(
+                model.architecture["norm"],
+                device=data.batch_size,
+                num_devices=trainer.world_size,
+                norm_batch_size=model.norm_batch_size,
+                total=self.config[self.subcommand].total_batch_size,
+                accumulate=trainer.accumulate_grad_batches,
             )
-            model.total_batch_size = data.total_batch_size
+            trainer.accumulate_grad_batches = sizes.accumulate
+            # As the trainer does it later. Model and data ask it for its devices and for the forwards of an update.
+            data.trainer = model.trainer = trainer
+            trainer.datamodule = data  # type: ignore[attr-defined]
             model.model.check_size(data.num_frames, data.test_crop_size, data.test_crop_size)
             if (path := self.config[self.subcommand].ckpt_path) is not None:
                 model.class_names = data.classes
@@ -192,17 +196,16 @@ class VideoCLI(TrainerArguments):
                 for split in SPLITS[str(self.subcommand)]:
                     data.catalog.records(split)
                 if self.subcommand == "fit":
-                    data.trainer = model.trainer = trainer  # as Trainer.fit does it later: how many devices there are
                     _ = data.batches_per_epoch  # refuses a list that fills no total batch
-                    end_by_schedule(trainer, model.schedule, total_batch_size=data.total_batch_size)
+                    end_by_schedule(trainer, model.schedule, total_batch_size=sizes.total)
                     self._check_whole_updates()
                     if path is not None:
                         check_same_recipe(
                             self.checkpoint[CHECKPOINT_KEY],
-                            model.recipe(data),
+                            model.recipe(),
                             fingerprint=data.catalog.fingerprint("train") if trainer.is_global_zero else None,
                         )
-                        check_resumable(self.checkpoint, path=path, total_steps=num_steps(trainer, data)[1])
+                        check_resumable(self.checkpoint, path=path, total_steps=model.num_steps()[1])
         except UsageError:
             raise
         except ValueError as error:
@@ -210,7 +213,7 @@ class VideoCLI(TrainerArguments):
 
     def _check_norm_batch(self) -> None:
         """Refuses to re-estimate statistics under another normalisation batch than the network was trained with."""
-        trained, here = self.training_found["norm_batch_size"], self.model.norm_batch
+        trained, here = self.training_found["norm_batch_size"], self.model.batch_sizes.norm
         if precise_norms(self.model.model) and trained != here:
             raise ValueError(
                 f"--precise_bn_batches: the run's normalisation batch is {trained} clips, and here it would be {here}: "
@@ -219,13 +222,11 @@ class VideoCLI(TrainerArguments):
 
     def _check_whole_updates(self) -> None:
         """Warns where limit_train_batches cuts the last update of an epoch short."""
-        limit, accumulate = self.trainer.limit_train_batches, self.trainer.accumulate_grad_batches
-        batches = self.datamodule.batches_per_epoch
-        used = int(batches * limit) if isinstance(limit, float) else min(batches, limit or batches)
-        if rest := used % accumulate:
+        limit, sizes = self.trainer.limit_train_batches, self.model.batch_sizes
+        if rest := limited(self.datamodule.batches_per_epoch, limit) % sizes.accumulate:
             warnings.warn(
-                f"trainer.limit_train_batches {limit} leaves {rest} of {accumulate} forwards to the last update of an "
-                f"epoch: it is of fewer clips than total_batch_size {self.datamodule.total_batch_size}",
+                f"trainer.limit_train_batches {limit} leaves {rest} of {sizes.accumulate} forwards to the last update "
+                f"of an epoch: it is of fewer clips than total_batch_size {sizes.total}",
                 stacklevel=2,
             )
 
@@ -266,65 +267,18 @@ class VideoCLI(TrainerArguments):
             parser.save(settings, partial, skip_unset=False, overwrite=True)
         with replacing(self.run_dir / "classes.txt") as partial:
             partial.write_text("\n".join(self.datamodule.classes) + "\n", encoding="utf-8")
-        plan = self._plan()
-        self._warn_of_no_effect(plan)
+        plan = self.plan_of_run()
+        for sentence in without_effect(plan, precise_bn_batches=settings.precise_bn_batches):
+            warnings.warn(sentence, stacklevel=2)
         print(summary(plan), flush=True)
 
-    def _warn_of_no_effect(self, plan: Plan) -> None:
-        norm, bounds = plan.architecture["norm"], plan.renorm
-        if NORMS[norm].needs_weights and plan.start == FROM_SCRATCH:
-            warnings.warn(f"{norm} from scratch has nothing to normalise by: give --model.weights", stacklevel=2)
-        if NORMS[norm].shares_statistics and plan.precise_bn_batches != self.config.fit.precise_bn_batches:
-            warnings.warn(f"precise_bn_batches has no effect: {norm} trains by its running statistics", stacklevel=2)
-        planned = plan.before and plan.before["planned_steps"]
-        if plan.schedule.shape == "cosine" and planned not in (None, plan.total_steps):
-            warnings.warn(
-                f"the learning rate is a cosine to the end of the run, which was {planned:,} updates away and is now "
-                f"{plan.total_steps:,}: from update {plan.steps_before:,} on it follows another curve, and the result "
-                f"is not that of a run of {plan.total_steps:,} updates in one piece",
-                stacklevel=2,
-            )
-        if bounds is not None and bounds.start >= plan.total_steps:
-            warnings.warn(
-                f"{norm} is bn in this run: renorm.start is {bounds.start:,} and the run ends after "
-                f"{plan.total_steps:,} updates; set --model.renorm.start, r_end and d_end",
-                stacklevel=2,
-            )
-
-    def _start(self) -> str:
-        if (path := self.config.fit.ckpt_path) is not None:
-            return str(path)
-        report = self.model.weights_report
-        return FROM_SCRATCH if report is None else "; ".join([report.summary, *report.notices])
-
-    def _plan(self) -> Plan:
-        model, data, trainer = self.model, self.datamodule, self.trainer
-        steps_per_epoch, total_steps = num_steps(trainer, data)
-        return Plan(
-            run_dir=str(self.run_dir),
-            architecture=model.architecture,
-            num_parameters=sum(parameter.numel() for parameter in model.model.parameters()),
-            start=self._start(),
-            num_videos=len(data.catalog.records("train")),
-            num_classes=data.num_classes,
-            num_frames=data.num_frames,
-            frame_interval=data.frame_interval,
-            crop_size=data.crop_size,
-            norm_batch=model.norm_batch,
-            renorm=model.renorm,
-            precise_bn_batches=self.config.fit.precise_bn_batches if precise_norms(model.model) else 0,
-            device_batch_size=data.batch_size,
-            num_devices=trainer.world_size,
-            accumulate=trainer.accumulate_grad_batches,
-            base_lr=model.base_lr,
-            schedule=model.schedule,
-            weight_decay=model.weight_decay,
-            norm_weight_decay=model.norm_weight_decay,
-            steps_per_epoch=steps_per_epoch,
-            total_steps=total_steps,
-            steps_before=model.training_run.get("steps", 0),
-            before=model.training_run["parts"][-1] if model.training_run else None,
-        )
+    def plan_of_run(self) -> Plan:
+        """Return what the run is going to do."""
+        start, report = self.config.fit.ckpt_path, self.model.weights_report
+        if start is None:
+            start = FROM_SCRATCH if report is None else "; ".join([report.summary, *report.notices])
+        asked = self.config.fit.precise_bn_batches
+        return plan_of(self.model, run_dir=str(self.run_dir), start=str(start), precise_bn_batches=asked)
 
     def after_fit(self) -> None:
         """Validates where the last steps filled no epoch, so that a run always has its best checkpoint."""

@@ -14,7 +14,6 @@ from videogn.commands.refusals import in_words
 from videogn.commands.usage import UsageError
 from videogn.data.datamodule import KineticsDataModule
 from videogn.training.module import VideoClassifier
-from videogn.training.schedule import REFERENCE_BATCH_SIZE
 
 DESCRIPTIONS = {
     "fit": "Trains an I3D on labelled videos. Writes config.yaml, metrics.csv, TensorBoard events and checkpoints to "
@@ -108,8 +107,6 @@ class TrainerArguments(LightningCLI):
         parser.link_arguments("data.num_frames", "model.num_frames")
         parser.link_arguments("data.crop_size", "model.crop_size")
         parser.link_arguments("data.batch_size", "model.device_batch_size")
-        parser.link_arguments("total_batch_size", "data.total_batch_size")
-        parser.link_arguments("total_batch_size", "model.total_batch_size", compute_fn=_or_reference)
         parser.link_arguments("seed_everything", "data.seed")
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
@@ -135,7 +132,3 @@ class TrainerArguments(LightningCLI):
         if not 0 <= seed < 2**32:
             raise UsageError(f"seed_everything is {seed}; expected 0 to {2**32 - 1}")
         super()._set_seed()
-
-
-def _or_reference(total_batch_size: int | None) -> int:
-    return total_batch_size or REFERENCE_BATCH_SIZE

@@ -15,7 +15,6 @@ from torch.utils.data import DataLoader
 
 from videogn.data.batch import Batch, VideoBatch
 from videogn.data.catalog import Catalog
-from videogn.data.cores import available_cores
 from videogn.data.dataset import TestDataset, TrainDataset, Views, as_it_is
 from videogn.data.decoding import DecodeError, DecoderName, PacketIndex
 from videogn.data.entries import ListError
@@ -26,6 +25,7 @@ from videogn.data.records import Records
 from videogn.data.sampler import TestSampler, TrainSampler
 from videogn.data.sampling import PROTOCOLS, ClipPolicy, ProtocolName
 from videogn.data.transforms import TestViews, TrainViews
+from videogn.machine import available_cores
 
 # The epoch whose clips batch statistics are re-estimated from: one that no training reaches.
 STATISTICS_EPOCH = 10**9
@@ -59,8 +59,6 @@ class KineticsDataModule(LightningDataModule):
         test_scale_size: Short side in px for validation, testing and prediction.
         test_crop_size: Height and width of a view there.
         batch_size: Device batch: clips in one forward.
-        total_batch_size: Clips per optimiser step over all devices and accumulated forwards. Default: one forward on
-            each device. With the command, use --total_batch_size.
         num_workers: Processes that decode. Default: one a core, at most 8.
         decoder: pyav (exact on every file, the fastest of these), decord or torchcodec (an optional extra).
         protocol: How `test` and `predict` see a video: clips x crops.
@@ -92,7 +90,6 @@ class KineticsDataModule(LightningDataModule):
         test_scale_size: int = 256,
         test_crop_size: int = 256,
         batch_size: int = 8,
-        total_batch_size: int | None = None,
         num_workers: int | None = None,
         decoder: DecoderName = "pyav",
         protocol: ProtocolName = "10x3",
@@ -146,7 +143,6 @@ class KineticsDataModule(LightningDataModule):
         self.test_scale_size = test_scale_size
         self.test_crop_size = test_crop_size
         self.batch_size = batch_size
-        self.total_batch_size = total_batch_size
         self.num_workers = min(available_cores(), 8) if num_workers is None else num_workers
         self.decoder: DecoderName = decoder
         self.protocol: ProtocolName = protocol
@@ -204,10 +200,10 @@ class KineticsDataModule(LightningDataModule):
 
     def _train_sampler(self) -> TrainSampler:
         rank, num_devices = self._place()
-        total = self.total_batch_size or self.batch_size * num_devices
+        accumulate = self.trainer.accumulate_grad_batches if self.trainer is not None else 1
         return TrainSampler(
             len(self.catalog.present("train")),
-            total_batch_size=total,
+            total_batch_size=self.batch_size * num_devices * accumulate,
             seed=self.seed,
             rank=rank,
             num_devices=num_devices,

@@ -24,8 +24,8 @@ from pathlib import Path
 import av
 import numpy as np
 
-from videogn.data.cores import available_cores
 from videogn.data.motions_render import CLASSES, render_motion
+from videogn.machine import available_cores
 
 __all__ = ["CLASSES", "GENERATOR_VERSION", "render_motion", "synthesize"]
 

@@ -12,15 +12,10 @@ from videogn.models.batch_norm import BatchNorm
 from videogn.models.batch_renorm import BatchRenorm, RenormBounds
 from videogn.models.fixed_norm import ChannelAffine, FrozenBatchNorm
 from videogn.models.sync_batch_norm import SyncBatchNorm
-from videogn.norms import DEFAULT_NUM_GROUPS, NormName, find_norm
+from videogn.norms import DEFAULT_NUM_GROUPS, NormName, divisors, find_norm
 
 # Called as pytorchvideo's builders do: norm(num_features=C, eps=..., momentum=...).
 NormFactory = Callable[..., nn.Module]
-
-
-def divisors(number: int) -> list[int]:
-    """All divisors of a positive number, rising."""
-    return [d for d in range(1, number + 1) if number % d == 0]
 
 
 def groups_of(num_channels: int, *, num_groups: int | None, channels_per_group: int | None) -> int:

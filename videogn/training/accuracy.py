@@ -10,12 +10,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 from torchmetrics.aggregation import MeanMetric
 
-KS = (1, 5)
-
-
-def ks_of(num_classes: int) -> tuple[int, ...]:
-    """The k of the top-k accuracies that there are among K classes: no top-5 among fewer than five."""
-    return tuple(k for k in KS if k <= num_classes)
+from videogn.training.result import ks_of
 
 
 def ranks(scores: Tensor, labels: Tensor) -> Tensor:

@@ -63,14 +63,15 @@ def _begin_anew(trainer: Trainer, module: VideoClassifier, reason: str) -> None:
 
 def _validation(trainer: Trainer, module: VideoClassifier) -> dict[str, Any]:
     """What scores of validations must have in common to be compared; the same on all devices."""
-    data: Any = getattr(trainer, "datamodule", None)
-    found = {
+    data = module.data
+    found: dict[str, Any] = {
         "limit_val_batches": trainer.limit_val_batches,
         "precise_bn_batches": module.precise_bn and module.precise_bn["batches"],
-        **{name: getattr(data, name, None) for name in ("test_scale_size", "test_crop_size")},
     }
-    if trainer.is_global_zero and hasattr(data, "catalog"):
-        found["fingerprint"] = data.catalog.fingerprint("val")
+    if data is not None:
+        found |= {"test_scale_size": data.test_scale_size, "test_crop_size": data.test_crop_size}
+        if trainer.is_global_zero:
+            found["fingerprint"] = data.catalog.fingerprint("val")
     return trainer.strategy.broadcast(found)
 
 

@@ -15,12 +15,20 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 
 from videogn.code_version import code_version
-from videogn.training.accuracy import ks_of
 from videogn.training.checkpoint import read_own_part
-from videogn.training.memory import peak_memory_bytes
+from videogn.training.device import peak_memory_bytes
 from videogn.training.module import VideoClassifier
-from videogn.training.result import Result, chosen_text, top_k, write_per_class, write_result
+from videogn.training.result import Result, chosen_text, ks_of, top_k, write_per_class, write_result
 
+# What a result says as the network's architecture does, and as the checkpoint's part on its training.
+_OF_ARCHITECTURE = (
+    *("norm", "num_groups", "channels_per_group", "weight_standardization", "layout", "depth", "width"),
+    *("temporal_convs", "nonlocal_blocks", "num_classes"),
+)
+_OF_TRAINING = (
+    *("norm_batch_size", "device_batch_size", "total_batch_size", "renorm", "seed", "train_fingerprint", "steps"),
+    *("epochs", "train_seconds", "device", "num_devices"),
+)
 LIBRARIES = ("videogn", "torch", "torchvision", "pytorchvideo", "lightning", "av", "decord", "numpy")
 
 
@@ -113,8 +121,8 @@ class ResultWriter(Callback):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn == TrainerFn.VALIDATING and trainer.ckpt_path and trainer.is_global_zero:
             assert isinstance(pl_module, VideoClassifier)
-            data: Any = getattr(trainer, "datamodule", None)
-            fingerprint = data.catalog.fingerprint("val")
+            assert pl_module.data is not None
+            fingerprint = pl_module.data.catalog.fingerprint("val")
             if chosen := _chosen(pl_module.training_run, Path(str(trainer.ckpt_path)), fingerprint=fingerprint):
                 print(chosen_text(chosen))
 
@@ -125,33 +133,18 @@ class ResultWriter(Callback):
         assert isinstance(pl_module, VideoClassifier)
         if not trainer.is_global_zero:
             return
-        data: Any = getattr(trainer, "datamodule", None)
-        run = pl_module.training_run
+        data, run, scored = pl_module.data, pl_module.training_run, pl_module.scored
+        assert data is not None
         videos = data.catalog.records("test")
-        scored = pl_module.scored
         if not scored:
             raise ValueError(f"none of the {len(videos)} videos could be scored; the first: {pl_module.failures[0][1]}")
-        architecture = pl_module.architecture
         fingerprint = data.catalog.fingerprint("test")
         result = Result(
-            norm=architecture["norm"],
-            num_groups=architecture["num_groups"],
-            channels_per_group=architecture["channels_per_group"],
-            weight_standardization=architecture["weight_standardization"],
-            norm_batch_size=run.get("norm_batch_size"),
-            device_batch_size=run.get("device_batch_size"),
-            total_batch_size=run.get("total_batch_size"),
+            **{name: pl_module.architecture[name] for name in _OF_ARCHITECTURE},
+            **{name: run.get(name) for name in _OF_TRAINING},
             precise_bn=pl_module.precise_bn,
-            renorm=run.get("renorm"),
-            layout=architecture["layout"],
-            depth=architecture["depth"],
-            width=architecture["width"],
-            temporal_convs=architecture["temporal_convs"],
-            nonlocal_blocks=architecture["nonlocal_blocks"],
-            num_classes=pl_module.num_classes,
             num_frames=data.num_frames,
             frame_interval=data.frame_interval,
-            seed=run.get("seed"),
             protocol=data.protocol,
             clip_policy=data.clip_policy,
             top1=100 * top_k(scored, 1),
@@ -161,17 +154,11 @@ class ResultWriter(Callback):
             num_videos_scored=len(scored),
             failed_videos=[{"video": videos[index].name, "reason": reason} for index, reason in pl_module.failures],
             dataset_fingerprint=fingerprint,
-            train_fingerprint=run.get("train_fingerprint"),
             checkpoint=str(trainer.ckpt_path),
             chosen=_chosen(run, Path(str(trainer.ckpt_path)), fingerprint=fingerprint),
             weights=pl_module.weights,
-            steps=run.get("steps"),
-            epochs=run.get("epochs"),
-            train_seconds=run.get("train_seconds"),
             test_seconds=time.monotonic() - self._started,
             peak_memory_bytes=run.get("peak_memory_bytes") or peak_memory_bytes(),
-            device=run.get("device"),
-            num_devices=run.get("num_devices"),
             parts=run.get("parts", []),
             code={"train": _code(run), "test": code_version()},
             versions=installed_versions(),

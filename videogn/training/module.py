@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -18,19 +17,20 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 
 from videogn.code_version import code_version
+from videogn.data.batch import Batch
 from videogn.models.batch_norm import batch_norms
 from videogn.models.batch_renorm import RenormBounds
 from videogn.models.i3d import i3d_r50
 from videogn.models.layout import Depth, LayoutName
 from videogn.models.weights import LoadReport, load_weights, read_weights
-from videogn.norms import DEFAULT_NUM_GROUPS, HELP, NORMS, NormName, find_norm
-from videogn.training.batch import ClipBatch, filled, groups_without_clips
+from videogn.norms import DEFAULT_NUM_GROUPS, HELP, NormName, find_norm
+from videogn.training.batch_sizes import BatchSizes, batch_sizes
 from videogn.training.checkpoint import CHECKPOINT_KEY, check_same_model, check_same_recipe, own_part
+from videogn.training.device import device_name, peak_memory_bytes
 from videogn.training.errors import NonFiniteLoss
-from videogn.training.machine import device_name
-from videogn.training.memory import peak_memory_bytes
+from videogn.training.missing import filled, groups_without_clips
 from videogn.training.optimizer import num_steps, sgd
-from videogn.training.schedule import REFERENCE_BATCH_SIZE, Schedule, lr_factor, scaled_lr
+from videogn.training.schedule import Schedule, lr_factor, scaled_lr
 from videogn.training.scoring import Scorer
 from videogn.training.update import Mean, Update
 
@@ -63,8 +63,8 @@ class VideoClassifier(Scorer):
         num_frames: Frames of a clip. With the command, it comes from the data.
         crop_size: Height and width of a training clip in px. With the command, it comes from the data.
         device_batch_size: Clips in one forward: also how many views a test forwards at once. With the command, it comes
-            from the data.
-        total_batch_size: Clips per optimiser step. With the command, use --total_batch_size.
+            from the data. The total batch, which the learning rate scales with, is as many clips x the trainer's
+            devices x its accumulate_grad_batches.
 
     Raises:
         ValueError: A setting that is not possible, e.g. groups that do not divide some layer's channels.
@@ -96,15 +96,9 @@ class VideoClassifier(Scorer):
         num_frames: int = 32,
         crop_size: int = 224,
         device_batch_size: int = 8,
-        total_batch_size: int = REFERENCE_BATCH_SIZE,
     ) -> None:
         row = find_norm(norm)
-        if norm_batch_size is not None and norm_batch_size < 1:
-            raise ValueError(f"norm_batch_size is {norm_batch_size}; it must be at least 1 clip")
-        if norm_batch_size and "norm_batch_size" in row.settings and device_batch_size % norm_batch_size:
-            raise ValueError(
-                f"model.norm_batch_size {norm_batch_size} does not divide the device batch of {device_batch_size} clips"
-            )
+        on_one_device = batch_sizes(norm, device=device_batch_size, norm_batch_size=norm_batch_size)
         if base_lr <= 0:
             raise ValueError(f"base_lr is {base_lr}; it must be positive")
         for name, value in {"label_smoothing": label_smoothing, "momentum": momentum}.items():
@@ -148,7 +142,7 @@ class VideoClassifier(Scorer):
             self.weights = {"file": Path(weights).name, "kind": found.kind, "sha256": found.sha256}
         self.renorm = renorm if "renorm" in row.settings else None
         self.norm_batch_size = norm_batch_size
-        if self.norm_batch == 1 and not row.over_devices and self.model.head_pool == (1, 1, 1):
+        if on_one_device.norm == 1 and not row.over_devices and self.model.head_pool == (1, 1, 1):
             raise ValueError(
                 f"{num_frames} frames of {crop_size} px leave one value of each channel in res5, and a normalisation "
                 f"batch of 1 clip nothing to normalise it by: give more frames, a larger crop or a larger batch"
@@ -160,7 +154,6 @@ class VideoClassifier(Scorer):
         self.norm_weight_decay = norm_weight_decay
         self.dropout = dropout
         self.label_smoothing = label_smoothing
-        self.total_batch_size = total_batch_size
         self.update = Update(num_classes)
         names = ("loss", *(f"top{k}" for k in self.update.ks))
         self.train_means = nn.ModuleDict({name: Mean() for name in names})  # of an epoch
@@ -174,33 +167,40 @@ class VideoClassifier(Scorer):
         self._started: float | None = None
 
     @property
-    def norm_batch(self) -> int | None:
-        """The normalisation batch: clips that share statistics; None for a norm without batch statistics."""
-        norm = NORMS[self.architecture["norm"]]
-        if not norm.shares_statistics:
-            return None
-        if norm.over_devices:
-            return self.device_batch_size * (self._trainer.world_size if self._trainer else 1)
-        return self.norm_batch_size or self.device_batch_size
+    def batch_sizes(self) -> BatchSizes:
+        """Those of the run: by the trainer's devices and its accumulated forwards."""
+        return batch_sizes(
+            self.architecture["norm"],
+            device=self.device_batch_size,
+            num_devices=self.trainer.world_size,
+            norm_batch_size=self.norm_batch_size,
+            accumulate=self.trainer.accumulate_grad_batches,
+        )
 
-    def recipe(self, datamodule: Any = None) -> dict[str, Any]:
-        """The settings that decide what a training makes of the network, by name, in plain types.
+    @property
+    def learning_rate(self) -> float:
+        """The peak learning rate, scaled to the total batch."""
+        return scaled_lr(self.base_lr, self.batch_sizes.total)
+
+    def num_steps(self) -> tuple[int, int]:
+        """Return the optimiser steps of (an epoch, the run)."""
+        return num_steps(self.trainer, batches_per_epoch=self.data.batches_per_epoch if self.data else None)
+
+    def recipe(self) -> dict[str, Any]:
+        """Return the settings that decide what a training makes of the network, by name, in plain types.
 
         All parts of one training have the same ones. The device batch and the number of devices are not among them: an
         update is of the same clips at any. Neither is the length of the run.
-
-        Args:
-            datamodule: Says which clips it sees; default: the trainer's own, which it has once it fits.
         """
-        datamodule = datamodule or self._datamodule
+        data, sizes = self.data, self.batch_sizes
         schedule = {f"model.schedule.{name}": value for name, value in asdict(self.schedule).items()}
         del schedule["model.schedule.length"]
         renorm = {} if self.renorm is None else asdict(self.renorm)
-        clip_val, of_data = self.trainer.gradient_clip_val, getattr(datamodule, "recipe", None)
+        clip_val = self.trainer.gradient_clip_val
         recipe = {
-            "seed_everything": getattr(datamodule, "seed", None),
-            "total_batch_size": self.total_batch_size,
-            "normalisation batch": self.norm_batch,
+            "seed_everything": data.seed if data else None,
+            "total_batch_size": sizes.total,
+            "normalisation batch": sizes.norm,
             **{f"model.renorm.{name}": value for name, value in renorm.items()},
             "model.dropout": self.dropout,
             "model.label_smoothing": self.label_smoothing,
@@ -212,16 +212,10 @@ class VideoClassifier(Scorer):
             "trainer.precision": self.trainer.precision,
             "trainer.gradient_clip_val": clip_val,
             **({} if clip_val is None else {"trainer.gradient_clip_algorithm": self.trainer.gradient_clip_algorithm}),
-            **(of_data if isinstance(of_data, Mapping) else {}),
         }
-        if hasattr(datamodule, "batches_per_epoch"):
-            recipe["updates an epoch"], _ = num_steps(self.trainer, datamodule)
+        if data:
+            recipe |= {**data.recipe, "updates an epoch": self.num_steps()[0]}
         return json.loads(json.dumps(recipe))  # lists for tuples, as they come back from a checkpoint
-
-    @property
-    def learning_rate(self) -> float:
-        """The peak learning rate, scaled to the total batch."""
-        return scaled_lr(self.base_lr, self.total_batch_size)
 
     # Training
 
@@ -232,13 +226,12 @@ class VideoClassifier(Scorer):
             norm.forget()
         self._started = time.monotonic()
 
-    def on_train_batch_start(self, batch: ClipBatch, batch_idx: int) -> None:
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         # Dropout too derives from the seed and the place in the run: one that goes on is the one that never stopped.
-        seed = getattr(self._datamodule, "seed", None) or 0
-        entropy = (seed, self.global_step, batch_idx, self.global_rank)
+        entropy = (self.data.seed if self.data else 0, self.global_step, batch_idx, self.global_rank)
         torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
 
-    def training_step(self, batch: ClipBatch, batch_idx: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """What the gradient is taken of: the sum of the losses of a forward; see `Update`."""
         labels = batch["labels"]
         logits = self._logits(batch).float()
@@ -252,11 +245,12 @@ class VideoClassifier(Scorer):
             )
         return loss
 
-    def _logits(self, batch: ClipBatch) -> Tensor:
-        """[B, K]; of a clip that could not be decoded they are those of another, and to be left out."""
-        if self.norm_batch is None:
+    def _logits(self, batch: Batch) -> Tensor:
+        """Logits [B, K]; those of a clip that could not be decoded are another clip's, and to be left out."""
+        norm_batch = self.batch_sizes.norm
+        if norm_batch is None:
             return self(batch["views"])
-        size = min(self.norm_batch, len(batch["labels"]))
+        size = min(norm_batch, len(batch["labels"]))
         without = groups_without_clips(batch, norm_batch=size)
         for norm in batch_norms(self.model):
             norm.without_clips = without
@@ -285,11 +279,11 @@ class VideoClassifier(Scorer):
 
     def configure_optimizers(self) -> Any:
         """SGD with Nesterov momentum (Wang et al. 2018, released code), the schedule stepped every optimiser step."""
-        steps_per_epoch, self._planned_steps = num_steps(self.trainer)
+        steps_per_epoch, self._planned_steps = self.num_steps()
         factor = partial(
             lr_factor,
             schedule=self.schedule,
-            total_batch_size=self.total_batch_size,
+            total_batch_size=self.batch_sizes.total,
             steps_per_epoch=steps_per_epoch,
             total_steps=self._planned_steps,
         )
@@ -307,11 +301,12 @@ class VideoClassifier(Scorer):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         running = time.monotonic() - self._started if self._started is not None else 0.0
+        data, sizes = self.data, self.batch_sizes
         part = {
             "planned_steps": self._planned_steps,
-            "device_batch_size": self.device_batch_size,
-            "num_devices": self.trainer.world_size,
-            "skip_undecodable": getattr(self._datamodule, "skip_undecodable", None),
+            "device_batch_size": sizes.device,
+            "num_devices": sizes.num_devices,
+            "skip_undecodable": data.skip_undecodable if data else None,
             "device": device_name(self.device),
             "code": code_version(),
         }
@@ -324,14 +319,14 @@ class VideoClassifier(Scorer):
             "training": {
                 "recipe": self.recipe(),
                 "parts": parts,
-                "norm_batch_size": self.norm_batch,
-                "total_batch_size": self.total_batch_size,
+                "norm_batch_size": sizes.norm,
+                "total_batch_size": sizes.total,
                 "steps": int(self.global_step),
                 # Begun; current_epoch is one on when training has ended.
                 "epochs": self.trainer.fit_loop.epoch_progress.current.ready,
                 "train_seconds": self._seconds_before + running,
                 "peak_memory_bytes": self._peak_memory_bytes(),
-                "seed": getattr(self._datamodule, "seed", None),
+                "seed": data.seed if data else None,
                 "train_fingerprint": self._fingerprint(),
                 "validated_at_step": self.validated_at_step,
                 "num_validations": self.num_validations,
@@ -346,8 +341,7 @@ class VideoClassifier(Scorer):
 
     def _fingerprint(self) -> str | None:
         """Of the training videos; on the first device alone, as it asks for every file's size."""
-        catalog = getattr(self._datamodule, "catalog", None)
-        return catalog.fingerprint("train") if catalog is not None and self.trainer.is_global_zero else None
+        return self.data.catalog.fingerprint("train") if self.data and self.trainer.is_global_zero else None
 
     def _peak_memory_bytes(self) -> int:
         """The most memory that any of the devices had in use: an exchange, so all of them must ask."""

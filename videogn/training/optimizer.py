@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
 
 import torch
 from lightning import Trainer
 from torch import nn
 
-from videogn.training.schedule import Schedule, in_steps
+from videogn.training.schedule import Schedule, length_in_steps
 
 NO_END = "the run has no end: give --trainer.max_steps, --trainer.max_epochs or --model.schedule.length"
 
@@ -56,30 +55,33 @@ def end_by_schedule(trainer: Trainer, schedule: Schedule, *, total_batch_size: i
     elif schedule.unit == "epochs":
         trainer.fit_loop.max_epochs = int(schedule.length)
     else:
-        length = in_steps(schedule.length, schedule, total_batch_size=total_batch_size, steps_per_epoch=1)
-        trainer.fit_loop.epoch_loop.max_steps = max(1, length)
+        steps = length_in_steps(schedule.length, schedule.scaling, total_batch_size=total_batch_size)
+        trainer.fit_loop.epoch_loop.max_steps = steps
 
 
-def num_steps(trainer: Trainer, datamodule: Any = None) -> tuple[int, int]:
-    """Optimiser steps of (an epoch, the run).
+def limited(batches: int, limit: int | float | None) -> int:
+    """Return how many of an epoch's batches are used under the trainer's limit: a number, a share or none."""
+    if isinstance(limit, float):
+        return int(batches * limit)
+    return batches if limit is None else min(batches, limit)
+
+
+def num_steps(trainer: Trainer, *, batches_per_epoch: int | None = None) -> tuple[int, int]:
+    """Return the optimiser steps of (an epoch, the run).
 
     Args:
-        trainer: Says where the run ends.
-        datamodule: Says how long an epoch is; default: the trainer's own, which it has once it fits.
+        trainer: Says where the run ends, and which share of an epoch it takes.
+        batches_per_epoch: Of each device; default: as many as the trainer's loader has, which is made for it.
 
     Raises:
         ValueError: The run has no end.
     """
-    batches = getattr(datamodule or getattr(trainer, "datamodule", None), "batches_per_epoch", None)
-    if batches is None:
+    if batches_per_epoch is None:
         trainer.fit_loop.setup_data()
-        batches = trainer.num_training_batches
-    elif isinstance(trainer.limit_train_batches, float):
-        # Not setup_data: a run that goes on must make its loader after it knows its epoch.
-        batches = int(batches * trainer.limit_train_batches)
-    elif trainer.limit_train_batches is not None:
-        batches = min(batches, trainer.limit_train_batches)
-    per_epoch = max(1, -(-int(batches) // trainer.accumulate_grad_batches))
+        batches = int(trainer.num_training_batches)
+    else:  # not setup_data: a run that goes on must make its loader after it knows its epoch
+        batches = limited(batches_per_epoch, trainer.limit_train_batches)
+    per_epoch = max(1, -(-batches // trainer.accumulate_grad_batches))
     ends = [trainer.max_steps] if trainer.max_steps >= 0 else []
     if trainer.max_epochs is not None and trainer.max_epochs >= 0:
         ends.append(trainer.max_epochs * per_epoch)

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from videogn.models.batch_renorm import RenormBounds
+from videogn.norms import NORMS
+from videogn.training.batch_sizes import BatchSizes
+from videogn.training.module import VideoClassifier
+from videogn.training.precise_bn import precise_norms
 from videogn.training.schedule import REFERENCE_BATCH_SIZE, Schedule, in_steps, scaled_lr, stretch
+
+FROM_SCRATCH = "from scratch"
 
 
 @dataclass(frozen=True)
@@ -25,12 +31,9 @@ class Plan:
         num_frames: Frames of a clip.
         frame_interval: Source frames from one frame of a clip to the next.
         crop_size: Height and width of a training clip in px.
-        norm_batch: Clips that share batch statistics; None where none do.
+        sizes: All batch sizes.
         renorm: brn: how far it corrects when.
         precise_bn_batches: Total batches that running statistics are re-estimated from; 0 for none.
-        device_batch_size: Clips in one forward.
-        num_devices: All of them.
-        accumulate: Forwards of each device per optimiser step.
         base_lr: Learning rate at a total batch of 64 clips.
         schedule: How it falls.
         weight_decay: On convolutions and the last layer.
@@ -50,12 +53,9 @@ class Plan:
     num_frames: int
     frame_interval: int
     crop_size: int
-    norm_batch: int | None
+    sizes: BatchSizes
     renorm: RenormBounds | None
     precise_bn_batches: int
-    device_batch_size: int
-    num_devices: int
-    accumulate: int
     base_lr: float
     schedule: Schedule
     weight_decay: float
@@ -66,9 +66,73 @@ class Plan:
     before: Mapping[str, Any] | None = None
 
     @property
-    def total_batch_size(self) -> int:
-        """Clips per optimiser step."""
-        return self.device_batch_size * self.num_devices * self.accumulate
+    def learning_rate(self) -> float:
+        """The peak learning rate."""
+        return scaled_lr(self.base_lr, self.sizes.total)
+
+
+def plan_of(model: VideoClassifier, *, run_dir: str, start: str, precise_bn_batches: int) -> Plan:
+    """Return the plan of a run whose model has its trainer, and the trainer its datamodule.
+
+    Args:
+        model: With what a checkpoint to go on from says.
+        run_dir: Its folder.
+        start: What the network starts from, in words.
+        precise_bn_batches: As asked for.
+    """
+    data = model.data
+    assert data is not None
+    steps_per_epoch, total_steps = model.num_steps()
+    return Plan(
+        run_dir=run_dir,
+        architecture=model.architecture,
+        num_parameters=sum(parameter.numel() for parameter in model.model.parameters()),
+        start=start,
+        num_videos=len(data.catalog.records("train")),
+        num_classes=data.num_classes,
+        num_frames=data.num_frames,
+        frame_interval=data.frame_interval,
+        crop_size=data.crop_size,
+        sizes=model.batch_sizes,
+        renorm=model.renorm,
+        precise_bn_batches=precise_bn_batches if precise_norms(model.model) else 0,
+        base_lr=model.base_lr,
+        schedule=model.schedule,
+        weight_decay=model.weight_decay,
+        norm_weight_decay=model.norm_weight_decay,
+        steps_per_epoch=steps_per_epoch,
+        total_steps=total_steps,
+        steps_before=model.training_run.get("steps", 0),
+        before=model.training_run["parts"][-1] if model.training_run else None,
+    )
+
+
+def without_effect(plan: Plan, *, precise_bn_batches: int) -> list[str]:
+    """Return what is asked for and does not do what it says, a sentence each.
+
+    Args:
+        plan: Of the run.
+        precise_bn_batches: As asked for.
+    """
+    norm, bounds = plan.architecture["norm"], plan.renorm
+    found = []
+    if NORMS[norm].needs_weights and plan.start == FROM_SCRATCH:
+        found.append(f"{norm} from scratch has nothing to normalise by: give --model.weights")
+    if NORMS[norm].shares_statistics and plan.precise_bn_batches != precise_bn_batches:
+        found.append(f"precise_bn_batches has no effect: {norm} trains by its running statistics")
+    planned = plan.before and plan.before["planned_steps"]
+    if plan.schedule.shape == "cosine" and planned not in (None, plan.total_steps):
+        found.append(
+            f"the learning rate is a cosine to the end of the run, which was {planned:,} updates away and is now "
+            f"{plan.total_steps:,}: from update {plan.steps_before:,} on it follows another curve, and the result "
+            f"is not that of a run of {plan.total_steps:,} updates in one piece"
+        )
+    if bounds is not None and bounds.start >= plan.total_steps:
+        found.append(
+            f"{norm} is bn in this run: renorm.start is {bounds.start:,} and the run ends after "
+            f"{plan.total_steps:,} updates; set --model.renorm.start, r_end and d_end"
+        )
+    return found
 
 
 def summary(plan: Plan) -> str:
@@ -81,8 +145,8 @@ def summary(plan: Plan) -> str:
         "normalisation batch": _norm_batch(plan),
         **_renorm(plan),
         "device batch": _device_batch(plan),
-        "total batch": f"{_count(plan.total_batch_size, 'clip')} = {plan.device_batch_size:,} x "
-        f"{_count(plan.num_devices, 'device')} x {plan.accumulate:,} accumulated",
+        "total batch": f"{_count(plan.sizes.total, 'clip')} = {plan.sizes.device:,} x "
+        f"{_count(plan.sizes.num_devices, 'device')} x {plan.sizes.accumulate:,} accumulated",
         "learning rate": _learning_rate(plan),
         **_scaling(plan),
         "weight decay": f"{plan.weight_decay:g}; norms {plan.norm_weight_decay:g}",
@@ -114,19 +178,19 @@ def _network(plan: Plan) -> str:
 
 
 def _norm_batch(plan: Plan) -> str:
-    if plan.norm_batch is None:
+    if plan.sizes.norm is None:
         return "none: clips share no statistics"
-    text = f"{_count(plan.norm_batch, 'clip')} share batch statistics"
+    text = f"{_count(plan.sizes.norm, 'clip')} share batch statistics"
     batches = plan.precise_bn_batches
     return f"{text}; running ones re-estimated from {_count(batches, 'batch', 'batches')}" if batches else text
 
 
 def _device_batch(plan: Plan) -> str:
-    text = _count(plan.device_batch_size, "clip")
+    text = _count(plan.sizes.device, "clip")
     if plan.before is None:
         return text
     places = ("device_batch_size", "num_devices")
-    if [plan.before[name] for name in places] == [plan.device_batch_size, plan.num_devices]:
+    if [plan.before[name] for name in places] == [plan.sizes.device, plan.sizes.num_devices]:
         return text
     before = f"{plan.before['device_batch_size']:,} on {_count(plan.before['num_devices'], 'device')}"
     return f"{text} (before: {before}; the clips of an update are the same, the masks of dropout are others)"
@@ -146,8 +210,7 @@ def _renorm(plan: Plan) -> dict[str, str]:
 
 def _learning_rate(plan: Plan) -> str:
     schedule, last = plan.schedule, plan.total_steps
-    peak = scaled_lr(plan.base_lr, plan.total_batch_size)
-    parts = [f"{peak:g} ({plan.base_lr:g} at {REFERENCE_BATCH_SIZE} clips)"]
+    parts = [f"{plan.learning_rate:g} ({plan.base_lr:g} at {REFERENCE_BATCH_SIZE} clips)"]
     if warmup := _in_steps(plan, schedule.warmup):
         parts.append(f"linear warm-up over {_count(warmup, 'update')}")
     if schedule.shape == "cosine":
@@ -166,7 +229,7 @@ def _learning_rate(plan: Plan) -> str:
 
 def _scaling(plan: Plan) -> dict[str, str]:
     """A line of its own, where the recipe's iterations are not the run's."""
-    schedule, total = plan.schedule, plan.total_batch_size
+    schedule, total = plan.schedule, plan.sizes.total
     if schedule.unit == "epochs" or total == REFERENCE_BATCH_SIZE:
         return {}
     factor = f"{stretch(schedule.scaling, total):.4g}"
@@ -183,7 +246,7 @@ def _length(plan: Plan) -> str:
 
 
 def _in_steps(plan: Plan, amount: float) -> int:
-    return in_steps(amount, plan.schedule, total_batch_size=plan.total_batch_size, steps_per_epoch=plan.steps_per_epoch)
+    return in_steps(amount, plan.schedule, total_batch_size=plan.sizes.total, steps_per_epoch=plan.steps_per_epoch)
 
 
 def _count(number: int, one: str, many: str | None = None) -> str:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from videogn.models.batch_norm import BatchNorm, PopulationStatistics, batch_norms
 from videogn.models.batch_renorm import BatchRenorm
 from videogn.norms import NORMS
-from videogn.training.batch import filled
+from videogn.training.missing import filled
 from videogn.training.module import VideoClassifier
 
 
@@ -54,19 +54,20 @@ class PreciseBatchNorm(Callback):
         assert isinstance(module, VideoClassifier)
         if not precise_norms(module.model) or self._estimated_at == trainer.global_step:
             return
-        data: Any = getattr(trainer, "datamodule", None)
         with trainer.precision_plugin.forward_context():
-            clips = estimate_statistics(module.model, self._views(module, data), module)
+            clips = estimate_statistics(module.model, self._views(module), module)
         on_all = trainer.strategy.reduce(torch.tensor(clips, device=module.device), reduce_op="sum")
         module.precise_bn = {"batches": self.num_batches, "clips": int(on_all)}
         self._estimated_at = trainer.global_step
 
-    def _views(self, module: VideoClassifier, data: Any) -> Iterator[Tensor]:
+    def _views(self, module: VideoClassifier) -> Iterator[Tensor]:
         # A normalisation batch in which a clip is missing is left out: one in its place would count twice. Where all
         # devices share statistics, all must go on, and one does stand in its place.
-        norm_batch, keep_all = module.norm_batch, NORMS[module.architecture["norm"]].over_devices
+        norm_batch, keep_all = module.batch_sizes.norm, NORMS[module.architecture["norm"]].over_devices
         assert norm_batch is not None
-        for batch in data.statistics_batches(self.num_batches * module.trainer.accumulate_grad_batches):
+        if module.data is None:
+            raise ValueError("PreciseBatchNorm reads training clips of its own: give the trainer a KineticsDataModule")
+        for batch in module.data.statistics_batches(self.num_batches * module.trainer.accumulate_grad_batches):
             if keep_all:
                 views = filled(batch, norm_batch=len(batch["labels"]))
             else:

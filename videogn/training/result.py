@@ -1,15 +1,24 @@
-"""What a test leaves behind: result.json and per_class.csv."""
+"""What a test leaves behind: result.json and per_class.csv. Loads no torch: studies read results, too."""
 
 from __future__ import annotations
 
 import csv
+import json
+import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 from videogn.files import replacing, write_json
-from videogn.training.accuracy import KS, ks_of
+
+KS = (1, 5)
+
+
+def ks_of(num_classes: int) -> tuple[int, ...]:
+    """Return the k of the top-k accuracies that there are among K classes: no top-5 among fewer than five."""
+    return tuple(k for k in KS if k <= num_classes)
 
 
 @dataclass(frozen=True)
@@ -25,22 +34,20 @@ class ScoredVideo:
     loss: float
 
 
-def chosen_text(chosen: dict[str, Any]) -> str:
-    """By what a best checkpoint was chosen (Result.chosen), in words."""
-    among = f"among {chosen['num_validations']} validations"
-    if chosen["by_these_videos"]:
-        return f"the checkpoint was chosen by these videos {among}, so the accuracy is too high"
-    return f"the checkpoint was chosen by another list of videos {among}"
-
-
 def top_k(videos: Sequence[ScoredVideo], k: int) -> float:
-    """The share of videos, in [0, 1], whose class is among the k most probable."""
+    """Return the share of videos, in [0, 1], whose class is among the k most probable."""
     return sum(video.rank < k for video in videos) / len(videos)
 
 
-@dataclass(frozen=True)
+class ResultError(ValueError):
+    """A result.json that does not hold a result."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Result:
-    """A test, with everything that a number needs beside it. Percent, seconds, bytes; None: not known.
+    """A test, with everything that a number needs beside it. Percent, seconds, bytes.
+
+    None: it does not apply, or a result of an earlier version does not say it.
 
     The three batch sizes are the training run's: norm_batch_size (None for a norm without batch statistics),
     device_batch_size, total_batch_size. precise_bn: the total batches that re-estimated statistics
@@ -54,54 +61,83 @@ class Result:
     list of videos that chose it is the one of this test, which makes the accuracy too high.
     """
 
-    norm: str
-    num_groups: int | None
-    channels_per_group: int | None
-    weight_standardization: bool
-    norm_batch_size: int | None
-    device_batch_size: int | None
-    total_batch_size: int | None
-    precise_bn: dict[str, int] | None
-    renorm: dict[str, float] | None
-    layout: str
-    depth: int
-    width: int
-    temporal_convs: bool
-    nonlocal_blocks: bool
-    num_classes: int
-    num_frames: int
-    frame_interval: int
-    seed: int | None
-    protocol: str
-    clip_policy: str
+    norm: str | None = None
+    num_groups: int | None = None
+    channels_per_group: int | None = None
+    weight_standardization: bool | None = None
+    norm_batch_size: int | None = None
+    device_batch_size: int | None = None
+    total_batch_size: int | None = None
+    precise_bn: dict[str, int] | None = None
+    renorm: dict[str, float] | None = None
+    layout: str | None = None
+    depth: int | None = None
+    width: int | None = None
+    temporal_convs: bool | None = None
+    nonlocal_blocks: bool | None = None
+    num_classes: int | None = None
+    num_frames: int | None = None
+    frame_interval: int | None = None
+    seed: int | None = None
+    protocol: str | None = None
+    clip_policy: str | None = None
     top1: float
-    top5: float | None
-    loss: float
-    num_videos_expected: int
-    num_videos_scored: int
-    failed_videos: list[dict[str, str]]
-    dataset_fingerprint: str
-    train_fingerprint: str | None
-    checkpoint: str
-    chosen: dict[str, Any] | None
-    weights: dict[str, str] | None
-    steps: int | None
-    epochs: int | None
-    train_seconds: float | None
-    test_seconds: float
-    peak_memory_bytes: int | None
-    device: str | None
-    num_devices: int | None
-    parts: list[dict[str, Any]]
-    code: dict[str, str | None]
-    versions: dict[str, str]
+    top5: float | None = None
+    loss: float | None = None
+    num_videos_expected: int | None = None
+    num_videos_scored: int | None = None
+    failed_videos: list[dict[str, str]] = field(default_factory=list)
+    dataset_fingerprint: str | None = None
+    train_fingerprint: str | None = None
+    checkpoint: str | None = None
+    chosen: dict[str, Any] | None = None
+    weights: dict[str, str] | None = None
+    steps: int | None = None
+    epochs: int | None = None
+    train_seconds: float | None = None
+    test_seconds: float | None = None
+    peak_memory_bytes: int | None = None
+    device: str | None = None
+    num_devices: int | None = None
+    parts: list[dict[str, Any]] = field(default_factory=list)
+    code: dict[str, str | None] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def protocol_and_policy(self) -> str | None:
+        """How the videos were seen, such as "10x3 (nonlocal)"."""
+        return f"{self.protocol} ({self.clip_policy})" if self.protocol and self.clip_policy else self.protocol
+
+    @property
+    def code_pair(self) -> tuple[str, str] | None:
+        """The versions of videogn that trained and tested; None where one of them is not known."""
+        trained, tested = self.code.get("train"), self.code.get("test")
+        return (trained, tested) if trained and tested else None
+
+    @property
+    def weights_file(self) -> str | None:
+        """The file that the training started from; None from scratch."""
+        return (self.weights or {}).get("file")
+
+    @property
+    def weights_sha256(self) -> str | None:
+        """That file's SHA-256."""
+        return (self.weights or {}).get("sha256")
+
+    @property
+    def chosen_among(self) -> int | None:
+        """Among how many validations on the tested videos the checkpoint is the best; None where they chose nothing."""
+        chosen = self.chosen or {}
+        return chosen.get("num_validations") if chosen.get("by_these_videos") else None
 
     def summary(self) -> str:
-        """The line that a test ends with."""
+        """Return the line that a test ends with."""
+        assert self.num_videos_expected is not None
+        assert self.num_videos_scored is not None
         left_out = self.num_videos_expected - self.num_videos_scored
         top5 = "" if self.top5 is None else f"top-5 {self.top5:.2f} %, "
         line = (
-            f"{self.protocol} ({self.clip_policy}): top-1 {self.top1:.2f} %, {top5}"
+            f"{self.protocol_and_policy}: top-1 {self.top1:.2f} %, {top5}"
             f"{self.num_videos_scored} of {self.num_videos_expected} videos scored"
         )
         if left_out:
@@ -109,15 +145,56 @@ class Result:
         return line if self.chosen is None else f"{line}; {chosen_text(self.chosen)}"
 
 
+def chosen_text(chosen: dict[str, Any]) -> str:
+    """Return in words by what a best checkpoint was chosen (Result.chosen)."""
+    among = f"among {chosen['num_validations']} validations"
+    if chosen["by_these_videos"]:
+        return f"the checkpoint was chosen by these videos {among}, so the accuracy is too high"
+    return f"the checkpoint was chosen by another list of videos {among}"
+
+
 def write_result(result: Result, folder: Path) -> Path:
-    """Writes result.json whole or not at all; returns its path."""
+    """Write result.json whole or not at all; return its path."""
     path = folder / "result.json"
     write_json(path, asdict(result))
     return path
 
 
+def read_result(path: Path) -> Result:
+    """Read a result.json of this version or an earlier one.
+
+    A field that is absent, or holds something that it can't, is as if it were not known.
+
+    Raises:
+        ResultError: It is no JSON object, or holds no top-1 accuracy from 0 to 100.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ResultError(f"{path.name} cannot be read: {error}") from error
+    if not isinstance(found, dict):
+        raise ResultError(f"{path.name}: got {type(found).__name__}, expected an object")
+    types = get_type_hints(Result)
+    names = [one.name for one in fields(Result)]
+    known = {name: found[name] for name in names if name in found and _is_of(found[name], types[name])}
+    if not 0 <= known.get("top1", -1) <= 100:
+        raise ResultError(f"{path.name}: got top1 {found.get('top1')!r}, expected a percentage")
+    return Result(**known)
+
+
+def _is_of(value: Any, hint: Any) -> bool:
+    """Whether a value from JSON can be a field of that type; a number that is not finite can't."""
+    if isinstance(hint, UnionType):
+        return any(_is_of(value, each) for each in get_args(hint))
+    if isinstance(value, bool) or hint is bool:
+        return isinstance(value, bool) and hint is bool
+    if hint is float:
+        return isinstance(value, int | float) and math.isfinite(value)
+    return isinstance(value, get_origin(hint) or hint)
+
+
 def write_per_class(videos: Sequence[ScoredVideo], classes: Sequence[str], folder: Path) -> Path:
-    """Writes per_class.csv: class, videos scored, top-1 and top-5 in percent (empty where there is none)."""
+    """Write per_class.csv: class, videos scored, top-1 and top-5 in percent (empty where there is none)."""
     lines: list[list[object]] = [["class", "videos", *(f"top{k}" for k in KS)]]
     for label, name in enumerate(classes):
         own = [video for video in videos if video.label == label]

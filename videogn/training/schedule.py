@@ -23,12 +23,20 @@ import math
 import warnings
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, get_args
+from typing import Literal
 
 # Total batch that base_lr and a schedule's iterations are given for: 8 GPUs x 8 clips (Wu & He, section 4.4).
 REFERENCE_BATCH_SIZE = 64
 
 Scaling = Literal["equal_epochs", "equal_iterations", "nonlocal"]
+# In words, by what they do at half the total batch.
+EQUAL_EPOCHS = "every video is seen as often, so that half the batch takes twice the updates"
+EQUAL_UPDATES = "the number of updates stays, so that half the batch sees half the clips"
+SCALINGS: dict[str, str] = {
+    "equal_epochs": EQUAL_EPOCHS,
+    "equal_iterations": EQUAL_UPDATES,
+    "nonlocal": "half the batch takes 1.5 times the updates",
+}
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,7 @@ class Schedule:
         for name, value, known in (
             ("shape", self.shape, ("steps", "cosine")),
             ("unit", self.unit, ("iterations", "epochs")),
-            ("scaling", self.scaling, get_args(Scaling)),
+            ("scaling", self.scaling, tuple(SCALINGS)),
         ):
             if value not in known:
                 raise ValueError(f"schedule.{name} is {value!r}; expected one of {', '.join(known)}")
@@ -121,6 +129,11 @@ def in_steps(amount: float, schedule: Schedule, *, total_batch_size: int, steps_
     return round(amount * stretch(schedule.scaling, total_batch_size))
 
 
+def length_in_steps(length: float, scaling: Scaling, *, total_batch_size: int) -> int:
+    """Return the optimiser steps of a run whose length is given in iterations: at least one."""
+    return max(1, round(length * stretch(scaling, total_batch_size)))
+
+
 def lr_factor(step: int, schedule: Schedule, *, total_batch_size: int, steps_per_epoch: int, total_steps: int) -> float:
     """What the peak learning rate is multiplied with at an optimiser step.
 
@@ -142,19 +155,3 @@ def lr_factor(step: int, schedule: Schedule, *, total_batch_size: int, steps_per
         progress = (step - warmup) / max(1, total_steps - warmup)
         return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
     return schedule.factor ** sum(step >= here(milestone) for milestone in schedule.milestones)
-
-
-def accumulation(total_batch_size: int, *, device_batch_size: int, num_devices: int) -> int:
-    """Forwards that each device accumulates per optimiser step.
-
-    Raises:
-        ValueError: The device batches do not add up to the total batch.
-    """
-    at_once = device_batch_size * num_devices
-    if total_batch_size < 1 or total_batch_size % at_once:
-        raise ValueError(
-            f"total_batch_size {total_batch_size} is no multiple of data.batch_size {device_batch_size} x "
-            f"{num_devices} device{'s' if num_devices > 1 else ''}; the next that is: "
-            f"{max(1, -(-total_batch_size // at_once)) * at_once}"
-        )
-    return total_batch_size // at_once

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 import torch
 import torch.distributed
@@ -15,15 +15,25 @@ from lightning import LightningModule
 from torch import Tensor
 from torchmetrics.aggregation import MeanMetric
 
+from videogn.data.batch import VideoBatch, VideoViews
+from videogn.data.datamodule import KineticsDataModule
 from videogn.models.batch_norm import devices_share
 from videogn.models.i3d import I3D
 from videogn.models.input import normalize
-from videogn.training.accuracy import TopK, ks_of, ranks
-from videogn.training.batch import Prediction, VideoBatch, Views
+from videogn.training.accuracy import TopK, ranks
+from videogn.training.datamodule import datamodule_of
 from videogn.training.errors import NonFiniteLoss
-from videogn.training.result import ScoredVideo, top_k
+from videogn.training.result import ScoredVideo, ks_of, top_k
 
 Item = TypeVar("Item")
+
+
+class Prediction(TypedDict):
+    """The most probable classes of a video, best first, with their probabilities."""
+
+    index: int
+    classes: list[int]
+    probabilities: list[float]
 
 
 class Scorer(LightningModule):
@@ -49,15 +59,16 @@ class Scorer(LightningModule):
         self.failures: list[tuple[int, str]] = []
 
     @property
-    def _datamodule(self) -> Any:
-        return getattr(self.trainer, "datamodule", None)
+    def data(self) -> KineticsDataModule | None:
+        """What it is trained on, or scores; None where the trainer was given loaders, or another datamodule."""
+        return datamodule_of(self.trainer)
 
     def forward(self, views: Tensor) -> Tensor:
         """Logits [B * V, K] of uint8 views [B, V, T, H, W, C]."""
         return self.model(normalize(views))
 
-    def probabilities(self, videos: Sequence[Views] | Tensor) -> Tensor:
-        """Class probabilities [B, K] of the views of B videos, uint8 [T, H, W, C].
+    def probabilities(self, videos: Sequence[VideoViews | Tensor] | Tensor) -> Tensor:
+        """Return class probabilities [B, K] of the views of B videos, uint8 [T, H, W, C].
 
         Softmax, averaged over positions, then over views (Wang et al. 2018, "inference"). At most device_batch_size
         views are made and forwarded at once: memory does not grow with their number.
@@ -74,7 +85,7 @@ class Scorer(LightningModule):
         return probabilities
 
     def setup(self, stage: str) -> None:
-        self.class_names = list(getattr(self._datamodule, "classes", []))
+        self.class_names = list(self.data.classes) if self.data is not None else []
 
     def validation_step(self, batch: VideoBatch, batch_idx: int) -> None:
         if len(batch["labels"]):

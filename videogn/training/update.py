@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from videogn.models.batch_norm import devices_share
-from videogn.training.accuracy import ks_of, ranks
+from videogn.training.accuracy import ranks
+from videogn.training.result import ks_of
 
 
 class Mean(Metric):

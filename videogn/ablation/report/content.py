@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 from videogn.ablation.axes import value_text
 from videogn.ablation.cells import cell_folder
-from videogn.ablation.outcome import Result
 from videogn.ablation.report.document import (
     Block,
     Bullets,
@@ -28,6 +27,7 @@ from videogn.ablation.report.starts import starts_text
 from videogn.ablation.report.tables import accuracy_table, cell_table, cost_table
 from videogn.ablation.report.trust import again_command, cells_by_value, cells_by_version, places_text
 from videogn.ablation.report.words import counted
+from videogn.training.result import Result
 
 
 def document_of(material: Material, *, error: Drawing | None, curves: Drawing | None) -> Document:
@@ -132,8 +132,8 @@ def _provenance(material: Material) -> tuple[Block, ...]:
     facts = [
         ("study", str(out / "study.json")),
         ("base config", f"{out / 'base.yaml'}, SHA-256 {hashlib.sha256(material.base).hexdigest()[:16]}"),
-        ("code that trained", _values_text(cells_by_value(one_each, lambda r: r.code and r.code[0]))),
-        ("code that tested", _values_text(cells_by_value(one_each, lambda r: r.code and r.code[1]))),
+        ("code that trained", _values_text(cells_by_value(one_each, lambda r: r.code_pair and r.code_pair[0]))),
+        ("code that tested", _values_text(cells_by_value(one_each, lambda r: r.code_pair and r.code_pair[1]))),
         ("fingerprint of the test data", _values_text(cells_by_value(one_each, lambda r: r.dataset_fingerprint))),
         ("fingerprint of the training data", _values_text(cells_by_value(one_each, lambda r: r.train_fingerprint))),
         ("seeds", ", ".join(map(str, study.seeds))),

@@ -1,6 +1,5 @@
 """How long a run is: who says so, and whether it was that long."""
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -8,17 +7,7 @@ from videogn.ablation.cells import Cell
 from videogn.ablation.outcome import Outcome
 from videogn.ablation.report.words import counted
 from videogn.ablation.study import Study
-
-_EQUAL_EPOCHS = "every video is seen as often, so that half the batch takes twice the updates"
-_EQUAL_UPDATES = "the number of updates stays, so that half the batch sees half the clips"
-# The schedule's scalings: what they mean, and the updates at half the batch as a multiple (training/schedule.py).
-_SCALINGS = {
-    "equal_epochs": (_EQUAL_EPOCHS, 2.0),
-    "equal_iterations": (_EQUAL_UPDATES, 1.0),
-    "nonlocal": ("half the batch takes 1.5 times the updates", 1.5),
-}
-# Clips per update that base_lr and a schedule's length are given for (training/schedule.py).
-REFERENCE_BATCH_SIZE = 64
+from videogn.training.schedule import EQUAL_EPOCHS, EQUAL_UPDATES, SCALINGS, length_in_steps
 
 
 def length_text(cells: Iterable[Cell]) -> str:
@@ -48,24 +37,23 @@ def _asked(cell: Cell) -> dict[str, int]:
     if ends:
         return {"update" if name == "trainer.max_steps" else "epoch": end for name, end in ends.items()}
     length = cell.effective.get("model.schedule.length")
-    scaling = cell.effective.get("model.schedule.scaling") or "equal_epochs"
-    if not isinstance(length, int | float) or scaling not in _SCALINGS:
+    scaling: Any = cell.effective.get("model.schedule.scaling") or "equal_epochs"
+    if not isinstance(length, int | float) or scaling not in SCALINGS:
         return {}
     if cell.effective.get("model.schedule.unit") == "epochs":
         return {"epoch": int(length)}
-    stretch = _SCALINGS[scaling][1] ** math.log2(REFERENCE_BATCH_SIZE / cell.batches.total)
-    return {"update": max(1, round(length * stretch))}
+    return {"update": length_in_steps(length, scaling, total_batch_size=cell.batches.total)}
 
 
 def _length_text(effective: Mapping[str, Any]) -> str:
     ends = _ends_of(effective)
     if not ends:
         rule = str(effective.get("model.schedule.scaling") or "equal_epochs")
-        return f"follows the schedule's scaling, {rule}" + (f" ({_SCALINGS[rule][0]})" if rule in _SCALINGS else "")
+        return f"follows the schedule's scaling, {rule}" + (f" ({SCALINGS[rule]})" if rule in SCALINGS else "")
     text = " or ".join(f"{name} {end}" for name, end in ends.items())
     if len(ends) > 1:
         return f"is {text}, whichever comes first, whatever the schedule's length and scaling"
-    meaning = _EQUAL_UPDATES if "trainer.max_steps" in ends else _EQUAL_EPOCHS
+    meaning = EQUAL_UPDATES if "trainer.max_steps" in ends else EQUAL_EPOCHS
     return f"is {text}, whatever the schedule's length and scaling ({meaning})"
 
 

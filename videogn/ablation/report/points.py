@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, Literal
 
-from videogn.ablation.outcome import Outcome, Result
+from videogn.ablation.outcome import Outcome
 from videogn.ablation.report.statistics import Estimate, estimate, paired_difference
 from videogn.ablation.report.trust import are_mixed
 from videogn.ablation.study import Study
+from videogn.training.result import Result
 
 # Where the clips of a test start (data/sampling.py).
 _POLICIES = {
@@ -140,7 +141,7 @@ def status_of(outcomes: Sequence[Outcome]) -> str:
 
 def protocol_text(results: Iterable[Result]) -> str:
     """Return the protocol of results, or all of them where they differ; "-" where none is known."""
-    return " and ".join(_known(result.protocol for result in results)) or "-"
+    return " and ".join(_known(result.protocol_and_policy for result in results)) or "-"
 
 
 def policy_note(results: Iterable[Result]) -> str | None:

@@ -35,6 +35,8 @@ _RESULT_FIELDS = (
     "device",
     "num_devices",
 )
+# Those whose column has another name than the result's property.
+_PROPERTIES = {"protocol": "protocol_and_policy", "weights": "weights_file"}
 # A float32's noise ends at the digits behind these.
 _DIGITS = 4
 
@@ -110,6 +112,7 @@ def report_json(material: Material) -> str:
 def _row(material: Material, outcome: Outcome) -> dict[str, Any]:
     cell, result, failure = outcome.cell, outcome.result, outcome.failure
     curves = material.curves_of(outcome)
+    code_train, code_test = (result.code_pair if result is not None else None) or (None, None)
     own = {
         "cell": cell.name,
         "same_as": cell.same_as,
@@ -119,12 +122,12 @@ def _row(material: Material, outcome: Outcome) -> dict[str, Any]:
         "effective_norm_batch_size": cell.batches.norm,
         "device_batch_size": cell.batches.device,
         "total_batch_size": cell.batches.total,
-        **{name: _rounded(getattr(result, name, None)) for name in _RESULT_FIELDS},
+        **{name: _rounded(getattr(result, _PROPERTIES.get(name, name), None)) for name in _RESULT_FIELDS},
         "top1_less_baseline": _rounded(_less_baseline(material, outcome)),
         "pairs_with_baseline": _num_pairs(material, outcome),
         "clips_per_second": None if curves is None else _rounded(curves.clips_per_second),
-        "code_train": result.code[0] if result is not None and result.code else None,
-        "code_test": result.code[1] if result is not None and result.code else None,
+        "code_train": code_train,
+        "code_test": code_test,
         "failure_kind": None if failure is None else failure.kind,
         "failure_stage": None if failure is None else failure.stage,
         "failure_reason": None if failure is None else failure.reason,

@@ -13,7 +13,7 @@ _SCRATCH = "scratch"
 def start_of(point: Point) -> str:
     """Return the file that a point's runs start from, as its settings name it, else its results; or "scratch"."""
     asked = point.outcomes[0].cell.effective.get("model.weights")
-    said = next((result.weights for result in point.results.values() if result.weights), None)
+    said = next((result.weights_file for result in point.results.values() if result.weights_file), None)
     return str(asked or said or _SCRATCH)
 
 

@@ -6,9 +6,8 @@ from typing import Any
 
 from videogn.ablation.cells import Cell
 from videogn.ablation.durations import duration_text
-from videogn.ablation.outcome import Outcome, Result
+from videogn.ablation.outcome import Outcome
 from videogn.ablation.report.document import Column, Table
-from videogn.ablation.report.length import REFERENCE_BATCH_SIZE
 from videogn.ablation.report.material import Material
 from videogn.ablation.report.numbers import mean_text, megabytes_text, number_text, paired_text
 from videogn.ablation.report.paper import other_total
@@ -22,6 +21,8 @@ from videogn.ablation.report.points import (
 )
 from videogn.ablation.report.starts import starts_text
 from videogn.ablation.report.words import axis_words, level_words, point_words
+from videogn.training.result import Result
+from videogn.training.schedule import REFERENCE_BATCH_SIZE, scaled_lr
 
 
 def accuracy_table(material: Material) -> Table:
@@ -83,7 +84,7 @@ def peak_lr(cell: Cell) -> float | None:
         base_lr = float(cell.effective["model.base_lr"])  # YAML reads 1e-3 as text
     except (KeyError, TypeError, ValueError):
         return None
-    return base_lr * cell.batches.total / REFERENCE_BATCH_SIZE
+    return scaled_lr(base_lr, cell.batches.total)
 
 
 def cell_table(material: Material) -> Table:

@@ -7,10 +7,11 @@ from typing import Any
 
 from videogn.ablation.axes import value_text
 from videogn.ablation.cells import Cell, cell_folder, fit_command
-from videogn.ablation.outcome import Outcome, Result
+from videogn.ablation.outcome import Outcome
 from videogn.ablation.report.length import length_warning
 from videogn.ablation.study import Study
 from videogn.ablation.study_folder import read_record
+from videogn.training.result import Result
 
 _UNKNOWN = "not recorded"
 # Settings by which a study may ask for runs of different lengths.
@@ -33,7 +34,8 @@ _BEGINNINGS: tuple[tuple[str, Callable[[Result], str | None], tuple[str, ...]], 
 def are_mixed(outcomes: Iterable[Outcome]) -> bool:
     """Whether results are of different data, starts, protocols or code: they must be neither compared nor averaged."""
     done = [outcome for outcome in outcomes if outcome.result is not None]
-    kinds = {(o.result.dataset_fingerprint, o.result.protocol, o.result.code) for o in done if o.result is not None}
+    results = [outcome.result for outcome in done if outcome.result is not None]
+    kinds = {(each.dataset_fingerprint, each.protocol_and_policy, each.code_pair) for each in results}
     beginnings = (cells for _, of, settings in _BEGINNINGS for cells in _cells_by_beginning(done, of, settings))
     return len(kinds) > 1 or any(len(cells) > 1 for cells in beginnings)
 
@@ -43,7 +45,7 @@ def mixture_of(outcomes: Sequence[Outcome]) -> list[str]:
     sentences = []
     for what, of in (
         ("THE TEST DATA DIFFER (fingerprints of their videos and labels)", lambda result: result.dataset_fingerprint),
-        ("THE PROTOCOLS DIFFER", lambda result: result.protocol),
+        ("THE PROTOCOLS DIFFER", lambda result: result.protocol_and_policy),
         ("THE CODE DIFFERS (versions that trained / tested)", _code_text),
     ):
         cells = cells_by_value(outcomes, of)
@@ -80,8 +82,9 @@ def warnings_of(study: Study, outcomes: Sequence[Outcome], *, out: Path) -> list
         if (warning := length_warning(study, outcome)) is not None:
             warnings.append(warning)
         began = (read_record(cell_folder(outcome.cell, out=out)) or {}).get("code")
-        if began is not None and result.code is not None and began != result.code[0]:
-            warnings.append(f"{name}: its training began with the code {began} and ended with {result.code[0]}.")
+        trained, _ = result.code_pair or (None, None)
+        if None not in (began, trained) and began != trained:
+            warnings.append(f"{name}: its training began with the code {began} and ended with {trained}.")
     return warnings
 
 
@@ -139,9 +142,7 @@ def _cells_by_beginning(
 
 
 def _code_text(result: Result) -> str | None:
-    if result.code is None:
-        return None
-    return result.code[0] if len(set(result.code)) == 1 else " / ".join(result.code)
+    return " / ".join(dict.fromkeys(result.code_pair)) if result.code_pair else None
 
 
 def _names_text(names: Sequence[str], *, most: int = 6) -> str:
@@ -171,8 +172,9 @@ def _setup_warnings(cell: Cell, result: Result) -> list[str]:
         "total_batch_size": cell.batches.total,
         "seed": cell.seed,
     }
+    said = {name: getattr(result, name) for name in asked}
     return [
-        f"{cell.name}: its result.json says {name} {result.setup[name]}, and {value} was asked for."
+        f"{cell.name}: its result.json says {name} {said[name]}, and {value} was asked for."
         for name, value in asked.items()
-        if value is not None and result.setup.get(name) is not None and result.setup[name] != value
+        if None not in (value, said[name]) and said[name] != value
     ]

@@ -190,7 +190,7 @@ def check_code(cells: Sequence[Cell], *, out: Path) -> None:
     for outcome in outcomes:
         folder = cell_folder(outcome.cell, out=out)
         record = read_record(folder) or {}
-        codes = set(outcome.result.code or ()) if outcome.result else set()
+        codes = set(outcome.result.code_pair or ()) if outcome.result else set()
         is_begun = record.get("fit_seconds") is not None or (folder / "checkpoints" / "last.ckpt").is_file()
         if is_begun and record.get("code"):
             codes.add(record["code"])

@@ -23,7 +23,6 @@ from videogn.data.batch import Batch, VideoBatch
 from videogn.data.bench.clips import Clip, training_clips
 from videogn.data.bench.pipelines import frame_readers, sample_makers
 from videogn.data.bench.timing import Times, interleaved
-from videogn.data.cores import available_cores
 from videogn.data.dataset import TestDataset, TrainDataset, as_it_is
 from videogn.data.decoding import DECODERS, DecoderName, Frames, PacketIndex, decode_frames
 from videogn.data.decoding.pyav import PyAVVideo
@@ -31,6 +30,7 @@ from videogn.data.prepare import Encoding, Prepared, PrepareError, prepare_video
 from videogn.data.records import VideoRecord
 from videogn.data.sampler import TrainSampler
 from videogn.data.transforms import TestViews, TrainViews
+from videogn.machine import available_cores
 
 OURS = "videogn"  # as in a run: what packets tell is on record after the first epoch
 FIRST = "videogn, first epoch"

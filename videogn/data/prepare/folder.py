@@ -17,13 +17,13 @@ from typing import Any
 
 import av
 
-from videogn.data.cores import available_cores
 from videogn.data.prepare.encoding import RECIPE_VERSION, Encoding
 from videogn.data.prepare.originals import Originals, find_originals
 from videogn.data.prepare.rename import rename_in
 from videogn.data.prepare.video import Prepared
 from videogn.data.prepare.workers import Job, Outcome, prepare_all
 from videogn.files import is_partial, replacing, write_json
+from videogn.machine import available_cores
 
 RECORD = "prepare.json"
 _DECISIVE = ("root", "settings", "recipe_version")

@@ -5,7 +5,7 @@ import re
 
 import torch
 
-from videogn.training.machine import device_name
+from videogn.training.device import device_name
 
 
 def test_a_processor_has_a_name_and_the_cores_that_we_may_use():

@@ -1,0 +1,22 @@
+"""What a training runs on."""
+
+from __future__ import annotations
+
+import torch
+
+from videogn.machine import available_cores, peak_resident_bytes, processor_name
+
+
+def device_name(device: torch.device) -> str:
+    """Return the name of a device, such as "NVIDIA H100 80GB HBM3"; of a CPU, with the cores that it may use."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    cores = available_cores()
+    return f"{processor_name()}, {cores} core{'' if cores == 1 else 's'}"
+
+
+def peak_memory_bytes() -> int:
+    """Return the most memory in use at once so far: tensors on the GPU where there is one, else of this process."""
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        return torch.cuda.max_memory_allocated()
+    return peak_resident_bytes()
