@@ -119,10 +119,17 @@ def cell_folder(cell: Cell, *, out: Path) -> Path:
     return out / "cells" / (cell.same_as or cell.name)
 
 
-def fit_command(cell: Cell, *, out: Path, command: Sequence[str] = COMMAND) -> list[str]:
-    """Return the words of the command that trains a cell, from the copy of the base config in OUT."""
-    words = [*command, "fit", "--config", str(out / "base.yaml"), "--run_dir", str(cell_folder(cell, out=out))]
-    words += ["--seed_everything", str(cell.seed)]
+def fit_command(cell: Cell, *, out: Path, base: str | None = None, command: Sequence[str] = COMMAND) -> list[str]:
+    """Return the words of the command that trains a cell.
+
+    Args:
+        cell: The cell.
+        out: The study's folder.
+        base: The base config; default: its copy in OUT.
+        command: What the command begins with.
+    """
+    config, folder = base or str(out / "base.yaml"), str(cell_folder(cell, out=out))
+    words = [*command, "fit", "--config", config, "--run_dir", folder, "--seed_everything", str(cell.seed)]
     # One word each: a value may begin with a dash.
     return [*words, *(f"--{name}={value_text(value)}" for name, value in cell.settings.items())]
 

@@ -135,7 +135,7 @@ def _totals(study: Study, cells: Sequence[Cell], plans: Mapping[str, CellPlan], 
 
 
 def _commands(study: Study, cell: Cell, *, out: Path) -> list[list[str]]:
-    """The words that train and score a cell, from the base config as it is named: no copy of it is in OUT as yet."""
-    copy = str(out / "base.yaml")
-    fit = [study.base if word == copy else word for word in fit_command(cell, out=out, command=("videogn",))]
-    return [fit, score_command(study, cell=cell, out=out, command=("videogn",))]
+    """Return the words that train and score a cell; the base config is named as it is: OUT has no copy of it yet."""
+    words = ("videogn",)
+    fit = fit_command(cell, out=out, base=study.base, command=words)
+    return [fit, score_command(study, cell=cell, out=out, command=words)]

@@ -64,11 +64,8 @@ def plan_cells(
     test = [] if protocol is None else [f"--data.protocol={protocol}"]  # that of the test: refused now, not then
     with TemporaryDirectory(prefix="videogn-plans-") as folder:
         out = Path(folder)
-        (out / "base.yaml").write_bytes(base.read_bytes())
         request = {
-            "runs": [
-                {"words": [*fit_command(run[0], out=out, command=()), *test], "folder": run[0].name} for run in runs
-            ],
+            "runs": [{"words": [*fit_command(run[0], out=out, base=str(base), command=()), *test]} for run in runs],
             "measure": measure,
             "protocol": protocol,
             "num_cores": num_cores,
@@ -83,8 +80,7 @@ def plan_cells(
                     plan = answer["plan"]
                     planning.plans[cell.name] = CellPlan(**{**plan, "sizes": BatchSizes(**plan["sizes"])})
                 if "error" in answer:
-                    error = answer["error"].replace(str(out / "base.yaml"), str(base)).replace(f"{out}{os.sep}", "")
-                    planning.errors[cell.name] = error
+                    planning.errors[cell.name] = answer["error"].replace(f"{out}{os.sep}", "")  # nobody's business
             for note in answer.get("notes", []):
                 notes.setdefault(note, runs[answer["run"]][0].name)
     for note, name in notes.items():

@@ -18,7 +18,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from videogn.commands.configs import resolve_configs
-from videogn.commands.predictions import print_predictions
+from videogn.commands.predictions import report_predictions
 from videogn.commands.run_folder import (
     check_own,
     check_resumable,
@@ -30,7 +30,7 @@ from videogn.commands.run_folder import (
     with_run_config,
 )
 from videogn.commands.trainer_arguments import TrainerArguments
-from videogn.commands.usage import NotFinite, OutOfMemory, RunError, UsageError, check_json, save_json
+from videogn.commands.usage import NotFinite, OutOfMemory, RunError, UsageError, check_json
 from videogn.data.entries import Split
 from videogn.files import replacing
 from videogn.machine import available_cores
@@ -122,9 +122,10 @@ class VideoCLI(TrainerArguments):
             if settings.data.classes is None and classes.is_file():
                 settings.data.classes = str(classes)
 
+    @rank_zero_only
     def _check_run_dir(self, settings: Namespace) -> None:
         folder = self.run_dir / "checkpoints"
-        if _is_rank_zero() and settings.ckpt_path is None and any(folder.glob("*.ckpt")):
+        if settings.ckpt_path is None and any(folder.glob("*.ckpt")):
             can_go_on = (folder / "last.ckpt").is_file()
             way = "go on with it by --ckpt_path last" if can_go_on else "it ended within its first epoch: delete it"
             raise UsageError(f"{self.run_dir} already holds a run: {way}, or give another --run_dir")
@@ -294,33 +295,13 @@ class VideoCLI(TrainerArguments):
         (self.run_dir / "result.json").unlink(missing_ok=True)
 
     def predict(self, **kwargs: Any) -> None:
-        """Trainer.predict, then the table and the file."""
+        """Predict, then print and write what was found."""
         batches = self.trainer.predict(**kwargs) or []
-        classes = self.datamodule.classes
         records = self.datamodule.predict_records()
-        videos = [
-            {
-                "video": records[prediction["index"]].path,
-                "predictions": [
-                    {"class": classes[label], "probability": probability}
-                    for label, probability in zip(prediction["classes"], prediction["probabilities"], strict=True)
-                ],
-            }
-            for batch in batches
-            for prediction in batch
-        ]
-        failed = [{"video": records[index].path, "error": reason} for index, reason in self.model.failures]
-        print_predictions(videos)
-        for failure in failed:
-            print(f"not decoded: {failure['error']}", file=sys.stderr)
-        target = self.config[self.subcommand].json
-        if target is not None:
-            save_json(target, {"videos": videos, "failed": failed})
-            print(f"written: {target}")
-        if not videos:
-            raise RunError(f"none of the {len(records)} videos could be decoded")
-
-
-@rank_zero_only
-def _is_rank_zero() -> bool:
-    return True
+        report_predictions(
+            (prediction for batch in batches for prediction in batch),
+            self.model.failures,
+            paths=[record.path for record in records],
+            classes=self.datamodule.classes,
+            json=self.config[self.subcommand].json,
+        )
