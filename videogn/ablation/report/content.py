@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from videogn.ablation.axes import value_text
 from videogn.ablation.cells import cell_folder
+from videogn.ablation.report.caveats import again_command, cells_by_value, cells_by_version, places_text
 from videogn.ablation.report.document import (
     Block,
     Bullets,
@@ -25,7 +26,6 @@ from videogn.ablation.report.points import policy_note, status_of
 from videogn.ablation.report.question import asked_facts, batch_facts, title_of, what_stays
 from videogn.ablation.report.starts import starts_text
 from videogn.ablation.report.tables import accuracy_table, cell_table, cost_table
-from videogn.ablation.report.trust import again_command, cells_by_value, cells_by_version, places_text
 from videogn.ablation.report.words import counted
 from videogn.training.result import Result
 

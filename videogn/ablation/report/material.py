@@ -7,11 +7,11 @@ from pathlib import Path
 from videogn.ablation.base import base_settings
 from videogn.ablation.cells import cell_folder, cells_of
 from videogn.ablation.outcome import Outcome, read_outcomes
+from videogn.ablation.report.caveats import mixture_of, warnings_of
 from videogn.ablation.report.curves import Curves, read_curves
 from videogn.ablation.report.findings import Findings, findings_of
 from videogn.ablation.report.paper import PaperRow, find_paper, nothing_beside_text, read_paper, row_beside
 from videogn.ablation.report.points import Point, point_at, points_of
-from videogn.ablation.report.trust import mixture_of, warnings_of
 from videogn.ablation.study import Study
 from videogn.ablation.study_folder import load_study
 

@@ -10,8 +10,8 @@ from itertools import product
 from typing import Any, Literal
 
 from videogn.ablation.outcome import Outcome
+from videogn.ablation.report.caveats import are_mixed
 from videogn.ablation.report.statistics import Estimate, estimate, paired_difference
-from videogn.ablation.report.trust import are_mixed
 from videogn.ablation.study import Study
 from videogn.training.result import Result
 

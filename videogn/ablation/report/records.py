@@ -8,13 +8,13 @@ from dataclasses import asdict
 from typing import Any
 
 from videogn.ablation.outcome import Outcome
+from videogn.ablation.report.caveats import again_command
 from videogn.ablation.report.comparisons import comparisons_of
 from videogn.ablation.report.interactions import interactions_of
 from videogn.ablation.report.material import Material
 from videogn.ablation.report.points import Point, difference, obstacle, point_at, status_of
 from videogn.ablation.report.question import title_of
 from videogn.ablation.report.statistics import Estimate
-from videogn.ablation.report.trust import again_command
 
 _RESULT_FIELDS = (
     "top1",
