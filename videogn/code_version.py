@@ -16,6 +16,7 @@ EXEMPT = (
     "ablation",
     "cli.py",
     "files.py",
+    "page.py",
     "data/bench",
     "data/prepare",
     *(

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.ablation.studies import STUDY, cells, change, fail, make_study, result
+from tests.ablation.studies import cells, change, fail, make_study, result
 from videogn.ablation.outcome import Outcome
-from videogn.ablation.report.comparisons import comparisons_of
+from videogn.ablation.report.contrasts import contrasts_of
+from videogn.ablation.report.estimates import estimate
 from videogn.ablation.report.findings import findings_of
-from videogn.ablation.report.material import gather
+from videogn.ablation.report.gather import gather
 from videogn.ablation.report.points import points_of
-from videogn.ablation.report.statistics import estimate
 from videogn.ablation.report.tables import accuracy_table
 from videogn.ablation.study import Study
 from videogn.training.result import Result
@@ -28,7 +28,8 @@ def outcomes(study: Study, top1) -> list[Outcome]:
 
 
 def findings(study: Study, top1):
-    return findings_of(study, points_of(study, outcomes(study, top1)))
+    points = points_of(study, outcomes(study, top1))
+    return findings_of(study, points, contrasts_of(study, points))
 
 
 def test_what_the_study_of_three_seeds_says(tmp_path):
@@ -91,8 +92,8 @@ def test_comparisons_are_to_the_baselines_level_and_of_batches_to_the_largest():
     )
     points = points_of(study, outcomes(study, lambda cell: 50.0))
     pairs = {
-        (c.axis, tuple(c.point.labels.values()), tuple(c.reference.labels.values()))
-        for c in comparisons_of(study, points)
+        (c.axis, tuple(c.points[0].labels.values()), tuple(c.points[1].labels.values()))
+        for c in contrasts_of(study, points)
         if c.verdict != "same computation"
     }
     batches = {("norm_batch_size", (size, norm), ("16", norm)) for size in ("2", "4") for norm in ("bn", "brn")}
@@ -103,31 +104,28 @@ def test_comparisons_are_to_the_baselines_level_and_of_batches_to_the_largest():
 def test_runs_that_stand_for_several_levels_are_compared_once():
     axes = {"model.norm": ["gn", "bn"], "clips": {"a": {"data.num_frames": 8}, "b": {"data.num_frames": 4}}}
     study = Study(base="b", axes={**axes, "norm_batch_size": [16, 8, 2]}, seeds=[0, 1])
-    found = comparisons_of(study, points_of(study, outcomes(study, lambda cell: 50.0)))
-    of_gn = [c for c in found if c.axis == "clips" and c.point.labels["model.norm"] == "gn"]
+    found = contrasts_of(study, points_of(study, outcomes(study, lambda cell: 50.0)))
+    of_gn = [c for c in found if c.axis == "clips" and c.points[0].labels["model.norm"] == "gn"]
     assert len(of_gn) == 1
-    assert len([c for c in found if c.axis == "clips" and c.point.labels["model.norm"] == "bn"]) == 3
+    assert len([c for c in found if c.axis == "clips" and c.points[0].labels["model.norm"] == "bn"]) == 3
 
 
 def test_other_numbers_of_videos_are_not_compared(tmp_path):
     make_study(tmp_path)
     change(tmp_path, "bn-nb2-seed1", num_videos_scored=398)
-    material = gather(tmp_path)
-    verdicts = {
-        (c.axis, *c.point.labels.values()): (c.verdict, c.difference is None)
-        for c in comparisons_of(STUDY, material.points)
-    }
+    gathered = gather(tmp_path)
+    verdicts = {(c.axis, *c.points[0].labels.values()): (c.verdict, c.difference is None) for c in gathered.contrasts}
     assert verdicts == {
         ("model.norm", "bn", "16"): ("open", False),
         ("model.norm", "bn", "2"): ("other videos", True),
         ("norm_batch_size", "gn", "2"): ("same computation", True),
         ("norm_batch_size", "bn", "2"): ("other videos", True),
     }
-    found = material.findings
+    found = gathered.findings
     assert not any("BN at normalisation batch 2" in sentence for sentence in found.sentences)
     note = "No judgement on 2 comparisons, because the results are of other numbers of videos."
     assert note in found.notes
-    rows = {(row[0], row[1]): row[4] for row in accuracy_table(material).rows}
+    rows = {(row[0], row[1]): row[4] for row in accuracy_table(gathered).rows}
     assert rows["BN", "2"] == "not compared: other numbers of videos"
     # What was judged, BN and GN at 16, is of all videos; once it isn't, nobody knows whether they were the same.
     assert any("differences paired by seed, all on the same test videos." in note for note in found.notes)
@@ -136,26 +134,26 @@ def test_other_numbers_of_videos_are_not_compared(tmp_path):
     notes = gather(tmp_path).findings.notes
     assert any("differences paired by seed. On other videos" in note for note in notes)
     change(tmp_path, "bn-nb16-seed0", num_videos_scored=None)  # not known: not known to be others
-    assert comparisons_of(STUDY, gather(tmp_path).points)[0].verdict == "open"
+    assert gather(tmp_path).contrasts[0].verdict == "open"
 
 
 def test_the_least_width_heeds_the_videos_of_both_sides():
     study = replace(TWO, seeds=[0, 1])
     found = outcomes(study, lambda cell: 75.0 if cell.norm == "bn" else 50.0)
     found = [replace(o, result=replace(o.result, num_videos_scored=None if o.cell.norm == "bn" else 4)) for o in found]
-    (comparison,) = comparisons_of(study, points_of(study, found))
+    (contrast,) = contrasts_of(study, points_of(study, found))
     # A video of 4 is 25 points: 12.706 * 25 / sqrt(6) / sqrt(2).
-    assert comparison.difference.half_width == pytest.approx(91.70, abs=0.01)
-    assert comparison.verdict == "open"
+    assert contrast.difference.half_width == pytest.approx(91.70, abs=0.01)
+    assert contrast.verdict == "open"
 
 
 def test_a_missing_seed_takes_its_pairs_away(tmp_path):
     make_study(tmp_path)
     fail(tmp_path, "bn-nb16-seed2")
-    material = gather(tmp_path)
-    (comparison,) = [c for c in comparisons_of(STUDY, material.points) if c.axis == "norm_batch_size" and c.difference]
-    assert comparison.difference.num == 2
-    assert comparison.difference.mean == pytest.approx(-22.5)  # -20 and -25
+    gathered = gather(tmp_path)
+    (contrast,) = [c for c in gathered.contrasts if c.axis == "norm_batch_size" and c.difference]
+    assert contrast.difference.num == 2
+    assert contrast.difference.mean == pytest.approx(-22.5)  # -20 and -25
     fail(tmp_path, "bn-nb16-seed1")
     assert any(
         "2 comparisons, because fewer than two seeds have both results" in note

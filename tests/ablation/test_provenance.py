@@ -8,11 +8,9 @@ import pytest
 
 from tests.ablation.studies import STUDY, cells, change, fail, make_study
 from tests.ablation.test_report import point, table
-from videogn.ablation.report.material import gather
-from videogn.ablation.report.question import what_stays
-from videogn.ablation.report.starts import starts_text
-from videogn.ablation.report.terminal import print_summary
-from videogn.ablation.report.write import MixedResults, write_report
+from videogn.ablation.report.gather import gather
+from videogn.ablation.report.question import starts_text, what_stays
+from videogn.ablation.report.write import MixedResults, print_summary, write_report
 from videogn.ablation.study import Study
 from videogn.training.result import read_result
 
@@ -175,7 +173,7 @@ def test_a_paper_without_a_row_for_any_cell_is_told(tmp_path, capsys):
         "data.num_frames 32, 64; data.frame_interval 2, 1; norm_batch_size 8, 4."
     )
     assert note in paths["markdown"].read_text().replace("\\_", "_")
-    print_summary(tmp_path, paths=paths)
+    print_summary(gather(tmp_path), paths=paths)
     assert note in capsys.readouterr().out
     for name, paper in {"fits": "table2.csv", "none": None, "gone": "gone.csv"}.items():
         out = make_study(tmp_path / name, replace(study, paper=paper), top1=lambda cell: 50.0)
@@ -216,14 +214,14 @@ def test_equal_by_construction_is_said_of_runs_that_are_there_alike_in_report_an
     for seed in range(3):
         fail(tmp_path, f"gn-nb16-seed{seed}")
     paths = write_report(tmp_path)
-    print_summary(tmp_path, paths=paths)
+    print_summary(gather(tmp_path), paths=paths)
     assert "equal by construction" not in capsys.readouterr().out + paths["markdown"].read_text()
     # BN and GN at 16 and at 2.
     assert "No judgement on 2 comparisons, because a result is missing." in paths["markdown"].read_text()
     for path in tmp_path.glob("cells/*/result.json"):
         path.unlink()
     paths = write_report(tmp_path)
-    print_summary(tmp_path, paths=paths)
+    print_summary(gather(tmp_path), paths=paths)
     for text in (capsys.readouterr().out, paths["markdown"].read_text()):
         assert "No cell is done: there is no answer yet." in text
         assert "No judgement" not in text

@@ -6,7 +6,7 @@ import pytest
 
 from videogn.ablation.report.curves_figure import _hue
 from videogn.ablation.report.error_marks import Mark, bar_of, style_of
-from videogn.ablation.report.words import level_words, point_words
+from videogn.ablation.report.text import level_words, point_words
 from videogn.ablation.study import Study
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from videogn.ablation.axes import NORM_BATCH_SIZE, Axis, check_setting_names, flatten, read_axes, value_text
@@ -81,7 +82,7 @@ class Study:
         _check_baseline(baseline, axes)
         object.__setattr__(self, "baseline", {axis.name: axis.levels[0].label for axis in axes} | baseline)
 
-    @property
+    @cached_property
     def parsed_axes(self) -> tuple[Axis, ...]:
         """The axes with their levels."""
         return read_axes(self.axes)

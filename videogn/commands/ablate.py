@@ -11,9 +11,9 @@ from jsonargparse import ArgumentParser, DefaultHelpFormatter
 from videogn.ablation.base import base_settings
 from videogn.ablation.cells import Cell, cells_of
 from videogn.ablation.dry_run import print_plan
+from videogn.ablation.report.gather import gather
 from videogn.ablation.report.paper import find_paper
-from videogn.ablation.report.terminal import print_summary
-from videogn.ablation.report.write import MixedResults, write_report
+from videogn.ablation.report.write import MixedResults, print_summary, write_files
 from videogn.ablation.running.child import Place
 from videogn.ablation.running.executor import Executor
 from videogn.ablation.running.launcher import check_code, run_study
@@ -161,7 +161,8 @@ def _report(words: list[str]) -> int:
     parser.add_argument("out", type=Path, metavar="DIR", help="folder of the study")
     parser.add_argument("--mixed", action="store_true", help="report results that differ in more than was asked, too")
     given = parser.parse_args(words)
-    print_summary(given.out, paths=write_report(given.out, mixed=given.mixed))
+    gathered = gather(given.out)
+    print_summary(gathered, paths=write_files(gathered, mixed=given.mixed))
     return 0
 
 

@@ -18,9 +18,9 @@ from videogn.ablation.report.drawing import (
     style_axes,
 )
 from videogn.ablation.report.error_figure import title_lines
-from videogn.ablation.report.material import Material
+from videogn.ablation.report.gather import Gathered
 from videogn.ablation.report.points import Point
-from videogn.ablation.report.words import axis_words, level_words, norm_axis, point_words
+from videogn.ablation.report.text import axis_words, level_words, norm_axis, point_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,18 +30,18 @@ if TYPE_CHECKING:
 _MAX_LINES = 5
 
 
-def draw_curves(material: Material) -> Drawing | None:
+def draw_curves(gathered: Gathered) -> Drawing | None:
     """Return the curves of the points that are done, a panel per norm, or None where no run left any."""
-    drawn = [(point, _curves_of(material, point)) for point in material.points if not point.is_mixed]
+    drawn = [(point, _curves_of(gathered, point)) for point in gathered.points if not point.is_mixed]
     drawn = [(point, curves) for point, curves in drawn if any(c.train or c.validation for c in curves)]
     if not drawn:
         return None
-    hue = _hue(material)
+    hue = _hue(gathered)
     panels: dict[str, list[tuple[Point, list[Curves]]]] = {}
     for point, curves in drawn:
         others = {axis: label for axis, label in point.labels.items() if axis != hue}
         panels.setdefault(point_words(others) if others else "", []).append((point, curves))
-    colours = {} if hue is None else _colours(material, hue)
+    colours = {} if hue is None else _colours(gathered, hue)
     coloured: set[str] = set()  # levels of which there is a line in their colour
     num_columns = min(2 if len(panels) <= 4 else 3, len(panels))
     num_rows = -(-len(panels) // num_columns)
@@ -64,7 +64,7 @@ def draw_curves(material: Material) -> Drawing | None:
     _add_legend(figure, hue, {label: colour for label, colour in colours.items() if label in coloured})
     has_seeds = any(len(curves) > 1 for _, curves in drawn)
     bands = "Lines: means over seeds, bands: lowest to highest seed" if has_seeds else "One seed: no bands"
-    set_title(figure, title_lines(material, head="Error while training", marks=bands))
+    set_title(figure, title_lines(gathered, head="Error while training", marks=bands))
     caption = (
         "Solid: validation, one centre view. Thin and dashed: training, over its augmented clips and while the network "
         "changed." + (" Lines are means over seeds, bands from the lowest to the highest seed." if has_seeds else "")
@@ -82,25 +82,25 @@ def over_seeds(curves: Sequence[Mapping[int, float]]) -> list[tuple[int, float, 
     return rows
 
 
-def _hue(material: Material) -> str | None:
+def _hue(gathered: Gathered) -> str | None:
     """Return the axis whose levels are the colours; those of all others are the panels. None: a line in each panel.
 
     That is the normalisation batch, or else the last but the norms', where a panel can hold its levels.
     """
-    names = list(material.study.axes)
+    names = list(gathered.study.axes)
     if NORM_BATCH_SIZE in names:
         return NORM_BATCH_SIZE
-    others = [axis for axis in material.study.parsed_axes if axis.name != norm_axis(names)]
+    others = [axis for axis in gathered.study.parsed_axes if axis.name != norm_axis(names)]
     return others[-1].name if others and len(others[-1].levels) <= _MAX_LINES else None
 
 
-def _curves_of(material: Material, point: Point) -> list[Curves]:
-    found = [material.curves_of(outcome) for outcome in point.outcomes]
+def _curves_of(gathered: Gathered, point: Point) -> list[Curves]:
+    found = [gathered.curves_of(outcome) for outcome in point.outcomes]
     return [curves for curves in found if curves is not None]
 
 
-def _colours(material: Material, hue: str) -> dict[str, str]:
-    (axis,) = [axis for axis in material.study.parsed_axes if axis.name == hue]
+def _colours(gathered: Gathered, hue: str) -> dict[str, str]:
+    (axis,) = [axis for axis in gathered.study.parsed_axes if axis.name == hue]
     labels = [level.label for level in axis.levels]
     if all(label.isdigit() for label in labels):
         labels.sort(key=int, reverse=True)

@@ -1,126 +1,163 @@
-"""The report as a value: sections of blocks, all text plain; Markdown and HTML are two ways to write it down."""
+"""What the report says, in its order, as Markdown: the answer first, then what it is of, then how it was made."""
 
-from dataclasses import dataclass, field
-from typing import Literal
+import hashlib
+import shlex
+from collections.abc import Mapping, Sequence
 
-
-@dataclass(frozen=True)
-class Column:
-    """A column of a table; is_head: its entries name the rows."""
-
-    head: str
-    align: Literal["left", "right"] = "right"
-    is_head: bool = False
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of plain text.
-
-    Args:
-        columns: Its columns.
-        rows: Its entries.
-        caption: What its figures are.
-        breaks: Rows before which a group begins.
-    """
-
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[str, ...], ...]
-    caption: str = ""
-    breaks: frozenset[int] = field(default_factory=frozenset)
+from videogn import page
+from videogn.ablation.axes import value_text
+from videogn.ablation.cells import cell_folder
+from videogn.ablation.report.caveats import again_command, cells_by_value, cells_by_version, places_text
+from videogn.ablation.report.drawing import Drawing
+from videogn.ablation.report.gather import Gathered
+from videogn.ablation.report.paper import other_totals_text
+from videogn.ablation.report.points import status_of
+from videogn.ablation.report.question import asked_facts, batch_facts, policy_note, starts_text, title_of, what_stays
+from videogn.ablation.report.tables import accuracy_table, cell_table, cost_table
+from videogn.ablation.report.text import counted
+from videogn.training.result import Result
 
 
-@dataclass(frozen=True)
-class Paragraph:
-    """Running text; is_aside: a note that is less loud."""
-
-    text: str
-    is_aside: bool = False
-
-
-@dataclass(frozen=True)
-class Bullets:
-    """A list; is_main: the sentences that the report is read for."""
-
-    items: tuple[str, ...]
-    is_main: bool = False
-
-
-@dataclass(frozen=True)
-class Facts:
-    """Terms and what stands behind each."""
-
-    items: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
-class Notice:
-    """What must not be overlooked: a head such as WARNING, and the sentence."""
-
-    head: str
-    text: str
-    is_loud: bool
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure in the study's folder.
+def document_of(gathered: Gathered, *, error: Drawing | None, curves: Drawing | None) -> str:
+    """Return the report as Markdown.
 
     Args:
-        name: File name of its PNG; of its SVG with the ending .svg.
-        description: What is to be seen, for who does not see it.
-        caption: What stands below it.
-        svg: The SVG.
+        gathered: What the study's folder says.
+        error: The figure of the answer, error.png, where there is one.
+        curves: The figure of the trainings, curves.png, where there is one.
     """
-
-    name: str
-    description: str
-    caption: str
-    svg: bytes
-
-
-@dataclass(frozen=True)
-class Code:
-    """Lines as they are."""
-
-    lines: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Details:
-    """Blocks that are folded away behind a line."""
-
-    summary: str
-    blocks: tuple["Block", ...]
+    study, status = gathered.study, status_of(gathered.outcomes)
+    lead = (
+        f"{counted(len(gathered.points), 'setting')} × {counted(len(study.seeds), 'seed')}, runs of {study.base}, "
+        f"comparison {study.comparison}; {status if gathered.is_complete else f'partial: {status}'}"
+    )
+    sections = {
+        "Findings": _findings(gathered),
+        "Accuracy": _accuracy(gathered, error),
+        "While training": [_picture("curves.png", curves)] if curves else [],
+        "Question": _question(gathered),
+        "Cost": [page.table(cost_table(gathered))],
+        "Cells": [page.table(cell_table(gathered)), *_failures(gathered)],
+        "Provenance": _provenance(gathered),
+    }
+    parts = [f"# {page.text(title_of(study))}", page.text(lead), *_notices(gathered)]
+    for title, blocks in sections.items():
+        parts += [f"## {title}", *blocks] if blocks else []
+    return "\n\n".join(parts) + "\n"
 
 
-Block = Table | Paragraph | Bullets | Facts | Notice | Picture | Code | Details
+def _notices(gathered: Gathered) -> list[str]:
+    notices = [
+        page.notice("NOT COMPARABLE", f"{sentence} These results do not belong in one table.")
+        for sentence in gathered.mixture
+    ]
+    notices += [page.notice("WARNING", warning) for warning in gathered.warnings]
+    if not gathered.is_complete:
+        words = {"failed": "failed", "stopped": "begun", "waiting": "not run"}
+        unfinished = ", ".join(f"{o.cell.name} ({words[o.state]})" for o in gathered.outcomes if o.state != "done")
+        text = f"{status_of(gathered.outcomes)}. Without a result: {unfinished}."
+        notices.append(page.notice("PARTIAL REPORT", text))
+    return notices
 
 
-@dataclass(frozen=True)
-class Section:
-    """Blocks under a heading."""
-
-    title: str
-    blocks: tuple[Block, ...]
+def _findings(gathered: Gathered) -> list[str]:
+    sentences, notes = gathered.findings.sentences, gathered.findings.notes
+    return [*([page.bullets(sentences)] if sentences else []), *map(page.note, notes)]
 
 
-@dataclass(frozen=True)
-class Document:
-    """The report.
+def _accuracy(gathered: Gathered, error: Drawing | None) -> list[str]:
+    blocks = [_picture("error.png", error) if error else "There is no mean to draw."]
+    blocks.append(page.table(accuracy_table(gathered)))
+    cells = {point.levels: point.outcomes[0].cell for point in gathered.points}
+    beside = [(row, cells[levels]) for levels, row in gathered.paper.items()]
+    for source in dict.fromkeys(f"{row.source}; on {row.dataset}" for row, _ in beside):
+        total = other_totals_text((row, cell) for row, cell in beside if f"{row.source}; on {row.dataset}" == source)
+        note = f"Paper: {source}{'' if total is None else f'; {total}'}."
+        blocks.append(page.note(f"{note} Its data and trainings, not ours: compare the pattern."))
+    notes = [gathered.paper_note, policy_note(o.result for o in gathered.outcomes if o.result is not None)]
+    return blocks + [page.note(note) for note in notes if note is not None]
 
-    Args:
-        title: Its heading.
-        lead: One line below it.
-        status: How much of the study there is.
-        is_complete: Whether that is all.
-        notices: What must not be overlooked.
-        sections: The rest.
-    """
 
-    title: str
-    lead: str
-    status: str
-    is_complete: bool
-    notices: tuple[Notice, ...]
-    sections: tuple[Section, ...]
+def _picture(name: str, drawing: Drawing) -> str:
+    return page.picture(name, description=drawing.description, caption=drawing.caption)
+
+
+def _question(gathered: Gathered) -> list[str]:
+    cells = [outcome.cell for outcome in gathered.outcomes]
+    return [
+        page.text(what_stays(gathered.study, gathered.outcomes)),
+        page.facts(asked_facts(gathered.study, gathered.outcomes)),
+        "Three batch sizes, in clips:",
+        page.facts(batch_facts(gathered.study, cells)),
+    ]
+
+
+def _failures(gathered: Gathered) -> list[str]:
+    blocks = []
+    for outcome in gathered.outcomes:
+        failure = outcome.failure
+        if failure is None or outcome.cell.same_as is not None:
+            continue
+        log = cell_folder(outcome.cell, out=gathered.out) / "log.txt"
+        what = f"{outcome.cell.name}: {failure.kind} in {failure.stage}, exit status {failure.exit_status}"
+        blocks.append(page.details(f"{what}; the end of {log}", page.code(failure.log_tail or ["(nothing)"])))
+    if blocks:
+        blocks.append(page.note("A cell that failed is tried again when the command is run again."))
+    return blocks
+
+
+def _provenance(gathered: Gathered) -> list[str]:
+    study, out = gathered.study, gathered.out
+    one_each = [outcome for outcome in gathered.outcomes if outcome.cell.same_as is None]
+    facts = [
+        ("study", str(out / "study.json")),
+        ("base config", f"{out / 'base.yaml'}, SHA-256 {hashlib.sha256(gathered.base).hexdigest()[:16]}"),
+        ("code that trained", _values_text(cells_by_value(one_each, lambda r: r.code_pair and r.code_pair[0]))),
+        ("code that tested", _values_text(cells_by_value(one_each, lambda r: r.code_pair and r.code_pair[1]))),
+        ("fingerprint of the test data", _values_text(cells_by_value(one_each, lambda r: r.dataset_fingerprint))),
+        ("fingerprint of the training data", _values_text(cells_by_value(one_each, lambda r: r.train_fingerprint))),
+        ("seeds", ", ".join(map(str, study.seeds))),
+        ("started from", starts_text(gathered.points) or "scratch"),
+        ("trained on", _values_text(cells_by_value(one_each, _device_text), is_named=True)),
+    ]
+    versions = [f"{name} {_values_text(cells)}" for name, cells in cells_by_version(one_each).items()]
+    facts += [("versions", ", ".join(versions))] if versions else []
+    settings = [f"{name}: {value_text(value)}" for name, value in sorted(study.settings.items())]
+    commands = page.code(again_command(study, outcome.cell, out=out) for outcome in one_each)
+    again = f"videogn ablate --config {shlex.quote(str(out / 'study.json'))} --out {shlex.quote(str(out))}"
+    return [
+        page.facts(facts),
+        *([page.details("Settings that every run was given", page.code(settings))] if settings else []),
+        page.details(
+            f"One command per run that makes it again ({len(one_each)})", *_working_folder(gathered), commands
+        ),
+        "Going on with this study, or extending it by seeds and levels (results that are there are kept):",
+        page.code([again]),
+        "The figures behind all this: report.csv (a row for every setting and seed) and report.json.",
+    ]
+
+
+def _working_folder(gathered: Gathered) -> list[str]:
+    """Return where the commands are to be run, where that matters: a base config's own paths may be relative."""
+    if gathered.out.is_absolute() and all(
+        (cell_folder(outcome.cell, out=gathered.out) / "config.yaml").exists() for outcome in gathered.outcomes
+    ):
+        return []
+    return [page.note("To be run in the folder in which the study was run, as paths in them are relative to it.")]
+
+
+def _device_text(result: Result) -> str | None:
+    if result.device is None or result.num_devices in (None, 1):
+        return result.device
+    return f"{result.num_devices} × {result.device}"
+
+
+def _values_text(cells: Mapping[str, Sequence[str]], *, is_named: bool = False) -> str:
+    """Return the one value, or each with how many cells, or which of them, have it."""
+    if not cells:
+        return "-"
+    if len(cells) == 1:
+        return next(iter(cells))
+    if is_named:
+        return places_text(cells)
+    return "; ".join(f"{value} ({counted(len(names), 'cell')})" for value, names in cells.items())

@@ -24,9 +24,9 @@ from videogn.ablation.report.error_marks import (
     size_of,
     style_of,
 )
-from videogn.ablation.report.material import Material
-from videogn.ablation.report.points import protocol_text, range_text, status_of
-from videogn.ablation.report.words import point_words
+from videogn.ablation.report.gather import Gathered
+from videogn.ablation.report.points import status_of
+from videogn.ablation.report.text import point_words, protocol_text, range_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,34 +35,34 @@ if TYPE_CHECKING:
 _DODGE = 1.05
 
 
-def draw_error(material: Material) -> Drawing | None:
+def draw_error(gathered: Gathered) -> Drawing | None:
     """Return error over the study's points, or None where no point has a mean."""
-    bars = bars_of(material.points)
-    marks = [mark_of(material, point, bars=bars) for point in material.points if point.top1 is not None]
+    bars = bars_of(gathered.points)
+    marks = [mark_of(gathered, point, bars=bars) for point in gathered.points if point.top1 is not None]
     if not marks:
         return None
     sizes = {mark.point.labels.get(NORM_BATCH_SIZE, "") for mark in marks}
     has_sizes = len(sizes) > 1 and all(size.isdigit() for size in sizes)
-    return (_draw_lines if has_sizes else _draw_rows)(material, marks, bars)
+    return (_draw_lines if has_sizes else _draw_rows)(gathered, marks, bars)
 
 
-def title_lines(material: Material, *, head: str, marks: str | None) -> list[str]:
+def title_lines(gathered: Gathered, *, head: str, marks: str | None) -> list[str]:
     """Return a figure's title: what it shows, what its bars or bands are, and how much of it there is."""
     lines = [head] if marks is None else [head, marks]
-    if not material.is_complete:
-        lines.append(f"PARTIAL: {status_of(material.outcomes)}")
-    if material.mixture:
+    if not gathered.is_complete:
+        lines.append(f"PARTIAL: {status_of(gathered.outcomes)}")
+    if gathered.mixture:
         lines.append("BEWARE: results of different data, starts, protocols or code, see the report")
     return lines
 
 
-def _what(material: Material) -> str:
-    results = [result for point in material.points for result in point.results.values()]
+def _what(gathered: Gathered) -> str:
+    results = [result for point in gathered.points for result in point.results.values()]
     videos = range_text(result.num_videos_scored for result in results)
     return f"protocol {protocol_text(results)}, {videos} test videos"
 
 
-def _draw_lines(material: Material, marks: Sequence[Mark], bars: Bars) -> Drawing:
+def _draw_lines(gathered: Gathered, marks: Sequence[Mark], bars: Bars) -> Drawing:
     figure = new_figure(6.3, 4.1)
     axes = figure.add_subplot()
     style_axes(axes, grid="y")
@@ -88,8 +88,8 @@ def _draw_lines(material: Material, marks: Sequence[Mark], bars: Bars) -> Drawin
     axes.set_xlim(sizes[0] * 1.25, sizes[-1] / 1.25)
     axes.set_xlabel("normalisation batch: clips that share batch statistics")
     axes.set_ylabel("error, 100 − top-1 (%)")
-    head = f"Error against normalisation batch, {_what(material)}"
-    set_title(figure, [*title_lines(material, head=head, marks=bars_text(marks, bars)), *paper_lines(marks)])
+    head = f"Error against normalisation batch, {_what(gathered)}"
+    set_title(figure, [*title_lines(gathered, head=head, marks=bars_text(marks, bars)), *paper_lines(marks)])
     parts = [f"{name}: " + ", ".join(f"{m.error:.1f} at {size_of(m)}" for m in line) for name, line in lines.items()]
     caption = caption_of(marks, bars, has_lines=True)
     description = f"Error in percent against normalisation batch. {'; '.join(parts)}."
@@ -118,7 +118,7 @@ def _draw_line(axes: "Axes", line: Sequence[Mark], *, colour: str, marker: str, 
             draw_paper(axes, size, 100 - mark.paper.top1, colour=colour, marker=marker)
 
 
-def _draw_rows(material: Material, marks: Sequence[Mark], bars: Bars) -> Drawing:
+def _draw_rows(gathered: Gathered, marks: Sequence[Mark], bars: Bars) -> Drawing:
     figure = new_figure(6.3, 1.35 + 0.34 * len(marks))
     axes = figure.add_subplot()
     style_axes(axes, grid="x")
@@ -153,7 +153,7 @@ def _draw_rows(material: Material, marks: Sequence[Mark], bars: Bars) -> Drawing
     axes.set_ylim(len(marks) - 0.5, -0.8)
     axes.set_yticks(range(len(marks)), labels=[plain(point_words(mark.point.labels)) for mark in marks])
     axes.set_xlabel("error, 100 − top-1 (%)")
-    lines = title_lines(material, head=f"Error, {_what(material)}", marks=bars_text(marks, bars))
+    lines = title_lines(gathered, head=f"Error, {_what(gathered)}", marks=bars_text(marks, bars))
     set_title(figure, [*lines, *paper_lines(marks)])
     parts = "; ".join(f"{point_words(mark.point.labels)} {mark.error:.1f}" for mark in marks)
     return files_of(

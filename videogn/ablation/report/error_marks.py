@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Literal
 
 from videogn.ablation.axes import NORM_BATCH_SIZE
 from videogn.ablation.report.drawing import GROUND, category
-from videogn.ablation.report.material import Material
+from videogn.ablation.report.gather import Gathered
 from videogn.ablation.report.paper import PaperRow, other_totals_text
-from videogn.ablation.report.points import Point, range_text
-from videogn.ablation.report.words import norm_axis
+from videogn.ablation.report.points import Point
+from videogn.ablation.report.text import norm_axis, range_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,13 +41,15 @@ def bars_of(points: Sequence[Point]) -> Bars:
     return "interval" if min(nums) >= _MIN_SEEDS_OF_INTERVAL else "deviation"
 
 
-def mark_of(material: Material, point: Point, *, bars: Bars) -> Mark:
+def mark_of(gathered: Gathered, point: Point, *, bars: Bars) -> Mark:
     """Return a point that has a mean as it is drawn."""
     top1 = point.top1
     assert top1 is not None
     half_width = {"none": 0.0, "interval": top1.half_width, "deviation": top1.deviation}[bars]
     seeds = tuple(100 - result.top1 for result in point.results.values())
-    return Mark(point, 100 - top1.mean, half_width or 0.0, seeds if len(seeds) > 1 else (), material.paper_row(point))
+    return Mark(
+        point, 100 - top1.mean, half_width or 0.0, seeds if len(seeds) > 1 else (), gathered.paper.get(point.levels)
+    )
 
 
 def style_of(labels: Mapping[str, str], *, place: int) -> tuple[str, str]:

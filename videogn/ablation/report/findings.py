@@ -4,18 +4,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from videogn.ablation.axes import NORM_BATCH_SIZE
-from videogn.ablation.report.comparisons import Comparison, Verdict, comparisons_of
-from videogn.ablation.report.interactions import Interaction, interaction_words, interactions_of
-from videogn.ablation.report.numbers import bound_text, difference_text, points_text
-from videogn.ablation.report.points import Point, range_text
-from videogn.ablation.report.starts import starts_caveat
-from videogn.ablation.report.statistics import Estimate, binomial_error
-from videogn.ablation.report.words import counted, listed, point_words
+from videogn.ablation.cells import level_label
+from videogn.ablation.report.contrasts import JUDGED, Contrast
+from videogn.ablation.report.estimates import Estimate, binomial_error
+from videogn.ablation.report.points import Point
+from videogn.ablation.report.question import start_of, starts_text
+from videogn.ablation.report.text import (
+    bound_text,
+    counted,
+    difference_text,
+    listed,
+    point_words,
+    points_text,
+    range_text,
+)
 from videogn.ablation.study import Study
 
-_JUDGED: tuple[Verdict, ...] = ("apart", "close", "open")
-_UNJUDGED: tuple[Verdict, ...] = ("too few seeds", "mixed", "other videos", "no result")
 NO_ANSWER = "No cell is done: there is no answer yet."
+# Why a contrast is not judged.
+_UNJUDGED = {
+    "too few seeds": "fewer than two seeds have both results",
+    "no result": "a result is missing",
+    "mixed": "the results are of different data, starts, protocols or code",
+    "other videos": "the results are of other numbers of videos",
+}
 
 
 @dataclass(frozen=True)
@@ -31,25 +43,22 @@ class Findings:
     notes: tuple[str, ...]
 
 
-def findings_of(study: Study, points: Sequence[Point]) -> Findings:
+def findings_of(study: Study, points: Sequence[Point], contrasts: Sequence[Contrast]) -> Findings:
     """Return what the seeds support, and in one line each what they do not."""
     if not any(point.results for point in points):
         return Findings((), (NO_ANSWER,))
-    comparisons = comparisons_of(study, points)
-    everything: list[Comparison | Interaction] = [*comparisons, *interactions_of(study, points)]
-    sentences = [_sentence(c) for c in everything if c.verdict in ("apart", "close")]
-    sentences += _same_computation_sentences(comparisons)
-    judged = [c for c in everything if c.verdict in _JUDGED]
-    unjudged = [c for c in everything if c.verdict in _UNJUDGED]
+    sentences = [_sentence(contrast) for contrast in contrasts if contrast.verdict in ("apart", "close")]
+    sentences += _same_computation_sentences(contrasts)
+    judged = [contrast for contrast in contrasts if contrast.verdict in JUDGED]
+    unjudged = [contrast for contrast in contrasts if contrast.verdict in _UNJUDGED]
     notes = []
-    still_open = [c for c in everything if c.verdict == "open"]
+    still_open = [contrast for contrast in contrasts if contrast.verdict == "open"]
     if still_open:
-        pairs = "; ".join(f"{_pair(c)} ({_open_text(c.difference, study)})" for c in still_open)
+        pairs = "; ".join(f"{_sides(c)} ({_open_text(c.difference, study)})" for c in still_open)
         notes.append(
             f"Not told apart by these seeds, {counted(len(still_open), 'comparison')} of {len(judged)}: {pairs}."
         )
-    caveat = starts_caveat(points, [c for c in comparisons if c.verdict in _JUDGED])
-    notes += [] if caveat is None else [caveat]
+    notes += _starts_notes(points, judged)
     if judged:
         notes += _reach(points, judged=judged)
     if unjudged and len(study.seeds) == 1 and all(c.verdict in ("too few seeds", "no result") for c in unjudged):
@@ -62,49 +71,66 @@ def findings_of(study: Study, points: Sequence[Point]) -> Findings:
     return Findings(tuple(sentences), tuple(notes))
 
 
-def _sentence(comparison: Comparison | Interaction) -> str:
-    estimate = comparison.difference
+def _sentence(contrast: Contrast) -> str:
+    """Return what is apart, or close."""
+    estimate = contrast.difference
     assert estimate is not None
     assert estimate.half_width is not None
-    seeds = f"({counted(estimate.num, 'seed')}, 95 % interval)"
-    if isinstance(comparison, Interaction):
-        return f"{_interaction_sentence(comparison, estimate)} {seeds}."
-    names = [point_words(comparison.point.labels), point_words(comparison.reference.labels, is_short=True)]
-    if comparison.verdict == "close":
-        bound = bound_text(max(-estimate.low, estimate.high))
-        return f"{names[0]} is within {bound} points of {names[1]} {seeds}."
-    side = "below" if estimate.mean < 0 else "above"
-    width = points_text(estimate.half_width)
-    return f"{names[0]} is {points_text(abs(estimate.mean))} ± {width} points {side} {names[1]} {seeds}."
+    is_close, is_less = contrast.verdict == "close", estimate.mean < 0
+    bound = f"within {bound_text(max(-estimate.low, estimate.high))} points of"
+    size = f"{points_text(abs(estimate.mean))} ± {points_text(estimate.half_width)} points"
+    if contrast.is_of_losses:
+        loss, level, reference = _loss_words(contrast)
+        loss = loss[0].upper() + loss[1:]
+        close = f"{loss} with {level} is {bound} that with {reference}"
+        apart = f"{loss} is {size} {'smaller' if is_less else 'larger'} with {level} than with {reference}"
+    else:
+        name, reference = _pair_words(contrast)
+        close = f"{name} is {bound} {reference}"
+        apart = f"{name} is {size} {'below' if is_less else 'above'} {reference}"
+    return f"{close if is_close else apart} ({counted(estimate.num, 'seed')}, 95 % interval)."
 
 
-def _interaction_sentence(interaction: Interaction, estimate: Estimate) -> str:
-    loss, level, reference = interaction_words(interaction)
-    loss = loss[0].upper() + loss[1:]
-    if interaction.verdict == "close":
-        bound = bound_text(max(-estimate.low, estimate.high))
-        return f"{loss} with {level} is within {bound} points of that with {reference}"
-    size = f"{points_text(abs(estimate.mean))} ± {points_text(estimate.half_width or 0.0)} points"
-    return f"{loss} is {size} {'smaller' if estimate.mean < 0 else 'larger'} with {level} than with {reference}"
+def _sides(contrast: Contrast) -> str:
+    """Return what a contrast is between."""
+    if contrast.is_of_losses:
+        loss, level, reference = _loss_words(contrast)
+        return f"{loss} with {level} and with {reference}"
+    return " and ".join(_pair_words(contrast))
 
 
-def _same_computation_sentences(comparisons: Sequence[Comparison]) -> list[str]:
+def _pair_words(contrast: Contrast) -> tuple[str, str]:
+    point, reference = contrast.points
+    return point_words(point.labels), point_words(reference.labels, is_short=True)
+
+
+def _loss_words(contrast: Contrast) -> tuple[str, str, str]:
+    """Return the loss, the level and the baseline's level as a sentence names them."""
+    large, large_reference, small, _ = contrast.points
+    size, largest = small.labels[NORM_BATCH_SIZE], large.labels[NORM_BATCH_SIZE]
+    levels = [level_label(contrast.axis, point.labels[contrast.axis]) for point in (large, large_reference)]
+    return f"the loss at normalisation batch {size} (top-1 at {largest} less that at {size})", levels[0], levels[1]
+
+
+def _same_computation_sentences(contrasts: Sequence[Contrast]) -> list[str]:
     """Return a sentence for each run that is done and stands for several levels of an axis."""
-    groups: dict[tuple[str, str], list[Comparison]] = {}
-    for comparison in comparisons:
-        if comparison.verdict == "same computation" and comparison.reference.results:
-            reference = point_words(comparison.reference.labels, is_short=True)
-            groups.setdefault((comparison.axis, reference), []).append(comparison)
+    groups: dict[tuple[str, str], list[Point]] = {}
+    for contrast in contrasts:
+        if contrast.verdict == "same computation" and contrast.points[1].results:
+            point, reference = contrast.points
+            groups.setdefault((contrast.axis, point_words(reference.labels, is_short=True)), []).append(point)
     sentences = []
-    for (axis, reference), group in groups.items():
-        first = point_words(group[0].point.labels)
-        if axis == NORM_BATCH_SIZE and len(group[0].point.labels) <= 2 and len(group) > 1:
-            sizes = [comparison.point.labels[axis] for comparison in group]
+    for (axis, reference_words), group in groups.items():
+        first = point_words(group[0].labels)
+        if axis == NORM_BATCH_SIZE and len(group[0].labels) <= 2 and len(group) > 1:
+            sizes = [point.labels[axis] for point in group]
             first = first.removesuffix(f"normalisation batch {sizes[0]}") + f"normalisation batches {listed(sizes)}"
         elif len(group) > 1:
-            first = listed([point_words(comparison.point.labels) for comparison in group])
+            first = listed([point_words(point.labels) for point in group])
         verb = "is" if len(group) == 1 else "are"
-        sentences.append(f"{first} {verb} the same computation as {reference}: run once a seed, equal by construction.")
+        sentences.append(
+            f"{first} {verb} the same computation as {reference_words}: run once a seed, equal by construction."
+        )
     return sentences
 
 
@@ -114,14 +140,17 @@ def _open_text(difference: Estimate | None, study: Study) -> str:
     return text if difference.num == len(study.seeds) else f"{text}, {counted(difference.num, 'pair')}"
 
 
-def _pair(comparison: Comparison | Interaction) -> str:
-    if isinstance(comparison, Interaction):
-        loss, level, reference = interaction_words(comparison)
-        return f"{loss} with {level} and with {reference}"
-    return f"{point_words(comparison.point.labels)} and {point_words(comparison.reference.labels, is_short=True)}"
+def _starts_notes(points: Sequence[Point], judged: Sequence[Contrast]) -> list[str]:
+    """Return the caveat where points that were compared do not start alike."""
+    pairs = [contrast.points for contrast in judged if not contrast.is_of_losses]
+    number = sum(start_of(point) != start_of(reference) for point, reference in pairs)
+    if not number:
+        return []
+    of = f"{counted(number, 'comparison')} here {'is' if number == 1 else 'are'}"
+    return [f"Not all start alike ({starts_text(points, has_digests=False)}): {of} of the start, too."]
 
 
-def _reach(points: Sequence[Point], *, judged: Sequence[Comparison | Interaction]) -> list[str]:
+def _reach(points: Sequence[Point], *, judged: Sequence[Contrast]) -> list[str]:
     """Return what the intervals are over, and what they leave out."""
     results = [result for point in points for result in point.results.values() if result.num_videos_scored]
     videos = range_text(result.num_videos_scored for result in results)
@@ -147,27 +176,17 @@ def _reach(points: Sequence[Point], *, judged: Sequence[Comparison | Interaction
     return notes
 
 
-def _are_of_same_videos(judged: Sequence[Comparison | Interaction]) -> bool:
+def _are_of_same_videos(judged: Sequence[Contrast]) -> bool:
     """Whether every result that was judged is known to be of all videos of one data set."""
-    points = [
-        point
-        for one in judged
-        for point in (one.points if isinstance(one, Interaction) else (one.point, one.reference))
-    ]
+    points = [point for contrast in judged for point in contrast.points]
     results = [result for point in points for result in point.results.values()]
     are_whole = all(r.num_videos_scored is not None and r.num_videos_scored == r.num_videos_expected for r in results)
     fingerprints = {result.dataset_fingerprint for result in results}
     return are_whole and len(fingerprints) == 1 and None not in fingerprints
 
 
-def _unjudged_note(unjudged: Sequence[Comparison | Interaction]) -> str:
-    reasons = {
-        "too few seeds": "fewer than two seeds have both results",
-        "no result": "a result is missing",
-        "mixed": "the results are of different data, starts, protocols or code",
-        "other videos": "the results are of other numbers of videos",
-    }
-    numbers = {reason: sum(one.verdict == verdict for one in unjudged) for verdict, reason in reasons.items()}
+def _unjudged_note(unjudged: Sequence[Contrast]) -> str:
+    numbers = {reason: sum(one.verdict == verdict for one in unjudged) for verdict, reason in _UNJUDGED.items()}
     parts = [(reason, number) for reason, number in numbers.items() if number]
     head = f"No judgement on {counted(len(unjudged), 'comparison')}"
     if len(parts) == 1:

@@ -1,17 +1,26 @@
-"""What a study asks, in words: what varies, what stays the same, and the three batch sizes."""
+"""What a study asks, in words: what varies, what stays the same, the three batch sizes, and starts."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from videogn.ablation.axes import NORM_BATCH_SIZE, value_text
-from videogn.ablation.cells import Cell
+from videogn.ablation.cells import Cell, level_label
 from videogn.ablation.outcome import Outcome
-from videogn.ablation.report.document import Facts
 from videogn.ablation.report.length import length_text, length_warning
-from videogn.ablation.report.points import protocol_text
-from videogn.ablation.report.words import axis_words, level_words, listed, point_words
+from videogn.ablation.report.points import Point
+from videogn.ablation.report.text import NORM_AXES, axis_words, level_words, listed, point_words, protocol_text
 from videogn.ablation.study import Study
+from videogn.training.result import Result
 
+_SCRATCH = "scratch"
+# Where the clips of a test start (data/sampling.py).
+_POLICIES = {
+    "nonlocal": (
+        "clip j of n starts at frame N · j / n of a video's N frames, j from 0, and the last clips wrap around to its "
+        "beginning, as in the code of Non-local Neural Networks"
+    ),
+    "spread": "clips start evenly from the first frame to the last at which a whole clip is left",
+}
 # Settings of what fixed-total holds (the beginnings of their names), and of the learning rate alone.
 _RATE_SETTINGS = ("model.base_lr", "model.schedule.shape", "model.schedule.factor", "model.schedule.warmup")
 _HELD_SETTINGS = (
@@ -28,7 +37,7 @@ def title_of(study: Study) -> str:
     return f"{varied[0].upper()}{varied[1:]}, {Path(study.base).stem}"
 
 
-def asked_facts(study: Study, outcomes: Sequence[Outcome]) -> Facts:
+def asked_facts(study: Study, outcomes: Sequence[Outcome]) -> list[tuple[str, str]]:
     """Return what was asked; of the protocol, what the results say, where there are some."""
     items = [("runs", f"of the base config {study.base}")]
     for axis in study.parsed_axes:
@@ -48,7 +57,7 @@ def asked_facts(study: Study, outcomes: Sequence[Outcome]) -> Facts:
     items.append(("checkpoint", picked))
     if study.settings:
         items.append(("further settings", ", ".join(f"{k} {value_text(v)}" for k, v in study.settings.items())))
-    return Facts(tuple(items))
+    return items
 
 
 def what_stays(study: Study, outcomes: Sequence[Outcome]) -> str:
@@ -70,25 +79,30 @@ def what_stays(study: Study, outcomes: Sequence[Outcome]) -> str:
     )
 
 
-def batch_facts(study: Study, cells: Iterable[Cell]) -> Facts:
+def batch_facts(study: Study, cells: Iterable[Cell]) -> list[tuple[str, str]]:
     """Return the three batch sizes that the cells have."""
     batches = [cell.batches for cell in cells]
     norm = sorted({size for b in batches if (size := b.norm) is not None}, reverse=True)
     own = any(axis.name == NORM_BATCH_SIZE for axis in study.parsed_axes)
     free = any(b.norm is None for b in batches)
     sizes = ", ".join(map(str, norm)) or "none"
-    return Facts(
+    return [
         (
-            (
-                "normalisation batch",
-                f"clips that share one set of batch statistics: {sizes}"
-                + (" (what varies)" if own and len(norm) > 1 else "")
-                + ("; norms without batch statistics have none" if free and norm else ""),
-            ),
-            ("device batch", f"clips in one forward: {_sizes_text(b.device for b in batches)}"),
-            ("total batch", f"clips per update: {_sizes_text(b.total for b in batches)}"),
-        )
-    )
+            "normalisation batch",
+            f"clips that share one set of batch statistics: {sizes}"
+            + (" (what varies)" if own and len(norm) > 1 else "")
+            + ("; norms without batch statistics have none" if free and norm else ""),
+        ),
+        ("device batch", f"clips in one forward: {_sizes_text(b.device for b in batches)}"),
+        ("total batch", f"clips per update: {_sizes_text(b.total for b in batches)}"),
+    ]
+
+
+def policy_note(results: Iterable[Result]) -> str | None:
+    """Return what the rule in brackets behind a protocol means; None where no result names one."""
+    protocols = protocol_text(results)
+    rules = [f"{name}: {meaning}" for name, meaning in _POLICIES.items() if f"({name})" in protocols]
+    return f"Protocol, clips × crops of each video; {'; '.join(rules)}. A single clip is the centre." if rules else None
 
 
 def _protocol_text(study: Study, outcomes: Sequence[Outcome]) -> str:
@@ -114,3 +128,46 @@ def _exceptions_text(study: Study, held: Sequence[str]) -> str:
 
 def _sizes_text(sizes: Iterable[int]) -> str:
     return ", ".join(map(str, sorted(set(sizes), reverse=True)))
+
+
+def start_of(point: Point) -> str:
+    """Return the file that a point's runs start from, as its settings name it, else its results; or "scratch"."""
+    asked = point.outcomes[0].cell.effective.get("model.weights")
+    said = next((result.weights_file for result in point.results.values() if result.weights_file), None)
+    return str(asked or said or _SCRATCH)
+
+
+def starts_text(points: Sequence[Point], *, has_digests: bool = True) -> str | None:
+    """Return such as "frozen BN starts from bn.ckpt (SHA-256 0a99), the others from scratch"; None where all do."""
+    groups: dict[str, list[Point]] = {}
+    for point in points:
+        groups.setdefault(start_of(point), []).append(point)
+    if list(groups) == [_SCRATCH]:
+        return None
+    if len(groups) == 1:
+        (start,) = groups
+        return f"every run starts from {start}{_digests_text(points) if has_digests else ''}"
+    # The most are "the others", and of as many those from scratch.
+    ordered = sorted(groups, key=lambda start: (len(groups[start]), start == _SCRATCH))
+    parts = []
+    for place, start in enumerate(ordered):
+        names = _names_of(groups[start], points)
+        is_rest = place == len(ordered) - 1 and len(names) > 1
+        verb = "" if place else " starts" if len(names) == 1 else " start"
+        digests = _digests_text(groups[start]) if has_digests else ""
+        parts.append(f"{'the others' if is_rest else listed(names)}{verb} from {start}{digests}")
+    return ", ".join(parts)
+
+
+def _names_of(group: Sequence[Point], points: Sequence[Point]) -> list[str]:
+    """Return the levels of one axis that are just these points, where there is such an axis; else the points."""
+    for axis in points[0].labels:
+        inside = dict.fromkeys(point.labels[axis] for point in group)
+        if not any(point.labels[axis] in inside for point in points if point not in group):
+            return [level_words(axis, label) if axis in NORM_AXES else level_label(axis, label) for label in inside]
+    return [point_words(point.labels) for point in group]
+
+
+def _digests_text(points: Sequence[Point]) -> str:
+    digests = {result.weights_sha256 for point in points for result in point.results.values()} - {None}
+    return f" (SHA-256 {' and '.join(sorted(map(str, digests)))})" if digests else ""

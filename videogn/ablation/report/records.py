@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from videogn.ablation.axes import NORM_BATCH_SIZE
 from videogn.ablation.outcome import Outcome
 from videogn.ablation.report.caveats import again_command
-from videogn.ablation.report.comparisons import comparisons_of
-from videogn.ablation.report.interactions import interactions_of
-from videogn.ablation.report.material import Material
-from videogn.ablation.report.points import Point, difference, obstacle, point_at, status_of
+from videogn.ablation.report.contrasts import Contrast
+from videogn.ablation.report.estimates import Estimate
+from videogn.ablation.report.gather import Gathered
+from videogn.ablation.report.points import Point, status_of
 from videogn.ablation.report.question import title_of
-from videogn.ablation.report.statistics import Estimate
 
 _RESULT_FIELDS = (
     "top1",
@@ -41,14 +41,14 @@ _PROPERTIES = {"protocol": "protocol_and_policy", "weights": "weights_file"}
 _DIGITS = 4
 
 
-def rows_of(material: Material) -> list[dict[str, Any]]:
+def rows_of(gathered: Gathered) -> list[dict[str, Any]]:
     """Return a row for each point and seed."""
-    return [_row(material, outcome) for point in material.points for outcome in point.outcomes]
+    return [_row(gathered, outcome) for point in gathered.points for outcome in point.outcomes]
 
 
-def report_csv(material: Material) -> str:
+def report_csv(gathered: Gathered) -> str:
     """Return the rows as CSV."""
-    rows = rows_of(material)
+    rows = rows_of(gathered)
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
@@ -56,52 +56,42 @@ def report_csv(material: Material) -> str:
     return buffer.getvalue()
 
 
-def report_json(material: Material) -> str:
+def report_json(gathered: Gathered) -> str:
     """Return points, comparisons, findings and provenance as JSON."""
-    study = material.study
+    study = gathered.study
     fields = {
         "title": title_of(study),
-        "status": status_of(material.outcomes),
-        "is_complete": material.is_complete,
-        "mixture": list(material.mixture),
-        "warnings": list(material.warnings),
-        "findings": list(material.findings.sentences),
-        "notes": list(material.findings.notes),
-        "points": [_point(material, point) for point in material.points],
+        "status": status_of(gathered.outcomes),
+        "is_complete": gathered.is_complete,
+        "mixture": list(gathered.mixture),
+        "warnings": list(gathered.warnings),
+        "findings": list(gathered.findings.sentences),
+        "notes": list(gathered.findings.notes),
+        "points": [_point(gathered, point) for point in gathered.points],
         "comparisons": [
             {
-                "axis": comparison.axis,
-                "point": dict(comparison.point.labels),
-                "reference": dict(comparison.reference.labels),
-                "verdict": comparison.verdict,
-                "top1_difference": _estimate(comparison.difference),
+                "axis": contrast.axis,
+                "point": dict(contrast.points[0].labels),
+                "reference": dict(contrast.points[1].labels),
+                "verdict": contrast.verdict,
+                "top1_difference": _estimate(contrast.difference),
             }
-            for comparison in comparisons_of(study, material.points)
+            for contrast in gathered.contrasts
+            if not contrast.is_of_losses
         ],
-        "interactions": [
-            {
-                "axis": one.axis,
-                "level": one.level,
-                "reference": one.reference,
-                "norm_batch_size": one.size,
-                "largest_norm_batch_size": one.largest,
-                "verdict": one.verdict,
-                "loss_difference": _estimate(one.difference),
-            }
-            for one in interactions_of(study, material.points)
-        ],
-        "cells": rows_of(material),
+        "interactions": [_interaction(contrast) for contrast in gathered.contrasts if contrast.is_of_losses],
+        "cells": rows_of(gathered),
         "provenance": {
             "study": asdict(study),
-            "base": material.base.decode(errors="replace"),
+            "base": gathered.base.decode(errors="replace"),
             "versions": {
                 o.cell.name: o.result.versions
-                for o in material.outcomes
+                for o in gathered.outcomes
                 if o.result is not None and o.cell.same_as is None
             },
             "commands": {
-                o.cell.name: again_command(study, o.cell, out=material.out)
-                for o in material.outcomes
+                o.cell.name: again_command(study, o.cell, out=gathered.out)
+                for o in gathered.outcomes
                 if o.cell.same_as is None
             },
         },
@@ -109,9 +99,10 @@ def report_json(material: Material) -> str:
     return json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
 
 
-def _row(material: Material, outcome: Outcome) -> dict[str, Any]:
+def _row(gathered: Gathered, outcome: Outcome) -> dict[str, Any]:
     cell, result, failure = outcome.cell, outcome.result, outcome.failure
-    curves = material.curves_of(outcome)
+    curves = gathered.curves_of(outcome)
+    to_baseline = gathered.to_baseline[tuple(cell.labels.values())]
     code_train, code_test = (result.code_pair if result is not None else None) or (None, None)
     own = {
         "cell": cell.name,
@@ -123,8 +114,8 @@ def _row(material: Material, outcome: Outcome) -> dict[str, Any]:
         "device_batch_size": cell.batches.device,
         "total_batch_size": cell.batches.total,
         **{name: _rounded(getattr(result, _PROPERTIES.get(name, name), None)) for name in _RESULT_FIELDS},
-        "top1_less_baseline": _rounded(_less_baseline(material, outcome)),
-        "pairs_with_baseline": _num_pairs(material, outcome),
+        "top1_less_baseline": _rounded(_less_baseline(gathered, outcome, to_baseline)),
+        "pairs_with_baseline": _num_pairs(to_baseline),
         "clips_per_second": None if curves is None else _rounded(curves.clips_per_second),
         "code_train": code_train,
         "code_test": code_test,
@@ -136,9 +127,21 @@ def _row(material: Material, outcome: Outcome) -> dict[str, Any]:
     return {"cell": cell.name, **labels, **own}
 
 
-def _point(material: Material, point: Point) -> dict[str, Any]:
-    baseline, row = material.baseline, material.paper_row(point)
-    is_apart = point.runs != baseline.runs
+def _interaction(contrast: Contrast) -> dict[str, Any]:
+    large, large_reference, small, _ = (point.labels for point in contrast.points)
+    return {
+        "axis": contrast.axis,
+        "level": large[contrast.axis],
+        "reference": large_reference[contrast.axis],
+        "norm_batch_size": small[NORM_BATCH_SIZE],
+        "largest_norm_batch_size": large[NORM_BATCH_SIZE],
+        "verdict": contrast.verdict,
+        "loss_difference": _estimate(contrast.difference),
+    }
+
+
+def _point(gathered: Gathered, point: Point) -> dict[str, Any]:
+    row, to_baseline = gathered.paper.get(point.levels), gathered.to_baseline[point.levels]
     return {
         "labels": dict(point.labels),
         "same_as": None if point.same_as is None else dict(point.same_as),
@@ -148,28 +151,25 @@ def _point(material: Material, point: Point) -> dict[str, Any]:
         "top1": _estimate(point.top1),
         "top5": _estimate(point.top5),
         "error": None if point.top1 is None else _rounded(100 - point.top1.mean),
-        "top1_less_baseline": _estimate(difference(point, baseline)) if is_apart else None,
-        "pairs_with_baseline": _num_pairs(material, point.outcomes[0]),
+        "top1_less_baseline": _estimate(to_baseline.difference),
+        "pairs_with_baseline": _num_pairs(to_baseline),
         "paper": None if row is None else asdict(row),
     }
 
 
-def _less_baseline(material: Material, outcome: Outcome) -> float | None:
+def _less_baseline(gathered: Gathered, outcome: Outcome, contrast: Contrast) -> float | None:
     """Return a cell's top-1 less that of the baseline's cell of the same seed."""
-    point = point_at(material.points, outcome.cell.labels)
-    theirs = material.baseline.results.get(outcome.cell.seed)
-    if point.runs == material.baseline.runs or outcome.result is None or theirs is None:
+    theirs = gathered.baseline.results.get(outcome.cell.seed)
+    if contrast.verdict in ("same computation", "mixed", "other videos") or outcome.result is None or theirs is None:
         return None
-    return None if obstacle(point, material.baseline) else outcome.result.top1 - theirs.top1
+    return outcome.result.top1 - theirs.top1
 
 
-def _num_pairs(material: Material, outcome: Outcome) -> int | None:
-    """Return over how many seeds the setting's difference to the baseline is; None for the baseline."""
-    point = point_at(material.points, outcome.cell.labels)
-    if point.runs == material.baseline.runs:
+def _num_pairs(contrast: Contrast) -> int | None:
+    """Return over how many seeds the difference to the baseline is; None for the baseline."""
+    if contrast.verdict == "same computation":
         return None
-    found = difference(point, material.baseline)
-    return 0 if found is None else found.num
+    return contrast.difference.num if contrast.difference else 0
 
 
 def _rounded(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The report's tables, as data."""
+"""The report's tables: a column of the report is a line here."""
 
 import statistics
 from collections.abc import Callable, Sequence
@@ -7,57 +7,60 @@ from typing import Any
 from videogn.ablation.cells import Cell
 from videogn.ablation.durations import duration_text
 from videogn.ablation.outcome import Outcome
-from videogn.ablation.report.document import Column, Table
-from videogn.ablation.report.material import Material
-from videogn.ablation.report.numbers import mean_text, megabytes_text, number_text, paired_text
+from videogn.ablation.report.gather import Gathered
 from videogn.ablation.report.paper import other_total
-from videogn.ablation.report.points import (
-    Point,
+from videogn.ablation.report.points import Point
+from videogn.ablation.report.question import starts_text
+from videogn.ablation.report.text import (
+    axis_words,
     coverage_text,
-    difference,
-    obstacle,
+    level_words,
+    mean_text,
+    megabytes_text,
+    number_text,
+    paired_text,
+    point_words,
     protocol_text,
     range_text,
 )
-from videogn.ablation.report.starts import starts_text
-from videogn.ablation.report.words import axis_words, level_words, point_words
+from videogn.page import Column, Table
 from videogn.training.result import Result
 from videogn.training.schedule import REFERENCE_BATCH_SIZE, scaled_lr
 
 
-def accuracy_table(material: Material) -> Table:
+def accuracy_table(gathered: Gathered) -> Table:
     """Return the main table: every point with its accuracy, and what that is of."""
     columns: list[tuple[Column, Callable[[Point], str]]] = [
         (Column("top-1 %"), _top1_text),
         (Column("sd"), lambda point: number_text(point.top1.deviation if point.top1 else None)),
-        (Column("to baseline"), lambda point: _difference_text(point, material.baseline)),
+        (Column("to baseline"), lambda point: _difference_text(gathered, point)),
         (Column("top-5 %"), lambda point: number_text(point.top5.mean if point.top5 else None)),
         (Column("seeds"), lambda point: f"{len(point.results)} of {len(point.outcomes)}"),
         (Column("videos"), lambda point: coverage_text(point.results.values())),
-        (Column("protocol", "left"), lambda point: protocol_text(point.results.values())),
+        (Column("protocol", is_text=True), lambda point: protocol_text(point.results.values())),
     ]
-    if any(material.paper_row(point) for point in material.points):
-        columns.append((Column("paper %", "left"), lambda point: _paper_text(material, point)))
-    if any(point.same_as for point in material.points):
-        columns.append((Column("same runs as", "left"), _same_text))
+    if gathered.paper:
+        columns.append((Column("paper %", is_text=True), lambda point: _paper_text(gathered, point)))
+    if any(point.same_as for point in gathered.points):
+        columns.append((Column("same runs as", is_text=True), _same_text))
     caption = (
         "Mean over seeds ± half of its 95 % interval, sd: sample standard deviation over seeds, to baseline: top-1 "
-        f"less that of {point_words(material.study.baseline)}, paired by seed, in points, videos: scored / expected."
+        f"less that of {point_words(gathered.study.baseline)}, paired by seed, in points, videos: scored / expected."
     )
-    starts = starts_text(material.points)
+    starts = starts_text(gathered.points)
     if starts is not None:
         caption += f" Starts: {starts}."
-    return _point_table(material.points, columns, caption=caption)
+    return _point_table(gathered.points, columns, caption=caption)
 
 
-def cost_table(material: Material) -> Table:
+def cost_table(gathered: Gathered) -> Table:
     """Return what every point cost."""
 
     def of(name: str, text: Callable[[Any], str]) -> Callable[[Point], str]:
         return lambda point: range_text((getattr(r, name) for r in point.results.values()), text=text)
 
     columns: list[tuple[Column, Callable[[Point], str]]] = [
-        (Column("clips a second"), lambda point: _speed_text(material, point)),
+        (Column("clips a second"), lambda point: _speed_text(gathered, point)),
         (Column("training"), lambda point: duration_text(_median(point, lambda result: result.train_seconds))),
         (Column("test"), lambda point: duration_text(_median(point, lambda result: result.test_seconds))),
         (Column("peak MiB"), of("peak_memory_bytes", megabytes_text)),
@@ -66,7 +69,7 @@ def cost_table(material: Material) -> Table:
         (Column("device batch"), lambda point: str(point.outcomes[0].cell.batches.device)),
         (Column("total batch"), lambda point: str(point.outcomes[0].cell.batches.total)),
     ]
-    has_rates = any(peak_lr(point.outcomes[0].cell) is not None for point in material.points)
+    has_rates = any(peak_lr(point.outcomes[0].cell) is not None for point in gathered.points)
     if has_rates:
         columns.append((Column("peak lr"), lambda point: _rate_text(peak_lr(point.outcomes[0].cell))))
     caption = (
@@ -75,7 +78,7 @@ def cost_table(material: Material) -> Table:
     )
     if has_rates:
         caption += f" Peak lr: base_lr × total batch / {REFERENCE_BATCH_SIZE}."
-    return _point_table(material.points, columns, caption=caption)
+    return _point_table(gathered.points, columns, caption=caption)
 
 
 def peak_lr(cell: Cell) -> float | None:
@@ -87,49 +90,49 @@ def peak_lr(cell: Cell) -> float | None:
     return scaled_lr(base_lr, cell.batches.total)
 
 
-def cell_table(material: Material) -> Table:
+def cell_table(gathered: Gathered) -> Table:
     """Return every cell and what became of it."""
     columns = (
-        Column("cell", "left", is_head=True),
-        Column("state", "left"),
+        Column("cell", is_name=True),
+        Column("state", is_text=True),
         Column("top-1 %"),
         Column("top-5 %"),
         Column("videos"),
         Column("updates"),
-        Column("why", "left"),
+        Column("why", is_text=True),
     )
-    return Table(columns, tuple(_cell_row(outcome) for outcome in material.outcomes))
+    return Table(columns, tuple(_cell_row(outcome) for outcome in gathered.outcomes))
 
 
 def _point_table(
     points: Sequence[Point], columns: Sequence[tuple[Column, Callable[[Point], str]]], *, caption: str
 ) -> Table:
     axes = list(points[0].labels)
-    heads = [Column(axis_words(axis), "left", is_head=True) for axis in axes]
+    names = [Column(axis_words(axis), is_name=True) for axis in axes]
     rows = [
         (*(level_words(axis, point.labels[axis]) for axis in axes), *(entry(point) for _, entry in columns))
         for point in points
     ]
-    breaks = [place for place in range(1, len(rows)) if len(axes) > 1 and rows[place][0] != rows[place - 1][0]]
-    return Table((*heads, *(column for column, _ in columns)), tuple(rows), caption, frozenset(breaks))
+    return Table((*names, *(column for column, _ in columns)), tuple(rows), caption)
 
 
 def _top1_text(point: Point) -> str:
     return "not averaged: mixed" if point.is_mixed else mean_text(point.top1)
 
 
-def _difference_text(point: Point, baseline: Point) -> str:
-    if point is baseline:
+def _difference_text(gathered: Gathered, point: Point) -> str:
+    if point is gathered.baseline:
         return "baseline"
-    if point.runs == baseline.runs:
+    contrast = gathered.to_baseline[point.levels]
+    if contrast.verdict == "same computation":
         return "same runs"
-    if obstacle(point, baseline) == "other videos":
+    if contrast.verdict == "other videos":
         return "not compared: other numbers of videos"
-    return paired_text(difference(point, baseline), num_seeds=len(point.outcomes))
+    return paired_text(contrast.difference, num_seeds=len(point.outcomes))
 
 
-def _paper_text(material: Material, point: Point) -> str:
-    row = material.paper_row(point)
+def _paper_text(gathered: Gathered, point: Point) -> str:
+    row = gathered.paper.get(point.levels)
     if row is None:
         return "-"
     top5 = "" if row.top5 is None else f" / {row.top5:.1f}"
@@ -141,8 +144,8 @@ def _same_text(point: Point) -> str:
     return "" if point.same_as is None else point_words(point.same_as, is_short=True)
 
 
-def _speed_text(material: Material, point: Point) -> str:
-    speeds = [curves.clips_per_second for o in point.outcomes if (curves := material.curves_of(o)) is not None]
+def _speed_text(gathered: Gathered, point: Point) -> str:
+    speeds = [curves.clips_per_second for o in point.outcomes if (curves := gathered.curves_of(o)) is not None]
     known = [speed for speed in speeds if speed is not None]
     return number_text(statistics.median(known), digits=1) if known else "-"
 

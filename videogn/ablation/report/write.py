@@ -1,22 +1,26 @@
-"""The report's files, from a study's folder alone: report.md, .html, .csv, .json, and figures as PNG and SVG."""
+"""The report's files, and the study's answer in the terminal."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from videogn.ablation.report.content import document_of
-from videogn.ablation.report.curves_figure import draw_curves
-from videogn.ablation.report.error_figure import draw_error
-from videogn.ablation.report.html import html_of
-from videogn.ablation.report.markdown import markdown_of
-from videogn.ablation.report.material import gather
-from videogn.ablation.report.records import report_csv, report_json
-from videogn.files import replacing
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
 
-_FILES = (
-    *("report.html", "report.md", "report.csv", "report.json"),
-    *(f"{name}{suffix}" for name in ("error", "curves") for suffix in (".png", ".svg")),
-)
-# Where a report goes that the results no longer support.
-_EARLIER = "earlier-report"
+from videogn.ablation.report.curves_figure import draw_curves
+from videogn.ablation.report.document import document_of
+from videogn.ablation.report.error_figure import draw_error
+from videogn.ablation.report.gather import Gathered, gather
+from videogn.ablation.report.points import status_of
+from videogn.ablation.report.question import title_of
+from videogn.ablation.report.records import report_csv, report_json
+from videogn.ablation.report.tables import accuracy_table
+from videogn.files import replacing
+from videogn.page import Table, page_of
+
+# Where nobody looks at it through a window, rich would cut at 80 columns.
+_FILE_WIDTH = 160
 
 
 class MixedResults(ValueError):
@@ -24,10 +28,19 @@ class MixedResults(ValueError):
 
 
 def write_report(out: Path, *, mixed: bool = False) -> dict[str, Path]:
-    """Write the report of a study, whole or partial, each file in one stroke.
+    """Write the report of a study's folder; see `write_files`.
+
+    Raises:
+        ValueError: The folder holds no study; or as write_files.
+    """
+    return write_files(gather(out), mixed=mixed)
+
+
+def write_files(gathered: Gathered, *, mixed: bool = False) -> dict[str, Path]:
+    """Write the report of a study, whole or partial: report.md, .html, .csv, .json, and figures as PNG and SVG.
 
     Args:
-        out: The study's folder.
+        gathered: What the study's folder holds.
         mixed: Report results that are not comparable, too: with loud warnings, and no mean over them.
 
     Returns:
@@ -35,48 +48,80 @@ def write_report(out: Path, *, mixed: bool = False) -> dict[str, Path]:
         no figure where there is nothing to draw.
 
     Raises:
-        MixedResults: There are such results and `mixed` is not set; nothing was written, and an earlier report, which
-            does not say what the folder holds now, was moved to OUT/earlier-report.
-        ValueError: The folder holds no study.
+        MixedResults: There are such results and `mixed` is not set; nothing was written.
     """
-    material = gather(out)
-    if material.mixture and not mixed:
-        moved = f" The earlier report was moved to {out / _EARLIER}." if _set_aside(out) else ""
+    out = gathered.out
+    if gathered.mixture and not mixed:
+        is_old = (out / "report.md").exists()
         raise MixedResults(
-            f"{out}: results that must not stand in one table. {' '.join(material.mixture)} Run those cells anew "
-            f"(delete their folders), use another --out, or report them as they are with --mixed.{moved}"
+            f"{out}: results that must not stand in one table. {' '.join(gathered.mixture)} Delete the folders of "
+            "those cells to run them again, use another --out, or report them as they are with --mixed"
+            + (f". {out / 'report.md'} and the files beside it are of results from before" if is_old else "")
         )
-    drawings = {"error": draw_error(material), "curves": draw_curves(material)}
-    document = document_of(material, error=drawings["error"], curves=drawings["curves"])
-    paths = {}
+    drawings = {"error": draw_error(gathered), "curves": draw_curves(gathered)}
+    markdown = document_of(gathered, error=drawings["error"], curves=drawings["curves"])
+    pictures = {f"{name}.png": drawing.svg for name, drawing in drawings.items() if drawing}
+    files: dict[str, tuple[str, bytes | None]] = {
+        "csv": ("report.csv", report_csv(gathered).encode()),
+        "json": ("report.json", report_json(gathered).encode()),
+        "markdown": ("report.md", markdown.encode()),
+        "html": ("report.html", page_of(markdown, title=title_of(gathered.study), pictures=pictures).encode()),
+    }
     for name, drawing in drawings.items():
-        for suffix, key in ((".png", name), (".svg", f"{name}_svg")):
-            path = out / f"{name}{suffix}"
-            if drawing is None:
-                path.unlink(missing_ok=True)
-            else:
-                with replacing(path) as partial:
-                    partial.write_bytes(drawing.png if suffix == ".png" else drawing.svg)
-                paths[key] = path
-    for key, path, text in (
-        ("csv", out / "report.csv", report_csv(material)),
-        ("json", out / "report.json", report_json(material)),
-        ("markdown", out / "report.md", markdown_of(document)),
-        ("html", out / "report.html", html_of(document)),
-    ):
+        files[name] = (f"{name}.png", drawing.png if drawing else None)
+        files[f"{name}_svg"] = (f"{name}.svg", drawing.svg if drawing else None)
+    paths = {}
+    for key, (name, content) in files.items():
+        path = out / name
+        if content is None:
+            path.unlink(missing_ok=True)
+            continue
         with replacing(path) as partial:
-            partial.write_bytes(text.encode())
+            partial.write_bytes(content)
         paths[key] = path
     return paths
 
 
-def _set_aside(out: Path) -> bool:
-    """Move the report's files out of the way, in the place of those moved before; return whether there were any."""
-    found = [name for name in _FILES if (out / name).exists()]
-    if found:
-        (out / _EARLIER).mkdir(exist_ok=True)
-        for name in _FILES:
-            (out / _EARLIER / name).unlink(missing_ok=True)
-        for name in found:
-            (out / name).replace(out / _EARLIER / name)
-    return bool(found)
+def print_summary(gathered: Gathered, *, paths: Mapping[str, Path]) -> None:
+    """Print the table, the findings, what to beware of, and where the report is.
+
+    Args:
+        gathered: What the study's folder holds.
+        paths: The report's files, as write_files returns them.
+    """
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_FILE_WIDTH)
+    _print_line(console, title_of(gathered.study), style="bold")
+    console.print(_rich_table(accuracy_table(gathered)))
+    for sentence in gathered.findings.sentences:
+        _print_line(console, f"• {sentence}", style="bold")
+    for note in (*gathered.findings.notes, gathered.paper_note):
+        if note is not None:
+            _print_line(console, note, style="dim")
+    for outcome in gathered.outcomes:
+        if outcome.failure is not None and outcome.cell.same_as is None:
+            failure = outcome.failure
+            text = f"{outcome.cell.name}: failed, {failure.kind} in {failure.stage}: {failure.reason}"
+            _print_line(console, text, style="red")
+    for warning in (*gathered.mixture, *gathered.warnings):
+        _print_line(console, f"WARNING: {warning}", style="bold red")
+    _print_line(console, status_of(gathered.outcomes) + ("." if gathered.is_complete else ": a PARTIAL report."))
+    for name in ("html", "markdown", "error", "curves", "csv", "json"):
+        if name in paths:
+            _print_line(console, f"{name}: {paths[name]}")
+
+
+def _rich_table(table: Table) -> RichTable:
+    shown = RichTable(box=SIMPLE_HEAD, pad_edge=False)
+    for column in table.columns:
+        shown.add_column(Text(column.head), justify="left" if column.is_text or column.is_name else "right")
+    for place, row in enumerate(table.rows):
+        if table.columns[1].is_name and place and row[0] != table.rows[place - 1][0]:
+            shown.add_section()
+        shown.add_row(*map(Text, row))  # Text: brackets in a name are no markup
+    return shown
+
+
+def _print_line(console: Console, line: str, *, style: str | None = None) -> None:
+    console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)

@@ -7,8 +7,8 @@ from pathlib import Path
 from videogn.ablation.cells import COMMAND, Cell, cell_folder
 from videogn.ablation.outcome import Failure, read_outcome, read_outcomes, write_failure
 from videogn.ablation.plans import CellPlan
-from videogn.ablation.report.terminal import print_summary
-from videogn.ablation.report.write import MixedResults, write_report
+from videogn.ablation.report.gather import gather
+from videogn.ablation.report.write import MixedResults, print_summary, write_files, write_report
 from videogn.ablation.running.child import log_tail
 from videogn.ablation.running.executor import Executor
 from videogn.ablation.running.interruption import Interruption
@@ -76,13 +76,12 @@ def run_study(
                     raise
         except KeyboardInterrupt:
             if (paths := work.report()) is not None:
-                print_summary(out, paths=paths)
+                print_summary(gather(out), paths=paths)
             display.say("stopped; run the same command again to go on")
             raise
-        paths = write_report(out, mixed=mixed)
-        print_summary(out, paths=paths)
-        outcomes = read_outcomes(cells, out=out)
-    return sum(outcome.state == "failed" and outcome.cell.same_as is None for outcome in outcomes)
+        gathered = gather(out)
+        print_summary(gathered, paths=write_files(gathered, mixed=mixed))
+    return sum(outcome.state == "failed" and outcome.cell.same_as is None for outcome in gathered.outcomes)
 
 
 class _Work:
@@ -129,7 +128,7 @@ class _Work:
             interruption.check()
 
     def report(self) -> dict[str, Path] | None:
-        """Renew the report and return its files; that it can't be is said, and ends nothing."""
+        """Renew the report and return its files. That it can't be renewed is said, and ends nothing."""
         try:
             return write_report(self._out, mixed=self._mixed)
         except MixedResults as error:

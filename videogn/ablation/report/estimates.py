@@ -2,9 +2,8 @@
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 CONFIDENCE = 0.95
 
@@ -47,59 +46,18 @@ def estimate(values: Sequence[float], *, least_deviation: float = 0.0) -> Estima
     Args:
         values: Independent values of one quantity.
         least_deviation: The interval is that of at least so large a deviation: what the step between two possible
-            values hides. Two seeds that agree by chance would else prove anything.
+            values hides. Without it, two seeds that agree by chance would prove anything.
     """
     if not values:
         return None
     mean = statistics.fmean(values)
     if len(values) == 1:
         return Estimate(1, mean, None, None)
+    from scipy.special import stdtrit  # here: reports need it, and the command's help does not
+
     deviation = statistics.stdev(values)
     error = max(deviation, least_deviation) / math.sqrt(len(values))
-    return Estimate(len(values), mean, deviation, student_t(len(values) - 1) * error)
-
-
-def paired_difference(
-    values: Mapping[int, float], reference: Mapping[int, float], *, least_deviation: float = 0.0
-) -> Estimate | None:
-    """Return what `values` have over `reference`, both by seed, over the seeds that both have; None without any."""
-    differences = [value - reference[seed] for seed, value in values.items() if seed in reference]
-    return estimate(differences, least_deviation=least_deviation)
-
-
-@cache
-def student_t(degrees: int, *, confidence: float = CONFIDENCE) -> float:
-    """Return t for which a variable of Student's distribution lies between -t and t with probability `confidence`."""
-    low, high = 0.0, 1.0
-    while central_probability(high, degrees=degrees) < confidence:
-        low, high = high, 2 * high
-    for _ in range(200):
-        middle = (low + high) / 2
-        if central_probability(middle, degrees=degrees) < confidence:
-            low = middle
-        else:
-            high = middle
-    return high
-
-
-def central_probability(t: float, *, degrees: int) -> float:
-    """Return the probability that a variable of Student's distribution lies between -t and t.
-
-    The finite series for whole degrees of freedom: Abramowitz and Stegun 1964, 26.7.3 and 26.7.4.
-    """
-    angle = math.atan(t / math.sqrt(degrees))
-    cosine, sine = math.cos(angle), math.sin(angle)
-    if degrees % 2:
-        term, total = cosine, 0.0
-        for k in range(1, degrees - 1, 2):
-            total += term
-            term *= cosine**2 * (k + 1) / (k + 2)
-        return 2 / math.pi * (angle + sine * total)
-    term, total = 1.0, 0.0
-    for k in range(0, degrees - 1, 2):
-        total += term
-        term *= cosine**2 * (k + 1) / (k + 2)
-    return sine * total
+    return Estimate(len(values), mean, deviation, float(stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2)) * error)
 
 
 def binomial_error(accuracy: float, *, num_videos: int) -> float:

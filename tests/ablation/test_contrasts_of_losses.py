@@ -5,8 +5,7 @@ import json
 import pytest
 
 from tests.ablation.studies import change, make_study
-from videogn.ablation.report.interactions import interactions_of
-from videogn.ablation.report.material import gather
+from videogn.ablation.report.gather import gather
 from videogn.ablation.report.write import write_report
 from videogn.ablation.study import Study
 
@@ -26,8 +25,7 @@ def top1_of(cell) -> float:
 
 
 def found_in(out):
-    material = gather(out)
-    return interactions_of(material.study, material.points)
+    return [contrast for contrast in gather(out).contrasts if contrast.is_of_losses]
 
 
 def test_a_loss_that_is_smaller_at_a_level_is_a_finding(tmp_path):

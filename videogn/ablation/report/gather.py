@@ -1,4 +1,4 @@
-"""All that a report says of a study, read from its folder alone."""
+"""All that a report says of a study, read from its folder alone, each value once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from videogn.ablation.base import base_settings
 from videogn.ablation.cells import cell_folder, cells_of
 from videogn.ablation.outcome import Outcome, read_outcomes
 from videogn.ablation.report.caveats import mixture_of, warnings_of
+from videogn.ablation.report.contrasts import Contrast, contrast_of, contrasts_of
 from videogn.ablation.report.curves import Curves, read_curves
 from videogn.ablation.report.findings import Findings, findings_of
 from videogn.ablation.report.paper import PaperRow, find_paper, nothing_beside_text, read_paper, row_beside
@@ -17,7 +18,7 @@ from videogn.ablation.study_folder import load_study
 
 
 @dataclass(frozen=True)
-class Material:
+class Gathered:
     """A study and what came of it.
 
     Args:
@@ -26,11 +27,15 @@ class Material:
         base: The content of its base config.
         outcomes: What became of each cell.
         points: The grid over seeds.
+        baseline: The point that the tables compare all others with.
+        to_baseline: Each point against it, by Point.levels.
+        contrasts: Every comparison that the findings speak of.
+        findings: What they say.
         curves: Of the cells that are done, by the name of the one that was run.
-        paper: The paper's figures; None where none are asked for, or they can't be read.
+        paper: The paper's row beside a point, by Point.levels.
+        paper_note: That none stands beside any point, where the paper's figures were asked for and could be read.
         mixture: What forbids comparing the results, as sentences.
         warnings: What limits them, as sentences.
-        findings: What they say.
     """
 
     out: Path
@@ -38,39 +43,27 @@ class Material:
     base: bytes
     outcomes: Sequence[Outcome]
     points: Sequence[Point]
+    baseline: Point
+    to_baseline: Mapping[tuple[str, ...], Contrast]
+    contrasts: Sequence[Contrast]
+    findings: Findings
     curves: Mapping[str, Curves]
-    paper: Sequence[PaperRow] | None
+    paper: Mapping[tuple[str, ...], PaperRow]
+    paper_note: str | None
     mixture: Sequence[str]
     warnings: Sequence[str]
-    findings: Findings
 
     @property
     def is_complete(self) -> bool:
         """Whether every cell is done."""
         return all(outcome.state == "done" for outcome in self.outcomes)
 
-    @property
-    def baseline(self) -> Point:
-        """The point that all others are compared with."""
-        return point_at(self.points, self.study.baseline)
-
     def curves_of(self, outcome: Outcome) -> Curves | None:
         """Return the curves of a cell that is done."""
         return self.curves.get(outcome.cell.same_as or outcome.cell.name)
 
-    def paper_row(self, point: Point) -> PaperRow | None:
-        """Return the paper's row beside a point."""
-        return row_beside(self.study, point.outcomes[0].cell, self.paper or ())
 
-    @property
-    def paper_note(self) -> str | None:
-        """That no row of the paper's stands beside any point, where one was asked for and could be read."""
-        if self.study.paper is None or self.paper is None or any(map(self.paper_row, self.points)):
-            return None
-        return nothing_beside_text(self.study.paper, self.paper)
-
-
-def gather(out: Path) -> Material:
+def gather(out: Path) -> Gathered:
     """Read a study's folder.
 
     Raises:
@@ -79,18 +72,36 @@ def gather(out: Path) -> Material:
     study, base = load_study(out)
     outcomes = read_outcomes(cells_of(study, base_settings(base, name=str(out / "base.yaml"))), out=out)
     points = points_of(study, outcomes)
+    baseline, contrasts = point_at(points, study.baseline), contrasts_of(study, points)
     warnings = warnings_of(study, outcomes, out=out)
-    paper: list[PaperRow] | None = None
+    paper, paper_note = {}, None
     if study.paper is not None:
         try:
-            paper = read_paper(find_paper(study.paper))
+            rows = read_paper(find_paper(study.paper))
         except (OSError, ValueError) as error:  # days of training are behind us: the report is to be written
-            warnings.append(f"Without the paper's figures: {error}")
+            warnings.append(f"Without the paper's figures: {error}.")
+        else:
+            beside = {point.levels: row_beside(study, point.outcomes[0].cell, rows) for point in points}
+            paper = {levels: row for levels, row in beside.items() if row is not None}
+            paper_note = None if paper else nothing_beside_text(study.paper, rows)
     curves = {}
     for outcome in outcomes:
         found = read_curves(cell_folder(outcome.cell, out=out)) if outcome.state == "done" else None
         if found is not None:
             curves[outcome.cell.same_as or outcome.cell.name] = found
-    return Material(
-        out, study, base, outcomes, points, curves, paper, mixture_of(outcomes), warnings, findings_of(study, points)
+    return Gathered(
+        out=out,
+        study=study,
+        base=base,
+        outcomes=outcomes,
+        points=points,
+        baseline=baseline,
+        to_baseline={point.levels: contrast_of(point, baseline, axis="") for point in points},
+        contrasts=contrasts,
+        findings=findings_of(study, points, contrasts),
+        curves=curves,
+        paper=paper,
+        paper_note=paper_note,
+        mixture=mixture_of(outcomes),
+        warnings=warnings,
     )
