@@ -5,7 +5,7 @@ style sheet (page.css), its pictures inside it: it needs no network, no script a
 
 - a paragraph that is emphasised as a whole is a note: captions and asides;
 - a block quote is a notice that must not be overlooked;
-- entries of a table that are strong name their row, and a row whose first name is new begins a group.
+- entries of a table that are strong name their row; of rows with two names, a new first one begins a group.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 # What Markdown could take for markup; an underscore only where it does not stand within a word.
-_MARKUP = re.compile(r"[\\`*\[\]|~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|^[#+-](?=\s)|(?<=^\d)[.)](?=\s)")
+_MARKUP = re.compile(r"[\\`*\[\]|~$#]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+# What could begin a list, a rule or an underline where a line begins.
+_BLOCK = re.compile(r"^(\d{0,9})(?=[-+=.)])")
 # An entry of a table that is longer may be broken into lines.
 _LONG_ENTRY = 48
 
@@ -49,6 +51,11 @@ def text(words: str) -> str:
     return _MARKUP.sub(r"\\\g<0>", html.escape(" ".join(words.split()), quote=False))
 
 
+def paragraph(words: str) -> str:
+    """Return words as a paragraph, or as an item of a list."""
+    return _BLOCK.sub(r"\1\\", text(words))
+
+
 def note(words: str) -> str:
     """Return a paragraph that is less loud: a caption or an aside."""
     return f"*{text(words)}*"
@@ -61,7 +68,7 @@ def notice(head: str, words: str) -> str:
 
 def bullets(items: Iterable[str]) -> str:
     """Return a list."""
-    return "\n".join(f"- {text(item)}" for item in items)
+    return "\n".join(f"- {paragraph(item)}" for item in items)
 
 
 def facts(items: Iterable[tuple[str, str]]) -> str:
@@ -90,8 +97,8 @@ def table(content: Table) -> str:
     rule = ["---" if column.is_text or column.is_name else "---:" for column in content.columns]
     lines = [_line([text(column.head) for column in content.columns]), _line(rule)]
     for row in content.rows:
-        entries = zip(content.columns, row, strict=True)
-        lines.append(_line([f"**{text(one)}**" if column.is_name and one else text(one) for column, one in entries]))
+        entries = [(column.is_name, text(entry)) for column, entry in zip(content.columns, row, strict=True)]
+        lines.append(_line([f"**{entry}**" if is_name and entry else entry for is_name, entry in entries]))
     return "\n".join(lines) + (f"\n\n{note(content.caption)}" if content.caption else "")
 
 
@@ -141,7 +148,7 @@ def _dressed(tokens: Sequence[Token], pictures: Mapping[str, bytes]) -> list[Tok
                 dressed.append(Token("region_open", "div", 1, attrs=_region(f"Table: {', '.join(heads)}"), block=True))
             case "th_open":
                 token.attrSet("scope", "col")
-            case "tr_open" if _is_whole(tokens[place + 2], "strong"):
+            case "tr_open" if all(_is_whole(each, "strong") for each in _entries(tokens[place:])[:2]):
                 first = tokens[place + 2].content
                 if group not in (None, first):
                     token.attrSet("class", "break")
@@ -165,6 +172,12 @@ def _dressed(tokens: Sequence[Token], pictures: Mapping[str, bytes]) -> list[Tok
 def _region(label: str) -> dict[str, str | int | float]:
     """Return the attributes of what may be wider than the page, and scrolls."""
     return {"class": "scroll", "tabindex": "0", "role": "group", "aria-label": label}
+
+
+def _entries(tokens: Sequence[Token]) -> list[Token]:
+    """Return the entries of the row that the tokens begin with."""
+    end = next(place for place, token in enumerate(tokens) if token.type == "tr_close")
+    return [token for token in tokens[:end] if token.type == "inline"]
 
 
 def _is_whole(inline: Token, kind: str) -> bool:

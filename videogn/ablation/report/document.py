@@ -40,7 +40,7 @@ def document_of(gathered: Gathered, *, error: Drawing | None, curves: Drawing | 
         "Cells": [page.table(cell_table(gathered)), *_failures(gathered)],
         "Provenance": _provenance(gathered),
     }
-    parts = [f"# {page.text(title_of(study))}", page.text(lead), *_notices(gathered)]
+    parts = [f"# {page.text(title_of(study))}", page.paragraph(lead), *_notices(gathered)]
     for title, blocks in sections.items():
         parts += [f"## {title}", *blocks] if blocks else []
     return "\n\n".join(parts) + "\n"
@@ -85,7 +85,7 @@ def _picture(name: str, drawing: Drawing) -> str:
 def _question(gathered: Gathered) -> list[str]:
     cells = [outcome.cell for outcome in gathered.outcomes]
     return [
-        page.text(what_stays(gathered.study, gathered.outcomes)),
+        page.paragraph(what_stays(gathered.study, gathered.outcomes)),
         page.facts(asked_facts(gathered.study, gathered.outcomes)),
         "Three batch sizes, in clips:",
         page.facts(batch_facts(gathered.study, cells)),
