@@ -19,7 +19,7 @@ from videogn.commands.configs import find_config
 from videogn.commands.plans import plan_cells
 from videogn.commands.trainer import VideoCLI
 from videogn.data.datamodule import KineticsDataModule
-from videogn.data.motions import synthesize
+from videogn.data.motions.synthesize import synthesize
 from videogn.training.module import VideoClassifier
 from videogn.training.schedule import Schedule, in_steps, scaled_lr
 

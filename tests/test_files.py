@@ -15,7 +15,7 @@ import av
 import pytest
 
 from tests.videos import write_video
-from videogn.files import is_partial, replacing, write_json
+from videogn.files import is_partial, replacing, walk, write_json
 
 
 def names(folder: Path) -> list[str]:
@@ -199,3 +199,20 @@ def test_names_of_files_that_are_no_utf8_come_back_from_json(tmp_path, ensure_as
     name = os.fsdecode(b"\xff\xfe/\xc3\xbc \xc3.mp4")
     write_json(tmp_path / "a.json", [name], ensure_ascii=ensure_ascii)
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == [name]
+
+
+def test_a_walk_follows_links_to_folders_but_none_that_leads_back(tmp_path):
+    for name in ("a/deep/1.txt", "a/2.txt", "b/3.txt", "elsewhere/4.txt", "a/.partial-0.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "a" / "up").symlink_to("..")  # above where the walk begins
+    (tmp_path / "a" / "self").symlink_to(".")
+    (tmp_path / "a" / "to_b").symlink_to("../b")
+    (tmp_path / "b" / "to_a").symlink_to("../a")  # each in the other
+    (tmp_path / "a" / "gone").symlink_to("nowhere")
+    (tmp_path / "b" / "other").symlink_to(tmp_path / "elsewhere")
+    names = [name for name, _ in walk(tmp_path / "a")]
+    assert names == ["2.txt", "deep/1.txt", "gone", "to_b/3.txt", "to_b/other/4.txt"]
+    assert [name for name, _ in walk(tmp_path / "b", prefix="x/")][:2] == ["x/3.txt", "x/other/4.txt"]
+    with pytest.raises(OSError, match="nowhere"):
+        list(walk(tmp_path / "nowhere"))

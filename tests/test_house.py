@@ -11,7 +11,8 @@ from videogn.norms import NORMS
 PACKAGE = Path(videogn.__file__).parent
 # Part -> other parts of videogn that it may import. Data and models know of no other part. Training joins them, by
 # data's datamodule and what that hands over. Studies compose runs of the command: of training they know what says what
-# a run is asked and what came of it, and nothing that loads torch. Only the commands join all parts.
+# a run is asked and what came of it, and nothing that loads torch. Tools use the data, and nothing but their commands
+# uses them. Only the commands join all parts.
 ALLOWED = {
     "files": set(),
     "norms": set(),
@@ -19,14 +20,15 @@ ALLOWED = {
     "page": set(),
     "models": {"files", "norms"},
     "data": {"files", "machine"},
+    "tools": {"data", "files", "machine"},
     "training": {"models", "data.batch", "data.datamodule", "files", "norms", "machine", "code_version"},
     "ablation": {
-        *("training.batch_sizes", "training.result", "training.schedule"),
+        *("training.batch_sizes", "training.result", "training.schedule", "data.views.sampling"),
         *("files", "norms", "page", "code_version"),
     },
     "code_version": set(),
     "cli": {"commands.usage"},
-    "commands": {"ablation", "data", "files", "machine", "models", "norms", "training"},
+    "commands": {"ablation", "data", "files", "machine", "models", "norms", "tools", "training"},
     "__init__": {"data", "models", "training"},
     "__main__": {"cli"},
 }

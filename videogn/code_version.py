@@ -17,8 +17,7 @@ EXEMPT = (
     "cli.py",
     "files.py",
     "page.py",
-    "data/bench",
-    "data/prepare",
+    "tools",
     *(
         f"commands/{name}.py"
         for name in (

@@ -1,4 +1,4 @@
-"""Files that are the old or the new one, whole, whatever stops the process or the machine."""
+"""Files: written whole or not at all, whatever stops the process or the machine; and all of them below a folder."""
 
 from __future__ import annotations
 
@@ -45,6 +45,39 @@ def replacing(path: str | Path) -> Iterator[Path]:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def walk(folder: str | Path, *, prefix: str = "") -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Yield all that is no folder below a folder, in the order of its paths, except partial files.
+
+    It costs one listing of each folder and no look at a file. Links to folders are followed, unless they lead back to
+    a folder that the walk is in.
+
+    Args:
+        folder: Where to begin.
+        prefix: Put before each path.
+
+    Yields:
+        Path relative to the folder, and the entry.
+
+    Raises:
+        OSError: A folder can't be listed.
+    """
+    return _walk(folder, prefix, (os.path.realpath(folder),))
+
+
+def _walk(folder: str | Path, prefix: str, way: tuple[str, ...]) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Walk a folder; `way`: the real paths of the folders from the first to this one."""
+    with os.scandir(folder) as entries:
+        inside = sorted(entries, key=lambda entry: entry.name)
+    for entry in inside:
+        if not entry.is_dir():
+            if not is_partial(entry.name):
+                yield prefix + entry.name, entry
+            continue
+        real = os.path.realpath(entry.path) if entry.is_symlink() else os.path.join(way[-1], entry.name)
+        if not any(f"{passed}{os.sep}".startswith(f"{real}{os.sep}") for passed in way):
+            yield from _walk(entry.path, f"{prefix}{entry.name}{os.sep}", (*way, real))
 
 
 def is_partial(name: str) -> bool:

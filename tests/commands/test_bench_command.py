@@ -8,13 +8,13 @@ import pytest
 
 from tests.videos import write_video
 from videogn.cli import main
-from videogn.data.bench import sections, timing
-from videogn.data.bench.clips import training_clips
-from videogn.data.bench.pipelines import frame_readers, sample_makers
 from videogn.data.dataset import TrainDataset
 from videogn.data.decoding import decode_frames
-from videogn.data.records import VideoRecord
-from videogn.data.transforms import TrainViews
+from videogn.data.lists.records import VideoRecord
+from videogn.data.views.training import TrainViews
+from videogn.tools.bench import sections, timing
+from videogn.tools.bench.clips import training_clips
+from videogn.tools.bench.pipelines import frame_readers, sample_makers
 
 SMALL = ["--num_frames", "8", "--crop_size", "32", "--scale_size", "40", "48", "--test_size", "48", "--batch_size", "2"]
 

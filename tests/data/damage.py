@@ -18,9 +18,10 @@ from videogn.data.dataset import TestDataset, TrainDataset
 from videogn.data.decoding import DecodeError, decode_frames
 from videogn.data.decoding.packets import Scan
 from videogn.data.decoding.pyav import PyAVVideo
-from videogn.data.records import Records
-from videogn.data.sampling import PROTOCOLS
-from videogn.data.transforms import TestViews, TrainViews
+from videogn.data.lists.records import Records
+from videogn.data.views.sampling import PROTOCOLS
+from videogn.data.views.testing import TestViews
+from videogn.data.views.training import TrainViews
 
 LIMIT_SECONDS = 20.0  # for one file of at most some megabytes; the process ends with a traceback of where it hangs
 TRAIN = TrainViews(num_frames=8, frame_interval=2, scale_size=(32, 40), crop_size=32, flip_probability=0.5)

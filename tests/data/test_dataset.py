@@ -14,12 +14,13 @@ from videogn.data.datamodule import KineticsDataModule
 from videogn.data.dataset import NO_VIDEO, TestDataset, TrainDataset
 from videogn.data.decoding import decode_frames
 from videogn.data.decoding.pyav import PyAVVideo
-from videogn.data.lists import ListError
-from videogn.data.motions import synthesize
-from videogn.data.records import VideoRecord
+from videogn.data.lists.entries import ListError
+from videogn.data.lists.records import VideoRecord
+from videogn.data.motions.synthesize import synthesize
 from videogn.data.sampler import TestSampler, TrainSampler
-from videogn.data.sampling import PROTOCOLS, protocol_clips
-from videogn.data.transforms import TestViews, TrainViews, long_side_offsets
+from videogn.data.views.sampling import PROTOCOLS, protocol_clips
+from videogn.data.views.testing import TestViews, long_side_offsets
+from videogn.data.views.training import TrainViews
 
 TRAIN = TrainViews(num_frames=8, frame_interval=2, scale_size=(32, 40), crop_size=32, flip_probability=0.5)
 TEST = TestViews(8, 2, 32, 32, PROTOCOLS["10x3"], "nonlocal")
@@ -294,7 +295,7 @@ def test_videos_without_a_root_are_refused_and_nothing_is_made_in_its_place(tmp_
 def test_the_built_in_videos_are_made_where_they_are_asked_for_by_name(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     small = partial(synthesize, num_train=8, num_val=8, num_workers=0)
-    monkeypatch.setattr("videogn.data.catalog.synthesize", small)
+    monkeypatch.setattr("videogn.data.lists.catalog.synthesize", small)
     assert KineticsDataModule("data/motions").num_classes == 8
     assert "making the data set 'motions' in data/motions" in capsys.readouterr().err
     assert len(KineticsDataModule("data/motions").catalog.records("train")) == 8

@@ -14,7 +14,9 @@ from torchvision.transforms import v2
 from tests.data.images import picture, write_image
 from tests.videos import write_video
 from videogn.data.datamodule import KineticsDataModule
-from videogn.data.lists import ListError, classes_of, read_list
+from videogn.data.lists.entries import ListError
+from videogn.data.lists.formats import read_list
+from videogn.data.lists.labels import classes_of
 
 CLASSES = ("n01440764", "n01443537", "n02105855")
 
@@ -207,13 +209,13 @@ def test_an_empty_validation_class_folder_needs_a_class_known_from_training(tmp_
         module(tmp_path).catalog.records("val")
 
 
-def test_links_to_folders_inside_a_class_are_not_followed(tmp_path):
+def test_links_to_folders_are_followed_unless_they_lead_back(tmp_path):
     touch(tmp_path, "train/a/x.jpg", "train/a/deep/y.jpg", "train/b/z.jpg", "elsewhere/w.jpg")
     (tmp_path / "train" / "a" / "up").symlink_to("..")
     (tmp_path / "train" / "b" / "other").symlink_to(tmp_path / "elsewhere")
-    assert names_in(tmp_path / "train") == ["a/deep/y.jpg", "a/x.jpg", "b/z.jpg"]
+    assert names_in(tmp_path / "train") == ["a/deep/y.jpg", "a/x.jpg", "b/other/w.jpg", "b/z.jpg"]
     predicted = module(tmp_path, predict_paths=[str(tmp_path / "train")]).predict_records()
-    assert len(predicted) == 3
+    assert len(predicted) == 4
 
 
 def test_kinetics_never_takes_a_thumbnail_for_a_video(tmp_path):

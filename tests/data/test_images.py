@@ -15,11 +15,11 @@ from tests.data.images import picture, write_image, write_kinds
 from videogn import decode_frames
 from videogn.data.dataset import TestDataset, TrainDataset
 from videogn.data.decoding import DecodeError, TooFewFrames, open_video
+from videogn.data.lists.records import VideoRecord
 from videogn.data.media import IMAGE_SUFFIXES
-from videogn.data.random_region import RegionViews
-from videogn.data.records import VideoRecord
-from videogn.data.sampling import PROTOCOLS
-from videogn.data.transforms import TestViews, TrainViews
+from videogn.data.views.sampling import PROTOCOLS
+from videogn.data.views.testing import TestViews
+from videogn.data.views.training import RegionViews, TrainViews
 
 
 def folder_pixels(path: Path) -> np.ndarray:

@@ -18,9 +18,10 @@ from videogn.data.decoding import PacketIndex, open_video
 from videogn.data.decoding import pyav as pyav_module
 from videogn.data.decoding.index import _from_bytes, _to_bytes
 from videogn.data.decoding.packets import Scan
-from videogn.data.records import Records
-from videogn.data.sampling import PROTOCOLS
-from videogn.data.transforms import TestViews, TrainViews
+from videogn.data.lists.records import Records
+from videogn.data.views.sampling import PROTOCOLS
+from videogn.data.views.testing import TestViews
+from videogn.data.views.training import TrainViews
 
 
 @pytest.fixture

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videogn.data.kinetics import find_videos
-from videogn.data.lines import Lines, path_label
-from videogn.data.lists import ListError, classes_of, default_list, read_classes, read_list, resolve
+from videogn.data.lists.entries import ListError
+from videogn.data.lists.formats import default_list, read_list
+from videogn.data.lists.kinetics import find_videos
+from videogn.data.lists.labels import classes_of, read_classes, resolve
+from videogn.data.lists.lines import Lines, path_label
 from videogn.data.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
 

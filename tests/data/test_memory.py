@@ -14,9 +14,10 @@ from tests.videos import write_video
 from videogn.data.batch import VideoViews
 from videogn.data.dataset import TestDataset, TrainDataset
 from videogn.data.decoding import decode_frames
-from videogn.data.records import Records
-from videogn.data.sampling import PROTOCOLS, protocol_clips
-from videogn.data.transforms import TestViews, TrainViews
+from videogn.data.lists.records import Records
+from videogn.data.views.sampling import PROTOCOLS, protocol_clips
+from videogn.data.views.testing import TestViews
+from videogn.data.views.training import TrainViews
 
 reads_proc = pytest.mark.skipif(not Path("/proc/self/statm").is_file(), reason="reads /proc")
 

@@ -19,8 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from videogn.data.motions import CLASSES, render_motion, synthesize
-from videogn.data.motions_render import (
+from videogn.data.motions.render import (
     ANGLE,
     MAX_RADIUS,
     MIN_RADIUS,
@@ -33,6 +32,7 @@ from videogn.data.motions_render import (
     draw_scene,
     render_scene,
 )
+from videogn.data.motions.synthesize import CLASSES, render_motion, synthesize
 
 LABELS = {name: label for label, name in enumerate(CLASSES)}
 PLAIN = Texture(waves=np.zeros((1, 3), np.float32), colors=np.full((2, 3), 0.5, np.float32))

@@ -15,9 +15,9 @@ from tests.data.prepared import number_shown, write_numbered
 from videogn.data.decoding import open_video
 from videogn.data.decoding.pyav import PyAVVideo
 from videogn.data.decoding.window import Window
-from videogn.data.prepare import Encoding, PrepareError, prepare_video
-from videogn.data.prepare.clock import Clock
-from videogn.data.prepare.picture import PictureMaker
+from videogn.tools.prepare import Encoding, PrepareError, prepare_video
+from videogn.tools.prepare.clock import Clock
+from videogn.tools.prepare.picture import PictureMaker
 
 KINDS = {
     "plain": {},

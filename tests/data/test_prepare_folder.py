@@ -11,15 +11,15 @@ import pytest
 
 from tests.data.prepared import write_numbered
 from tests.videos import write_video
-from videogn.data.catalog import Catalog
-from videogn.data.lists import read_list
+from videogn.data.lists.catalog import Catalog
+from videogn.data.lists.formats import read_list
 from videogn.data.media import media_below
-from videogn.data.prepare import Encoding, PrepareError, prepare_folder
-from videogn.data.prepare import video as video_module
-from videogn.data.prepare.originals import find_originals
-from videogn.data.prepare.rename import rename_in
-from videogn.data.prepare.workers import Job, prepare_all
 from videogn.files import is_partial, replacing
+from videogn.tools.prepare import Encoding, PrepareError, prepare_folder
+from videogn.tools.prepare import video as video_module
+from videogn.tools.prepare.originals import find_originals
+from videogn.tools.prepare.rename import rename_in
+from videogn.tools.prepare.workers import Job, prepare_all
 
 SMALL = Encoding(short_side=32)
 

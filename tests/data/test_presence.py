@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from videogn.data.catalog import Catalog
-from videogn.data.presence import FEW, are_files
+from videogn.data.lists.catalog import Catalog
+from videogn.data.lists.presence import FEW, are_files
 
 
 def looked_at(paths: list[str], folder: Path) -> list[bool]:

@@ -9,8 +9,8 @@ from torchvision.transforms.v2 import functional as F
 from tests.videos import write_video
 from videogn import decode_frames
 from videogn.data.dataset import TrainDataset
-from videogn.data.random_region import NUM_ATTEMPTS, Region, RegionViews, region_of
-from videogn.data.records import VideoRecord
+from videogn.data.lists.records import VideoRecord
+from videogn.data.views.training import NUM_ATTEMPTS, Region, RegionViews, region_of
 
 IMAGENET = (0.08, 1.0)
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader, Dataset
 
 from videogn.data.dataset import TrainDataset, as_it_is
-from videogn.data.records import CHUNK, Records, VideoRecord
-from videogn.data.transforms import TrainViews
+from videogn.data.lists.records import CHUNK, Records, VideoRecord
+from videogn.data.views.training import TrainViews
 
 MANY = 250_000
 # Any characters; what paths may be made of, with bytes that are no UTF-8 as Python has them; and half characters.

@@ -6,8 +6,9 @@ import torch
 from torchvision.transforms.v2 import functional as F
 
 from videogn.data.decoding.window import Window, cut
-from videogn.data.sampling import PROTOCOLS
-from videogn.data.transforms import TestViews, TrainViews, long_side_offsets
+from videogn.data.views.sampling import PROTOCOLS
+from videogn.data.views.testing import TestViews, long_side_offsets
+from videogn.data.views.training import TrainViews
 
 
 def ramp(height: int = 40, width: int = 60) -> np.ndarray:

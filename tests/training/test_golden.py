@@ -19,7 +19,7 @@ import pytest
 import torch
 
 from videogn.data.datamodule import KineticsDataModule
-from videogn.data.motions import synthesize
+from videogn.data.motions.synthesize import synthesize
 from videogn.models.batch_renorm import RenormBounds
 from videogn.training.module import VideoClassifier
 from videogn.training.precise_bn import PreciseBatchNorm

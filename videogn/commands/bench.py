@@ -19,8 +19,8 @@ from videogn.commands.usage import CommandParser, RunError, UsageError, check_js
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from videogn.data.bench.sections import Bench
     from videogn.data.decoding import PacketIndex
+    from videogn.tools.bench.sections import Bench
 
 DESCRIPTION = """\
 Measures how fast clips come from your videos, on this machine, beside other libraries:
@@ -121,11 +121,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _measure(given: argparse.Namespace, progress: Progress, folder: Path) -> dict[str, Any]:
-    from videogn.data.bench.pipelines import missing_packages
-    from videogn.data.bench.timing import one_core
     from videogn.data.decoding import PacketIndex
-    from videogn.data.prepare import Encoding
     from videogn.machine import available_cores, processor_name
+    from videogn.tools.bench.pipelines import missing_packages
+    from videogn.tools.bench.timing import one_core
+    from videogn.tools.prepare import Encoding
 
     task = progress.add_task("", total=given.seconds, what="looking at the videos")
     index = PacketIndex(folder / "index.sqlite")
@@ -170,12 +170,13 @@ def _bench(
     """The bench, and the videos that it goes without, with reasons."""
     import numpy as np
 
-    from videogn.data.bench.sections import Bench
     from videogn.data.datamodule import KineticsDataModule
     from videogn.data.decoding import DecodeError, open_video
     from videogn.data.media import is_image
-    from videogn.data.sampling import PROTOCOLS
-    from videogn.data.transforms import TestViews, TrainViews
+    from videogn.data.views.sampling import PROTOCOLS
+    from videogn.data.views.testing import TestViews
+    from videogn.data.views.training import TrainViews
+    from videogn.tools.bench.sections import Bench
 
     low, high = given.scale_size
     try:

@@ -7,10 +7,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from videogn.commands.usage import CommandParser, RunError, UsageError, check_json, save_json
-from videogn.data.prepare.encoding import Encoding
+from videogn.tools.prepare.encoding import Encoding
 
 if TYPE_CHECKING:
-    from videogn.data.prepare.folder import Summary
+    from videogn.tools.prepare.folder import Summary
 
 DESCRIPTION = """\
 Copies a data set into files that are cheap to read at random: H.264, scaled down, a key frame every few frames. The
@@ -116,7 +116,7 @@ def _parser() -> CommandParser:
 
 def _prepare(given: argparse.Namespace, settings: Encoding) -> Summary:
     from videogn.commands.prepare_progress import progress
-    from videogn.data.prepare.folder import prepare_folder
+    from videogn.tools.prepare.folder import prepare_folder
 
     with progress() as on_done:
         return prepare_folder(given.root, given.out, settings=settings, num_workers=given.num_workers, on_done=on_done)

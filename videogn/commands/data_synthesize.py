@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.progress import Progress
 
 from videogn.commands.usage import CommandParser, UsageError
-from videogn.data.motions import NUM_TRAIN, NUM_VAL, synthesize
+from videogn.data.motions.synthesize import NUM_TRAIN, NUM_VAL, synthesize
 
 
 def run(words: list[str]) -> int:

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from videogn.data.prepare.folder import OnDone
-from videogn.data.prepare.workers import Outcome
+from videogn.tools.prepare.folder import OnDone
+from videogn.tools.prepare.workers import Outcome
 
 _SECONDS_BETWEEN_LINES = 10.0
 

@@ -31,7 +31,7 @@ from videogn.commands.run_folder import (
 )
 from videogn.commands.trainer_arguments import TrainerArguments
 from videogn.commands.usage import NotFinite, OutOfMemory, RunError, UsageError, check_json
-from videogn.data.entries import Split
+from videogn.data.lists.entries import Split
 from videogn.files import replacing
 from videogn.machine import available_cores
 from videogn.training.batch_sizes import batch_sizes

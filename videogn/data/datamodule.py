@@ -14,17 +14,17 @@ from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
 from videogn.data.batch import Batch, VideoBatch
-from videogn.data.catalog import Catalog
-from videogn.data.dataset import TestDataset, TrainDataset, Views, as_it_is
+from videogn.data.dataset import TestDataset, TrainDataset, as_it_is
 from videogn.data.decoding import DecodeError, DecoderName, PacketIndex
-from videogn.data.entries import ListError
-from videogn.data.lists import read_folder
+from videogn.data.lists.catalog import Catalog
+from videogn.data.lists.entries import ListError
+from videogn.data.lists.folders import read_folder
+from videogn.data.lists.records import Records
 from videogn.data.media import without_thumbnails
-from videogn.data.random_region import RegionViews
-from videogn.data.records import Records
 from videogn.data.sampler import TestSampler, TrainSampler
-from videogn.data.sampling import PROTOCOLS, ClipPolicy, ProtocolName
-from videogn.data.transforms import TestViews, TrainViews
+from videogn.data.views.sampling import PROTOCOLS, ClipPolicy, ProtocolName
+from videogn.data.views.testing import TestViews
+from videogn.data.views.training import RegionViews, TrainViews
 from videogn.machine import available_cores
 
 # The epoch whose clips batch statistics are re-estimated from: one that no training reaches.
@@ -192,7 +192,7 @@ class KineticsDataModule(LightningDataModule):
         sampler.set_epoch(epoch)
         return self._loader(dataset, sampler=sampler, batch_size=self.batch_size, **settings)
 
-    def _train_views(self) -> Views:
+    def _train_views(self) -> TrainViews | RegionViews:
         clip, crop = (self.num_frames, self.frame_interval), (self.crop_size, self.flip_probability)
         if self.crop_area is not None:
             return RegionViews(*clip, self.crop_area, *crop)

@@ -8,10 +8,10 @@ Shapes: B videos, V views, F distinct frames, T frames of a clip, H, W, C = 3.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,16 +23,16 @@ from videogn.data.batch import Batch, VideoBatch, VideoViews, empty
 from videogn.data.decoding import (
     DecodeError,
     DecoderName,
-    Frames,
+    Frame,
     PacketIndex,
     TooFewFrames,
     Video,
-    WindowOf,
     open_video,
 )
 from videogn.data.heap import Heap
-from videogn.data.records import VideoRecord
-from videogn.data.transforms import TestViews
+from videogn.data.lists.records import VideoRecord
+from videogn.data.views.testing import TestViews
+from videogn.data.views.training import RegionViews, TrainViews
 
 # What a sampler asks for: (epoch, place in the records). The epoch travels with the key, so that workers that outlive
 # an epoch need not be told.
@@ -40,23 +40,6 @@ Key = tuple[int, int]
 # The place that stands for no video: it keeps the number of batches equal on all devices of a test.
 NO_VIDEO = -1
 GREY = 115  # about the mean of the network's input
-
-
-class Views(Protocol):
-    """How a training view is made of a video: TrainViews or RegionViews."""
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(T, H, W)."""
-
-    def indices(self, total: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        """[1, T] frame indices in a video of `total` frames."""
-
-    def window(self, rng: np.random.Generator) -> WindowOf:
-        """The part of each frame that is wanted, at the size of a view.
-
-        What is random about it is drawn here, once for all frames of the video.
-        """
 
 
 class TrainDataset(Dataset[Batch]):
@@ -77,7 +60,7 @@ class TrainDataset(Dataset[Batch]):
         self,
         records: Sequence[VideoRecord],
         *,
-        views: Views,
+        views: TrainViews | RegionViews,
         seed: int = 0,
         decoder: DecoderName = "pyav",
         index: PacketIndex | None = None,
@@ -102,7 +85,8 @@ class TrainDataset(Dataset[Batch]):
         be decoded keeps its place, grey and with weight 0.
         """
         records = [self.records[place] for _, place in keys]
-        views = empty(len(keys), 1, *self.views.shape, 3)
+        size = self.views.crop_size
+        views = empty(len(keys), 1, self.views.num_frames, size, size, 3)
         errors = [
             self._fill(views[row, 0].numpy(), epoch, record)
             for row, ((epoch, _), record) in enumerate(zip(keys, records, strict=True))
@@ -118,15 +102,15 @@ class TrainDataset(Dataset[Batch]):
         )
 
     def _fill(self, clip: NDArray[np.uint8], epoch: int, record: VideoRecord) -> str | None:
-        """Writes the view [T, H, W, C] of a video, or grey; returns why it could not be decoded."""
-
-        def put(index: int, frame: Frames, indices: NDArray[np.int64]) -> None:
-            clip[indices[0] == index] = frame
-
-        error = _read(record, self._open, self.views, (self.seed, epoch, record.index), put, exact_count=False)
-        if error is not None:
+        """Write the view [T, H, W, C] of a video, or grey; return why it could not be decoded."""
+        entropy = (self.seed, epoch, record.index)
+        try:
+            for index, frame, indices in _frames(record, self._open, self.views, entropy, exact_count=False):
+                clip[indices[0] == index] = frame
+        except DecodeError as error:
             clip[:] = GREY  # also where some of its frames could be decoded
-        return error
+            return str(error)
+        return None
 
 
 class TestDataset(Dataset[VideoBatch]):
@@ -166,74 +150,92 @@ class TestDataset(Dataset[VideoBatch]):
         batch = VideoBatch(views=[], labels=torch.empty(0), indices=torch.empty(0), failures=[])
         scored = []
         for record in (self.records[place] for _, place in keys if place != NO_VIDEO):
-            found = self._decode(record)
-            if isinstance(found, str):
-                batch["failures"].append((record.index, found))
-            else:
-                batch["views"].append(found)
+            try:
+                batch["views"].append(self._decode(record))
                 scored.append(record)
+            except DecodeError as error:
+                batch["failures"].append((record.index, str(error)))
         self._heap.count(len(keys))
         batch["labels"] = _int64(record.label for record in scored)
         batch["indices"] = _int64(record.index for record in scored)
         return batch
 
-    def _decode(self, record: VideoRecord) -> VideoViews | str:
-        """The views of a video, or why it can't be decoded."""
-        frames, clips = torch.empty(0), torch.empty(0)
-        wanted = planned = np.empty((0, 0), np.int64)
-        corners: list[tuple[int, int]] = []
+    def _decode(self, record: VideoRecord) -> VideoViews:
+        """Return the views of a video.
 
-        def put(index: int, frame: Frames, indices: NDArray[np.int64]) -> None:
-            nonlocal frames, clips, wanted, planned, corners
+        Raises:
+            DecodeError: It can't be decoded.
+        """
+        frames, clips = torch.empty(0), torch.empty(0)
+        planned, wanted = None, np.empty(0, np.int64)
+        corners: list[tuple[int, int]] = []
+        for index, frame, indices in _frames(record, self._open, self.views, (0, 0, 0), exact_count=True):
             part, corners = self.views.crops(frame)
-            if planned is not indices:  # the first frame, or the first by another number of frames
+            if indices is not planned:  # the first frame, or the first by another number of frames
                 planned, wanted = indices, np.unique(indices)
                 clips = torch.from_numpy(np.searchsorted(wanted, indices))
             if frames.shape != (len(wanted), *part.shape):
                 frames = empty(len(wanted), *part.shape)
             frames[int(np.searchsorted(wanted, index))] = torch.from_numpy(part)
-
-        error = _read(record, self._open, self.views, (0, 0, 0), put, exact_count=True)
-        if error is not None:
-            return error
         size = self.views.crop_size
         return VideoViews(frames, clips=clips, corners=corners, crop_size=(size, size))
 
 
-def _read(
+# A frame with its index, and the indices [V, T] of all clips that it was read for.
+ReadFrame = tuple[int, Frame, NDArray[np.int64]]
+
+
+def _frames(
     record: VideoRecord,
     open_file: Callable[[str], AbstractContextManager[Video]],
-    views: Views | TestViews,
+    views: TrainViews | RegionViews | TestViews,
     entropy: tuple[int, int, int],
-    put: Callable[[int, Frames, NDArray[np.int64]], None],
     *,
     exact_count: bool,
-) -> str | None:
-    """Hands each frame that a video's views need to `put`, with its index and those of all clips; returns any error."""
+) -> Iterator[ReadFrame]:
+    """Yield each frame that a video's views need.
+
+    Where the packets promised another number of frames than there are, all are read again, for the clips that the
+    exact number gives: the `indices` of a frame are another array then, and what came before is to be forgotten.
+
+    Args:
+        record: The video.
+        open_file: Opens its file.
+        views: Which frames, and which part of them.
+        entropy: What is random about them.
+        exact_count: Whether clips must go by the exact number of frames.
+
+    Raises:
+        DecodeError: The file is missing, or can't be decoded.
+    """
     if record.path is None:
-        return f"{record.name}: no file of this name below the data root"
+        raise DecodeError(record.name, "no file of this name below the data root")
+    with open_file(record.path) as video:
+        promised = video.num_frames
+        try:
+            yield from _by_count(promised, video, views, entropy, exact_count=exact_count)
+        except TooFewFrames as error:
+            if not 0 < error.num_frames < promised:
+                raise
+        else:
+            if not exact_count or video.num_frames == promised:
+                return
+        yield from _by_count(video.num_frames, video, views, entropy, exact_count=exact_count)
 
-    def read_of(total: int) -> None:
-        rng = np.random.default_rng(entropy)
-        indices = views.indices(total, rng)
-        for index, frame in video.read(indices.ravel().tolist(), window=views.window(rng), exact_count=exact_count):
-            put(index, frame, indices)
 
-    try:
-        with open_file(record.path) as video:
-            promised = video.num_frames
-            try:
-                read_of(promised)
-            except TooFewFrames as error:
-                if not 0 < error.num_frames < promised:
-                    raise
-            else:
-                if not exact_count or video.num_frames == promised:
-                    return None
-            read_of(video.num_frames)  # the packets had promised another number of frames: once more, by the exact one
-    except DecodeError as error:
-        return str(error)
-    return None
+def _by_count(
+    total: int,
+    video: Video,
+    views: TrainViews | RegionViews | TestViews,
+    entropy: tuple[int, int, int],
+    *,
+    exact_count: bool,
+) -> Iterator[ReadFrame]:
+    """Yield the frames of the clips that a video of `total` frames has."""
+    rng = np.random.default_rng(entropy)
+    indices = views.indices(total, rng)
+    for index, frame in video.read(indices.ravel().tolist(), window=views.window(rng), exact_count=exact_count):
+        yield index, frame, indices
 
 
 def as_it_is(batch: Any) -> Any:

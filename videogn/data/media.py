@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from videogn.files import is_partial
+from videogn.files import walk
 
 VIDEO_SUFFIXES = frozenset(
     [".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".3gp", ".gif", ".ogv"]
@@ -41,10 +41,7 @@ def is_image(path: str | Path) -> bool:
 
 
 def media_below(folder: str | Path, prefix: str = "") -> Iterator[Media]:
-    """All videos and images below a folder, in order (folder by folder, as paths sort).
-
-    A million files cost one listing of each folder and no look at a file. Links to folders are not followed; files that
-    are still being written are passed over.
+    """Yield all videos and images below a folder; see `walk`.
 
     Args:
         folder: Where to look.
@@ -53,13 +50,9 @@ def media_below(folder: str | Path, prefix: str = "") -> Iterator[Media]:
     Raises:
         OSError: A folder can't be read.
     """
-    with os.scandir(folder) as entries:
-        inside = sorted(entries, key=lambda entry: entry.name)
-    for entry in inside:
-        if entry.is_dir(follow_symlinks=False):
-            yield from media_below(entry.path, f"{prefix}{entry.name}{os.sep}")
-        elif (suffix := _suffix(entry.name)) in _SUFFIXES and not is_partial(entry.name):
-            yield Media(prefix + entry.name, entry.is_file(), suffix in IMAGE_SUFFIXES)
+    for name, entry in walk(folder, prefix=prefix):
+        if (suffix := _suffix(entry.name)) in _SUFFIXES:
+            yield Media(name, entry.is_file(), suffix in IMAGE_SUFFIXES)
 
 
 def without_thumbnails(media: Sequence[Media], *, where: str | Path) -> Sequence[Media]:

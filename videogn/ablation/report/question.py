@@ -13,14 +13,6 @@ from videogn.ablation.study import Study
 from videogn.training.result import Result
 
 _SCRATCH = "scratch"
-# Where the clips of a test start (data/sampling.py).
-_POLICIES = {
-    "nonlocal": (
-        "clip j of n starts at frame N · j / n of a video's N frames, j from 0, and the last clips wrap around to its "
-        "beginning, as in the code of Non-local Neural Networks"
-    ),
-    "spread": "clips start evenly from the first frame to the last at which a whole clip is left",
-}
 # Settings of what fixed-total holds (the beginnings of their names), and of the learning rate alone.
 _RATE_SETTINGS = ("model.base_lr", "model.schedule.shape", "model.schedule.factor", "model.schedule.warmup")
 _HELD_SETTINGS = (
@@ -100,8 +92,10 @@ def batch_facts(study: Study, cells: Iterable[Cell]) -> list[tuple[str, str]]:
 
 def policy_note(results: Iterable[Result]) -> str | None:
     """Return what the rule in brackets behind a protocol means; None where no result names one."""
-    protocols = protocol_text(results)
-    rules = [f"{name}: {meaning}" for name, meaning in _POLICIES.items() if f"({name})" in protocols]
+    from videogn.data.views.sampling import CLIP_POLICIES  # here: it loads NumPy, which the command's help does not
+
+    named = {result.clip_policy for result in results}
+    rules = [f"{name}: {meaning}" for name, meaning in CLIP_POLICIES.items() if name in named]
     return f"Protocol, clips × crops of each video; {'; '.join(rules)}. A single clip is the centre." if rules else None
 
 

@@ -16,7 +16,7 @@ import torch
 
 from videogn.data.decoding.index import PacketIndex
 from videogn.data.decoding.video import DecodeError, TooFewFrames, Video
-from videogn.data.decoding.window import Frames, Window, WindowOf
+from videogn.data.decoding.window import Frame, Window, WindowOf
 from videogn.data.media import is_image
 
 DecoderName = Literal["pyav", "decord", "torchcodec"]
@@ -26,7 +26,7 @@ __all__ = [
     "DECODERS",
     "DecodeError",
     "DecoderName",
-    "Frames",
+    "Frame",
     "PacketIndex",
     "TooFewFrames",
     "Video",

@@ -16,7 +16,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
 from videogn.data.decoding.video import DecodeError, is_turned, orient
-from videogn.data.decoding.window import Frames, Window, WindowOf, cut
+from videogn.data.decoding.window import Frame, Window, WindowOf, cut
 
 # a, b, c, d of display matrices by quarters of a turn, counterclockwise.
 _TURNS = ((1, 0, 0, 1), (0, -1, 1, 0), (-1, 0, 0, -1), (0, 1, -1, 0))
@@ -47,7 +47,7 @@ class Converter:
         self._turned = False
         self._matrix: tuple[int, tuple[int, int, int, int]] | None = None
 
-    def __call__(self, frame: VideoFrame, size: tuple[int, int]) -> Frames:
+    def __call__(self, frame: VideoFrame, size: tuple[int, int]) -> Frame:
         """The wanted part, RGB, uint8 [out_height, out_width, 3].
 
         Args:

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from videogn.data.decoding.video import DecodeError, TooFewFrames, distinct
-from videogn.data.decoding.window import Frames, WindowOf, cut, whole
+from videogn.data.decoding.window import Frame, WindowOf, cut, whole
 
 # By content, whatever the name says (ImageNet has a PNG called .JPEG). Not all that Pillow knows: for some formats it
 # starts other programs.
@@ -48,7 +48,7 @@ class ImageVideo:
 
     def read(
         self, indices: Sequence[int], *, window: WindowOf | None = None, exact_count: bool = False
-    ) -> Iterator[tuple[int, Frames]]:
+    ) -> Iterator[tuple[int, Frame]]:
         """The image as frame 0; see `Video.read`."""
         wanted = distinct(indices)
         frame = self._decode()
@@ -59,7 +59,7 @@ class ImageVideo:
     def close(self) -> None:
         """Nothing is held open."""
 
-    def _decode(self) -> Frames:
+    def _decode(self) -> Frame:
         try:
             # Pillow warns of oddities that it reads all the same, once a file: EXIF data cut short, palettes' alpha.
             with warnings.catch_warnings(action="ignore"), open(self.path, "rb") as file:
@@ -71,7 +71,7 @@ class ImageVideo:
             raise DecodeError(self.path, str(error) or type(error).__name__) from error
 
 
-def _to_rgb(image: Image.Image) -> Frames:
+def _to_rgb(image: Image.Image) -> Frame:
     """uint8 [H, W, 3] of its own memory.
 
     Raises:

@@ -17,7 +17,7 @@ class Stretch:
     Attributes:
         start: The first packet; decoding may start there.
         stop: Behind the last packet.
-        frames: Frames wanted of it, by the packet that shows each.
+        frames: Frame wanted of it, by the packet that shows each.
     """
 
     start: int

@@ -29,7 +29,7 @@ from videogn.data.decoding.index import PacketIndex
 from videogn.data.decoding.packets import PacketTable, Scan, scan
 from videogn.data.decoding.plan import Stretch, plan
 from videogn.data.decoding.video import DecodeError, TooFewFrames, distinct
-from videogn.data.decoding.window import Frames, WindowOf, whole
+from videogn.data.decoding.window import Frame, WindowOf, whole
 
 # Containers that say when each packet is shown. In others (AVI) the library makes it up.
 _CONTAINERS_WITH_TIMES = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "flv", "mpegts"}
@@ -178,7 +178,7 @@ class PyAVVideo:
 
     def read(
         self, indices: Sequence[int], *, window: WindowOf | None = None, exact_count: bool = False
-    ) -> Iterator[tuple[int, Frames]]:
+    ) -> Iterator[tuple[int, Frame]]:
         """The frames at `indices`, each distinct one as (index, frame); see `Video.read`."""
         convert = Converter(self.path, window or whole)
         for index, frame, size in self.decode(indices, exact_count=exact_count):

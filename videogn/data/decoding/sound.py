@@ -1,50 +1,98 @@
-"""A look at a file before a library gets it that misreads some files and does not survive others."""
+"""Decoding by libraries that misread some files and do not survive others: they get only what they read rightly."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from videogn.data.decoding.index import PacketIndex
 from videogn.data.decoding.pyav import PyAVVideo
-from videogn.data.decoding.video import DecodeError
+from videogn.data.decoding.video import DecodeError, TooFewFrames, distinct
+from videogn.data.decoding.window import Frame, WindowOf, cut, whole
 
 # Where others count as a player does: every packet, from the first.
 _CONTAINERS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
 
 
-def sound_frames(
-    path: str | Path, *, backend: str, codecs: Collection[str] | None = None, index: PacketIndex | None = None
-) -> int:
-    """The number of frames of a file whose packets tell which frame each shows, and hide none.
+class SoundVideo:
+    """A file opened by such a library; see `Video`. Frames come rotated from the library itself.
 
     Args:
         path: The file.
-        backend: The library's name, for the error.
-        codecs: FFmpeg's names of those that it reads rightly; None: all.
-        index: Where what the packets tell is kept.
+        index: Where what its packets tell is kept.
 
     Raises:
-        DecodeError: Another file.
+        DecodeError: The library can't open it, may misread it, or is not there.
     """
-    with contextlib.closing(PyAVVideo(path, index=index)) as video:
-        codec, container = video.format
-        table = video.scan.table
-        if codecs is not None and codec not in codecs:
-            raise DecodeError(str(path), f"{backend} does not read {codec} reliably; use the decoder pyav")
-        if table is None or container not in _CONTAINERS or len(table.pts) != table.num_frames:
-            reason = f"{backend} may misread this file ({codec} in {container}), or not survive it"
-            raise DecodeError(str(path), f"{reason}; use the decoder pyav")
-        return table.num_frames
 
+    backend: str  # the library's name
+    codecs: Collection[str] | None = None  # FFmpeg's names of those that it reads rightly; None: all
 
-def check_count(path: str, num_frames: int, expected: int, *, backend: str) -> None:
-    """Raises DecodeError where a library counts other frames than there are."""
-    if num_frames != expected:
-        raise DecodeError(path, f"{backend} counts {num_frames} frames of {expected}; use the decoder pyav")
+    def __init__(self, path: str | Path, *, index: PacketIndex | None = None) -> None:
+        self.path = str(path)
+        expected = self._sound_frames(index)
+        self._errors: tuple[type[Exception], ...] = ()
+        self._reader: Any = self._open()
+        if self.num_frames != expected:
+            reason = f"{self.backend} counts {self.num_frames} frames of {expected}; use the decoder pyav"
+            raise DecodeError(self.path, reason)
+
+    def _open(self) -> Any:
+        """Return the library's reader, of which `len` is the number of frames; set `_errors`."""
+        raise NotImplementedError
+
+    def _decode(self, wanted: list[int]) -> Iterator[Frame]:
+        """Yield frames, rising and each once."""
+        raise NotImplementedError
+
+    def _sound_frames(self, index: PacketIndex | None) -> int:
+        """Return the number of frames of a file whose packets tell which frame each shows, and hide none."""
+        with contextlib.closing(PyAVVideo(self.path, index=index)) as video:
+            codec, container = video.format
+            table = video.scan.table
+            if self.codecs is not None and codec not in self.codecs:
+                reason = f"{self.backend} does not read {codec} reliably; use the decoder pyav"
+                raise DecodeError(self.path, reason)
+            if table is None or container not in _CONTAINERS or len(table.pts) != table.num_frames:
+                reason = f"{self.backend} may misread this file ({codec} in {container}), or not survive it"
+                raise DecodeError(self.path, f"{reason}; use the decoder pyav")
+            return table.num_frames
+
+    def _failed(self, error: Exception) -> DecodeError:
+        """Return what the library says, cut where it appends its stack."""
+        return DecodeError(self.path, f"{self.backend}: {first_line(error)}")
+
+    @property
+    def num_frames(self) -> int:
+        """Frames by the library's own index."""
+        return len(self._reader)
+
+    def count_frames(self) -> int:
+        """Return the same: the library has no other count."""
+        return self.num_frames
+
+    def read(
+        self, indices: Sequence[int], *, window: WindowOf | None = None, exact_count: bool = False
+    ) -> Iterator[tuple[int, Frame]]:
+        """Yield the frames at `indices`, each distinct one as (index, frame); see `Video.read`."""
+        wanted = distinct(indices)
+        if wanted[-1] >= self.num_frames:
+            raise TooFewFrames(self.path, wanted[-1], self.num_frames)
+        frames = self._decode(wanted)
+        for index in wanted:
+            try:
+                frame = next(frames)
+            except self._errors as error:
+                raise self._failed(error) from error
+            yield index, cut(frame, (window or whole)(*frame.shape[:2]))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._reader = None
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, cut where a library appends its stack."""
+    """Return the first line of what an error says."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

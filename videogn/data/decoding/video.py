@@ -6,7 +6,7 @@ import operator
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from videogn.data.decoding.window import Frames, WindowOf
+from videogn.data.decoding.window import Frame, WindowOf
 
 
 class DecodeError(ValueError):
@@ -49,7 +49,7 @@ class Video(Protocol):
 
     def read(
         self, indices: Sequence[int], *, window: WindowOf | None = None, exact_count: bool = False
-    ) -> Iterator[tuple[int, Frames]]:
+    ) -> Iterator[tuple[int, Frame]]:
         """The frames at `indices` from one decode, each distinct one as (index, frame), in order.
 
         A file that turns out damaged on the way is read once more from its beginning: frames that were given come
@@ -85,7 +85,7 @@ def distinct(indices: Sequence[int]) -> list[int]:
     return wanted
 
 
-def orient(frame: Frames, matrix: Sequence[int]) -> Frames:
+def orient(frame: Frame, matrix: Sequence[int]) -> Frame:
     """Turns and mirrors [H, W, C] as a display matrix asks of a player.
 
     Args:

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-Frames = NDArray[np.uint8]
+Frame = NDArray[np.uint8]
 
 
 class Window(NamedTuple):
@@ -47,7 +47,7 @@ def whole(height: int, width: int) -> Window:
     return Window(0, 0, height, width, height, width)
 
 
-def cut(frame: Frames, window: Window) -> Frames:
+def cut(frame: Frame, window: Window) -> Frame:
     """What a window wants of a frame.
 
     Args:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from videogn.data.media import VIDEO_SUFFIXES, is_image
-from videogn.files import is_partial
+from videogn.files import walk
 
 LIST_SUFFIXES = frozenset([".csv", ".txt"])
 
@@ -29,13 +28,13 @@ class Originals:
 
 
 def find_originals(root: Path) -> Originals:
-    """Everything below a folder that is whole; links to folders are followed, unless they lead back.
+    """Return everything below a folder that is whole; see `walk`.
 
     Raises:
         ValueError: There is no video, or two of them would get the same name.
         OSError: A folder can't be read.
     """
-    names = list(_files_below(root, "", frozenset()))
+    names = [name.replace(os.sep, "/") for name, _ in walk(root)]
     targets: dict[str, str] = {}
     source_of: dict[str, str] = {}
     for name in names:
@@ -58,16 +57,3 @@ def find_originals(root: Path) -> Originals:
         lists=[name for name in names if os.path.splitext(name)[1].lower() in LIST_SUFFIXES],
         num_images=sum(map(is_image, names)),
     )
-
-
-def _files_below(folder: str | Path, prefix: str, above: frozenset[str]) -> Iterator[str]:
-    real = os.path.realpath(folder)
-    if real in above:
-        return
-    with os.scandir(folder) as entries:
-        inside = sorted(entries, key=lambda entry: entry.name)
-    for entry in inside:
-        if entry.is_dir():
-            yield from _files_below(entry.path, f"{prefix}{entry.name}/", above | {real})
-        elif not is_partial(entry.name):
-            yield prefix + entry.name

@@ -10,8 +10,9 @@ from itertools import zip_longest
 from operator import itemgetter
 from pathlib import Path
 
-from videogn.data.entries import Entries, ListError, Split
+from videogn.data.lists.entries import Entries, ListError, Split
 from videogn.data.media import VIDEO_SUFFIXES
+from videogn.files import walk
 
 COLUMNS = ("label", "youtube_id", "time_start", "time_end", "split")
 SPLIT_NAMES: dict[str, set[str]] = {"train": {"train"}, "val": {"val", "validate", "validation"}}
@@ -86,23 +87,24 @@ def find_videos(root: Path, suffixes: Collection[str]) -> dict[str, str]:
 
     Where one name lies in several places, a folder called "replacement..." wins: that is how the common mirrors hand
     out mended copies of files that arrived corrupt. Between others the first path in sorted order stands.
+
+    Raises:
+        ListError: A folder can't be read.
     """
     found: dict[str, str] = {}
-    seen: set[str] = set()
-    for folder, folders, files in os.walk(root, followlinks=True):
-        real = os.path.realpath(folder)
-        if real in seen:  # links that lead back
-            folders.clear()
-            continue
-        seen.add(real)
-        folders.sort()
-        above = os.path.join(os.path.abspath(folder), "")
-        replaces = any(part.startswith("replacement") for part in Path(folder).relative_to(root).parts)
-        for file in sorted(files):
-            stem, suffix = os.path.splitext(file)
-            if suffix.lower() in suffixes and (replaces or stem not in found):
-                found[stem] = above + file
+    above = os.path.join(os.path.abspath(root), "")
+    try:
+        for name, entry in walk(root):
+            stem, suffix = os.path.splitext(entry.name)
+            if suffix.lower() in suffixes and (stem not in found or _is_replacement(name)):
+                found[stem] = above + name
+    except OSError as error:
+        raise ListError(f"{error.filename}: the folder can't be read ({error.strerror})") from error
     return found
+
+
+def _is_replacement(name: str) -> bool:
+    return any(folder.startswith("replacement") for folder in name.split(os.sep)[:-1])
 
 
 def locate(files: dict[str, str], video_id: str, start: int, end: int) -> str | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from videogn.data.entries import Entries
+from videogn.data.lists.entries import Entries
 
 # With fewer files wanted of a folder they are looked at: its listing may be long.
 FEW = 8

@@ -10,18 +10,13 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
-from videogn.data.entries import Entries, ListError, Split
-from videogn.data.lists import (
-    classes_of,
-    default_list,
-    read_classes,
-    read_list,
-    refuse_empty_folders,
-    resolve,
-)
-from videogn.data.motions import synthesize
-from videogn.data.presence import on_disk
-from videogn.data.records import Records
+from videogn.data.lists.entries import Entries, ListError, Split
+from videogn.data.lists.folders import refuse_empty_folders
+from videogn.data.lists.formats import default_list, read_list
+from videogn.data.lists.labels import classes_of, read_classes, resolve
+from videogn.data.lists.presence import on_disk
+from videogn.data.lists.records import Records
+from videogn.data.motions.synthesize import synthesize
 
 MOTIONS_ROOT = Path("data") / "motions"
 

@@ -20,17 +20,18 @@ import torch
 from torch.utils.data import DataLoader
 
 from videogn.data.batch import Batch, VideoBatch
-from videogn.data.bench.clips import Clip, training_clips
-from videogn.data.bench.pipelines import frame_readers, sample_makers
-from videogn.data.bench.timing import Times, interleaved
 from videogn.data.dataset import TestDataset, TrainDataset, as_it_is
-from videogn.data.decoding import DECODERS, DecoderName, Frames, PacketIndex, decode_frames
+from videogn.data.decoding import DECODERS, DecoderName, PacketIndex, decode_frames
 from videogn.data.decoding.pyav import PyAVVideo
-from videogn.data.prepare import Encoding, Prepared, PrepareError, prepare_video
-from videogn.data.records import VideoRecord
+from videogn.data.lists.records import VideoRecord
 from videogn.data.sampler import TrainSampler
-from videogn.data.transforms import TestViews, TrainViews
+from videogn.data.views.testing import TestViews
+from videogn.data.views.training import TrainViews
 from videogn.machine import available_cores
+from videogn.tools.bench.clips import Clip, training_clips
+from videogn.tools.bench.pipelines import FrameStack, frame_readers, sample_makers
+from videogn.tools.bench.timing import Times, interleaved
+from videogn.tools.prepare import Encoding, Prepared, PrepareError, prepare_video
 
 OURS = "videogn"  # as in a run: what packets tell is on record after the first epoch
 FIRST = "videogn, first epoch"
@@ -78,7 +79,7 @@ class Bench:
 
     def frames(self, seconds: float) -> list[Row]:
         """The frames of a training clip, at their full size: time, and whether bytes agree."""
-        ways: dict[str, Callable[[Clip], Frames]] = {
+        ways: dict[str, Callable[[Clip], FrameStack]] = {
             OURS: lambda clip: decode_frames(clip.path, clip.indices, index=self.index).numpy(),
             FIRST: lambda clip: decode_frames(clip.path, clip.indices).numpy(),
         }
@@ -89,7 +90,7 @@ class Bench:
             ways[name] = lambda clip, read=read: read(clip.path, clip.indices)  # type: ignore[misc]
         agreement: dict[str, list[bool]] = {name: [] for name in ways}
 
-        def compare(clip: Clip, results: Mapping[str, Frames]) -> None:
+        def compare(clip: Clip, results: Mapping[str, FrameStack]) -> None:
             self.on_progress()
             for name, frames in results.items():
                 if OURS in results:
@@ -98,7 +99,7 @@ class Bench:
         times = interleaved(ways, self.clips(), seconds=seconds, on_round=compare)
         return [{**row, "same_bytes": _share(agreement[row["name"]])} for row in _rows(times)]
 
-    def _frames_by(self, clip: Clip, *, backend: DecoderName) -> Frames:
+    def _frames_by(self, clip: Clip, *, backend: DecoderName) -> FrameStack:
         return decode_frames(clip.path, clip.indices, backend=backend, index=self.index).numpy()
 
     def samples(self, seconds: float) -> list[Row]:

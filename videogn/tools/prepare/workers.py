@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from videogn.data.prepare.encoding import Encoding
-from videogn.data.prepare.video import Prepared, PrepareError, prepare_video
+from videogn.tools.prepare.encoding import Encoding
+from videogn.tools.prepare.video import Prepared, PrepareError, prepare_video
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,20 @@ video shorter than the span loops.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 ClipPolicy = Literal["nonlocal", "spread"]
-CLIP_POLICIES: tuple[str, ...] = get_args(ClipPolicy)
+# Where the clips of a test start. (Of the model, "nonlocal" is also a layout, see models/layout.py.)
+CLIP_POLICIES: dict[str, str] = {
+    "nonlocal": (
+        "clip j of n starts at frame N · j / n of a video's N frames, j from 0, and the last clips wrap around to its "
+        "beginning, as in the code of Non-local Neural Networks"
+    ),
+    "spread": "clips start evenly from the first frame to the last at which a whole clip is left",
+}
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from videogn.data.transforms import Augmentation, TrainViews
+from videogn.data.views.training import Augmentation, TrainViews
 
 
 class Clip(NamedTuple):

@@ -24,7 +24,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from videogn.data.motions_render import CLASSES, render_motion
+from videogn.data.motions.render import CLASSES, render_motion
 from videogn.machine import available_cores
 
 __all__ = ["CLASSES", "GENERATOR_VERSION", "render_motion", "synthesize"]

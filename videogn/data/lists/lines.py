@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 
-from videogn.data.entries import Entries, ListError, Split
+from videogn.data.lists.entries import Entries, ListError, Split
 from videogn.data.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
 # A path up to its last suffix of a video or an image, and its label behind that.

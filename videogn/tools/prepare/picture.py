@@ -16,7 +16,7 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 
 from videogn.data.decoding.convert import display_matrix
 from videogn.data.decoding.video import orient
-from videogn.data.prepare.encoding import Encoding
+from videogn.tools.prepare.encoding import Encoding
 
 # Bicubic, widened to what a pixel of the result covers; bit-exact whatever the processor.
 _SCALING = (

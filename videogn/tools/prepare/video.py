@@ -17,10 +17,10 @@ from av.video.stream import VideoStream
 
 from videogn.data.decoding.pyav import PyAVVideo
 from videogn.data.decoding.video import DecodeError
-from videogn.data.prepare.clock import Clock
-from videogn.data.prepare.encoding import Encoding
-from videogn.data.prepare.picture import PictureMaker
 from videogn.files import replacing
+from videogn.tools.prepare.clock import Clock
+from videogn.tools.prepare.encoding import Encoding
+from videogn.tools.prepare.picture import PictureMaker
 
 # What is wrong with the place that is written to, and not with the video.
 _OF_THE_TARGET = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM}

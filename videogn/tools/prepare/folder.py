@@ -17,13 +17,13 @@ from typing import Any
 
 import av
 
-from videogn.data.prepare.encoding import RECIPE_VERSION, Encoding
-from videogn.data.prepare.originals import Originals, find_originals
-from videogn.data.prepare.rename import rename_in
-from videogn.data.prepare.video import Prepared
-from videogn.data.prepare.workers import Job, Outcome, prepare_all
 from videogn.files import is_partial, replacing, write_json
 from videogn.machine import available_cores
+from videogn.tools.prepare.encoding import RECIPE_VERSION, Encoding
+from videogn.tools.prepare.originals import Originals, find_originals
+from videogn.tools.prepare.rename import rename_in
+from videogn.tools.prepare.video import Prepared
+from videogn.tools.prepare.workers import Job, Outcome, prepare_all
 
 RECORD = "prepare.json"
 _DECISIVE = ("root", "settings", "recipe_version")

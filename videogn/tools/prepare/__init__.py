@@ -9,9 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from videogn.data.prepare.encoding import Encoding
-    from videogn.data.prepare.folder import Summary, prepare_folder
-    from videogn.data.prepare.video import Prepared, PrepareError, prepare_video
+    from videogn.tools.prepare.encoding import Encoding
+    from videogn.tools.prepare.folder import Summary, prepare_folder
+    from videogn.tools.prepare.video import Prepared, PrepareError, prepare_video
 
 __all__ = ["Encoding", "PrepareError", "Prepared", "Summary", "prepare_folder", "prepare_video"]
 

@@ -14,15 +14,16 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 
-from videogn.data.bench.clips import Clip
-from videogn.data.decoding import Frames
+from videogn.tools.bench.clips import Clip
 
-ReadFrames = Callable[[str, Sequence[int]], Frames]
+FrameStack = NDArray[np.uint8]  # [T, H, W, C]
+ReadFrames = Callable[[str, Sequence[int]], FrameStack]
 MakeSample = Callable[[Clip], torch.Tensor]
 
 
-def pyav_frames(path: str, indices: Sequence[int]) -> Frames:
+def pyav_frames(path: str, indices: Sequence[int]) -> FrameStack:
     """PyAV's own loop, from the beginning: every frame up to the last wanted one."""
     import av
 
@@ -38,7 +39,7 @@ def pyav_frames(path: str, indices: Sequence[int]) -> Frames:
     return np.stack([found[index] for index in indices])
 
 
-def decord_frames(path: str, indices: Sequence[int]) -> Frames:
+def decord_frames(path: str, indices: Sequence[int]) -> FrameStack:
     """decord, as MMAction2's loader calls it."""
     import decord
 
@@ -46,7 +47,7 @@ def decord_frames(path: str, indices: Sequence[int]) -> Frames:
     return decord.VideoReader(path, num_threads=1).get_batch(list(indices)).asnumpy()
 
 
-def torchcodec_frames(path: str, indices: Sequence[int]) -> Frames:
+def torchcodec_frames(path: str, indices: Sequence[int]) -> FrameStack:
     """torchcodec in its default (exact) mode, its frames as they lie fastest."""
     from torchcodec.decoders import VideoDecoder
 

@@ -1,0 +1,1 @@
+"""Lists of videos: read in many formats, given class indices, and found on disk."""

@@ -1,0 +1,1 @@
+"""The built-in data set "motions": labelled videos that are drawn, not downloaded."""

@@ -1,0 +1,1 @@
+"""From a video to views: which frames, which part of them, at which size."""
