@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.test_end_to_end import TINY, videogn
+from tests.runs import TINY, videogn
 
 pytestmark = pytest.mark.slow
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -195,3 +196,12 @@ def command(tmp_path: Path) -> Command:
     home = tmp_path / "command"
     home.mkdir()
     return Command(home)
+
+
+def wait_for(path: Path) -> int:
+    """Wait for a child that hangs, and return its id."""
+    deadline = time.monotonic() + 60
+    while not path.exists() or not path.read_text():
+        assert time.monotonic() < deadline, "the child never came there"
+        time.sleep(0.05)
+    return int(path.read_text())

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ablation.conftest import BASE, cells, is_running, run, states
+from tests.ablation.conftest import BASE, cells, is_running, run, states, wait_for
 from videogn.ablation.running.child import Place
 from videogn.ablation.study import Study
 from videogn.ablation.study_folder import check_folder, claim_folder, load_study
@@ -93,15 +93,6 @@ def started(command, study: Study, out: Path, *, num_places: int = 1) -> subproc
         text=True,
         cwd=Path(__file__).parents[2],
     )
-
-
-def wait_for(path: Path) -> int:
-    """Wait for a child that hangs, and return its id."""
-    deadline = time.monotonic() + 60
-    while not path.exists() or not path.read_text():
-        assert time.monotonic() < deadline, "the child never came there"
-        time.sleep(0.05)
-    return int(path.read_text())
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from tests.ablation.reports import point, table
 from tests.ablation.studies import STUDY, cells, change, fail, make_study
-from tests.ablation.test_report import point, table
 from videogn.ablation.report.gather import gather
 from videogn.ablation.report.question import starts_text, what_stays
 from videogn.ablation.report.write import MixedResults, print_summary, write_report

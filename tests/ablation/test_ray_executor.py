@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ablation.conftest import BASE, cells, is_running, stage_of, states
-from tests.ablation.test_launcher import wait_for
+from tests.ablation.conftest import BASE, cells, is_running, stage_of, states, wait_for
 from videogn.ablation.running.launcher import run_study
 from videogn.ablation.running.ray_executor import RayExecutor
 from videogn.ablation.running.run_cell import job_of
@@ -98,9 +97,10 @@ DRIVER = """
 import os, sys
 from pathlib import Path
 from tests.ablation.conftest import BASE, cells
-from tests.ablation.test_ray_executor import STUDY
 from videogn.ablation.running.launcher import run_study
 from videogn.ablation.running.ray_executor import RayExecutor
+from videogn.ablation.study import Study
+STUDY = Study(base="b.yaml", axes={"model.norm": ["bn"]}, seeds=[0, 1])
 out = Path(sys.argv[1])
 executor = RayExecutor(out=out, cores_per_cell=1)
 run_study(STUDY, cells(STUDY), base=BASE, out=out, executor=executor, plans={}, command=sys.argv[2:])

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from tests.ablation.reports import point, table
 from tests.ablation.studies import STUDY, TOP1, cells, change, fail, make_study
 from videogn.ablation.report.gather import gather
 from videogn.ablation.report.write import MixedResults, print_summary, write_report
@@ -58,19 +59,6 @@ class Page(HTMLParser):
 
     def handle_data(self, data):
         self.texts.append(data)
-
-
-def table(text: str, *, first: str) -> list[dict[str, str]]:
-    """Return the rows of the Markdown table whose head begins with `first`, by column."""
-    lines = text.splitlines()
-    start = next(i for i, line in enumerate(lines) if line.startswith(f"| {first} |"))
-    head, _, *rows = [line.strip("|").replace("**", "").split(" | ") for line in lines[start:] if line.startswith("|")]
-    heads = [name.strip() for name in head]
-    return [dict(zip(heads, map(str.strip, row), strict=True)) for row in rows if len(row) == len(heads)]
-
-
-def point(text: str, norm: str, size: str) -> dict[str, str]:
-    return next(r for r in table(text, first="norm") if (r["norm"], r["normalisation batch"]) == (norm, size))
 
 
 def test_a_whole_study_makes_every_file_and_nothing_beside(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from tests.videos import write_video
 from videogn.cli import main
 from videogn.data.dataset import TrainDataset
-from videogn.data.decoding import decode_frames
+from videogn.data.decoding import decode_frames, open_video
 from videogn.data.lists.records import VideoRecord
 from videogn.data.views.training import TrainViews
 from videogn.tools.bench import sections, timing
@@ -74,7 +74,8 @@ def test_tables_and_figures(tmp_path, capsys):
         (["{root}/broken", "--crop_size", "999"], "must rise and not be below crop_size", 2),
     ],
 )
-def test_what_cannot_be_measured_is_refused_before_work(tmp_path, words, message, status, capsys):
+def test_what_cannot_be_measured_is_refused_before_work(tmp_path, words, message, status, capsys, monkeypatch):
+    monkeypatch.setattr(sections, "interleaved", lambda *_, **__: pytest.fail("it began to measure"))
     (tmp_path / "broken").mkdir()
     if "{root}" not in words:
         (tmp_path / "broken" / "a.mp4").write_bytes(b"nothing")
@@ -93,9 +94,13 @@ def test_clips_are_those_of_a_dataset(video):
         clip = next(clips)
         rng = np.random.default_rng((4, clip.epoch, clip.place))
         assert clip.indices == views.indices(50, rng)[0].tolist()
-        window = views.window(rng)(48, 64)
-        assert window.flip == clip.augmentation.flip
-        assert dataset[clip.epoch, clip.place]["views"].shape == (1, 1, 8, 32, 32, 3)
+        state = rng.bit_generator.state
+        assert clip.augmentation == views.augmentation(rng)
+        rng.bit_generator.state = state
+        with open_video(video) as opened:
+            frames = dict(opened.read(clip.indices, window=views.window(rng)))
+        expected = np.stack([frames[index] for index in clip.indices])
+        np.testing.assert_array_equal(dataset[clip.epoch, clip.place]["views"][0, 0].numpy(), expected)
 
 
 def test_other_ways_see_the_same_frames_and_about_the_same_pixels(video):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.data.test_decoding import odd_files
-from tests.data.test_planned_decoding import CASES, encode
+from tests.data.encodings import CASES, encode
+from tests.data.full_decode import odd_files
 
 KINDS = [
     "h264",

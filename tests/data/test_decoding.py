@@ -1,9 +1,7 @@
 """Decoded frames against a full decode, against another decoder, and on real files that break readers."""
 
-import json
 import pickle
 from fractions import Fraction
-from pathlib import Path
 
 import av
 import numpy as np
@@ -11,38 +9,12 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.data.full_decode import full_decode, odd_files
 from tests.data.images import write_image
 from tests.videos import write_video
 from videogn import decode_frames
 from videogn.data.decoding import DecodeError, TooFewFrames, open_video
 from videogn.data.decoding.video import orient
-
-
-def full_decode(path: Path, most: int | None = None) -> list[np.ndarray]:
-    """Every frame of the best stream, straight from the library; damaged packets passed over."""
-    frames: list[np.ndarray] = []
-    with av.open(f"file:{path}") as container:
-        stream = container.streams.best("video")
-        stream.thread_type, stream.thread_count = "NONE", 1  # how damage is concealed depends on the threads
-        for packet in container.demux(stream):
-            try:
-                decoded = packet.decode()
-            except av.error.FFmpegError:
-                continue
-            for frame in decoded:
-                turns = round(frame.rotation / 90) % 4  # the library's own reading of the display matrix
-                frames.append(np.rot90(frame.to_ndarray(format="rgb24"), turns))
-                if most is not None and len(frames) == most:
-                    return frames
-    return frames
-
-
-def odd_files(folder: Path) -> dict[str, int]:
-    """Name -> frames that ffmpeg shows, as measured when the files were collected."""
-    manifest = json.loads((folder / "manifest.json").read_text())
-    frames = {name: entry["frames"] for name, entry in manifest.items()}
-    # The manifest counts this file's first video stream; a player shows the larger one.
-    return frames | {"torchcodec_nasa_13013.mp4": 390}
 
 
 def test_frames_in_any_order_and_repeated(video):

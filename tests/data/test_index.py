@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from torch.utils.data import DataLoader
 
-from tests.data.test_planned_decoding import encode, tables, x264
+from tests.data.encodings import encode, tables, x264
 from tests.videos import write_video
 from videogn.data.dataset import TestDataset, TrainDataset, as_it_is
 from videogn.data.decoding import PacketIndex, open_video

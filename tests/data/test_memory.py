@@ -9,7 +9,7 @@ import torch
 from lightning.fabric.utilities.apply_func import move_data_to_device
 from torch.utils.data._utils.pin_memory import pin_memory
 
-from tests.data.test_planned_decoding import encode, read_counted, x264
+from tests.data.encodings import encode, read_counted, x264
 from tests.videos import write_video
 from videogn.data.batch import VideoViews
 from videogn.data.dataset import TestDataset, TrainDataset

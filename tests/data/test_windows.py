@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.data.test_decoding import odd_files
+from tests.data.full_decode import odd_files
 from videogn.data.decoding import Window, open_video
 from videogn.data.decoding.window import cut
 

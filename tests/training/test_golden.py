@@ -1,7 +1,7 @@
 """Golden runs: short seeded trainings on "motions" whose losses stand in golden.json at full precision.
 
 Where versions and processor are those of a record, every bit must be the same; elsewhere the losses must be close to
-the last record (torch 2.11 and 2.15 differ by less than 1e-6 on one processor). What changes them on purpose records
+the last record (torch 2.11 and 2.15 differ by 8e-6 at most on one processor). What changes them on purpose records
 them anew, and says so in its commit:
 
     VIDEOGN_RECORD_GOLDEN=1 python -m pytest tests/training/test_golden.py
@@ -98,9 +98,14 @@ def losses_of(root: Path, run: dict) -> list[float]:
     return [*seen.values, float(trainer.callback_metrics["val/loss"])]
 
 
-@pytest.mark.parametrize("name", RUNS)
-def test_losses_are_those_on_record(name, motions):
-    found = losses_of(motions, RUNS[name])
+@pytest.fixture(scope="module", params=RUNS)
+def trained(request: pytest.FixtureRequest, motions: Path) -> tuple[str, list[float]]:
+    """The name of a run and its losses."""
+    return request.param, losses_of(motions, RUNS[request.param])
+
+
+def test_losses_are_close_to_the_record(trained):
+    name, found = trained
     assert len(found) == 9  # 2 epochs x 4 forwards, and the validation
     records = json.loads(GOLDEN.read_text()) if GOLDEN.is_file() else []
     here = setting()
@@ -112,16 +117,20 @@ def test_losses_are_those_on_record(name, motions):
         own["losses"][name] = found
         GOLDEN.write_text(json.dumps(records, indent=1) + "\n")
         return
-    exact = [record for record in records if record["setting"] == here]
-    record = (exact or records)[-1]
-    expected = record["losses"][name]
-    if exact:
-        assert found == expected, f"bits differ from the record for {here}"
-    else:
-        assert found == pytest.approx(expected, rel=1e-4), f"recorded with {record['setting']}, here: {here}"
+    for record in records:
+        assert found == pytest.approx(record["losses"][name], rel=1e-4), f"recorded with {record['setting']}"
 
 
-def test_the_runs_are_all_different_and_all_on_record():
+def test_losses_are_those_on_record_to_the_bit(trained):
+    name, found = trained
+    here = setting()
+    exact = [record for record in json.loads(GOLDEN.read_text()) if record["setting"] == here]
+    if not exact:
+        pytest.skip(f"no record with {here}: nothing says what the bits are to be")
+    assert found == exact[0]["losses"][name]
+
+
+def test_the_records_are_of_all_runs_and_tell_them_apart():
     for record in json.loads(GOLDEN.read_text()):
         assert set(record["losses"]) == set(RUNS), record["setting"]
         same = {("bn", "sync_bn")}  # on one device

@@ -148,10 +148,7 @@ def _find_base(name: str, *, configs: list[Any]) -> Path:
     """Return the base config: from here, beside the study's own file, or packaged."""
     beside = [Path(str(config)).parent / name for config in configs]
     found = next((path for path in [Path(name), *beside] if path.is_file()), None)
-    try:
-        return found or Path(find_config(name))
-    except UsageError as error:
-        raise UsageError(str(error).replace("--config", "base:", 1)) from error
+    return found or Path(find_config(name, setting="base:"))
 
 
 def _report(words: list[str]) -> int:

@@ -9,8 +9,12 @@ import videogn
 from videogn.commands.usage import UsageError
 
 
-def find_config(name: str) -> str:
-    """The config file of a name: a path as it is, else the packaged file of that name.
+def find_config(name: str, *, setting: str = "--config") -> str:
+    """Return the config file of a name: a path as it is, else the packaged file of that name.
+
+    Args:
+        name: A path, or the name of a packaged config.
+        setting: What gave the name, for the error.
 
     Raises:
         UsageError: There is neither; says which packaged ones there are.
@@ -23,8 +27,8 @@ def find_config(name: str) -> str:
             return str(folder / name)
         if folder.is_dir():
             packaged = sorted(str(path.relative_to(folder)) for path in folder.rglob("*.yaml"))
-            raise UsageError(f"--config {name}: no such file, and no packaged one of that name: {', '.join(packaged)}")
-    raise UsageError(f"--config {name}: no such file")
+            raise UsageError(f"{setting} {name}: no such file, and no packaged one of that name: {', '.join(packaged)}")
+    raise UsageError(f"{setting} {name}: no such file")
 
 
 def resolve_configs(words: Sequence[str]) -> list[str]:

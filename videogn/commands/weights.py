@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from videogn.commands.usage import CommandParser, UsageError, check_json, save_json
-from videogn.models.weights.errors import WeightsError
+from videogn.models.weights import WeightsError
 from videogn.models.weights.formats import KINDS
 from videogn.norms import DEFAULT_NUM_GROUPS, NORMS
 

@@ -44,7 +44,7 @@ class BatchNorm(nn.BatchNorm3d):
         # Sums over the groups seen since the last update. Not buffers: no checkpoint and no broadcast may carry them.
         self._mean_sum: Tensor | None = None
         self._var_sum: Tensor | None = None
-        self._num_groups = 0
+        self._num_clip_groups = 0
         # Groups of the next forward, counted from 0, that show no clip at all: they are normalised, and leave no trace.
         self.without_clips: frozenset[int] = frozenset()
         self._leaves_trace = True
@@ -96,13 +96,13 @@ class BatchNorm(nn.BatchNorm3d):
             return
         self._mean_sum = mean if self._mean_sum is None else self._mean_sum + mean
         self._var_sum = var if self._var_sum is None else self._var_sum + var
-        self._num_groups += 1
+        self._num_clip_groups += 1
 
     @torch.no_grad()
     def update_running_statistics(self) -> None:
         """Makes one momentum update from all groups since the last one; does nothing if there were none."""
         shared = self.defer_update and devices_share()
-        if not self._num_groups and not shared:
+        if not self._num_clip_groups and not shared:
             return
         assert self.running_mean is not None
         assert self.running_var is not None
@@ -111,11 +111,11 @@ class BatchNorm(nn.BatchNorm3d):
         none = torch.zeros_like(self.running_mean)
         mean, var = (none if sum_ is None else sum_ for sum_ in (self._mean_sum, self._var_sum))
         # One vector, so that several devices need one exchange: their groups all belong to the step.
-        sums = torch.cat([mean, var, mean.new_tensor([float(self._num_groups)])])
+        sums = torch.cat([mean, var, mean.new_tensor([float(self._num_clip_groups)])])
         if shared:
             torch.distributed.all_reduce(sums)
         means, variances, count = sums.split([self.num_features, self.num_features, 1])
-        if not self._num_groups and not count.item():
+        if not self._num_clip_groups and not count.item():
             return  # there was no clip on any device
         self.running_mean.lerp_(means / count, self.momentum)
         self.running_var.lerp_(variances / count, self.momentum)
@@ -125,7 +125,7 @@ class BatchNorm(nn.BatchNorm3d):
     def forget(self) -> None:
         """Forgets the groups since the last update."""
         self._mean_sum = self._var_sum = None
-        self._num_groups = 0
+        self._num_clip_groups = 0
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, norm_batch_size={self.norm_batch_size}"
@@ -140,14 +140,14 @@ class PopulationStatistics:
 
     def __init__(self, num_features: int, device: torch.device) -> None:
         self._sums = torch.zeros(2, num_features, dtype=torch.float64, device=device)
-        self._num_groups = 0
+        self._num_clip_groups = 0
 
     @torch.no_grad()
     def add(self, mean: Tensor, var: Tensor) -> None:
         """Adds a group: its mean [C] and its (biased) variance [C]."""
         mean, var = mean.double(), var.double()
         self._sums += torch.stack([mean, var + mean.square()])
-        self._num_groups += 1
+        self._num_clip_groups += 1
 
     def result(self) -> tuple[Tensor, Tensor]:
         """(mean [C], biased variance [C]), float64, over the groups of all devices.
@@ -155,7 +155,7 @@ class PopulationStatistics:
         Raises:
             ValueError: No group was added.
         """
-        sums = torch.cat([self._sums.flatten(), self._sums.new_tensor([float(self._num_groups)])])
+        sums = torch.cat([self._sums.flatten(), self._sums.new_tensor([float(self._num_clip_groups)])])
         if devices_share():
             torch.distributed.all_reduce(sums)
         if not sums[-1]:

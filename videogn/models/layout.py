@@ -13,6 +13,8 @@ from itertools import cycle, islice
 from typing import Literal
 
 Size3 = tuple[int, int, int]
+# "nonlocal" is called after the Non-local release, whose strides and pools it has. It says nothing of non-local blocks:
+# any layout of the three has them or not, by nonlocal_blocks.
 LayoutName = Literal["nonlocal", "slowfast", "image"]
 Depth = Literal[14, 26, 50, 101]
 

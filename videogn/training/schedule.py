@@ -28,6 +28,7 @@ from typing import Literal
 # Total batch that base_lr and a schedule's iterations are given for: 8 GPUs x 8 clips (Wu & He, section 4.4).
 REFERENCE_BATCH_SIZE = 64
 
+# "nonlocal" is called after the Non-local release, whose two lengths it joins.
 Scaling = Literal["equal_epochs", "equal_iterations", "nonlocal"]
 # In words, by what they do at half the total batch.
 EQUAL_EPOCHS = "every video is seen as often, so that half the batch takes twice the updates"

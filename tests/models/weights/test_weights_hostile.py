@@ -19,8 +19,8 @@ from safetensors.torch import save_file
 
 from tests.models.weights.files import caffe2_names, dump, python2_pickle, resnet14, save, write
 from videogn.models.weights import WeightsError, read_weights
+from videogn.models.weights.containers import read_file
 from videogn.models.weights.pickles import Array, load_pickle
-from videogn.models.weights.reading import read_file
 
 
 class Runs:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from tests.models.weights.files import caffe2_names, python2_pickle, randomize, resnet14, save, slowfast_names, write
 from videogn.models.i3d import I3D, i3d_r50
 from videogn.models.weights import WeightsError, load_weights, read_weights, write_safetensors
-from videogn.models.weights.inflate import inflate
+from videogn.models.weights.adapt import inflate
 
 
 def small(norm: str = "bn", **more) -> I3D:

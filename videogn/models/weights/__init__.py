@@ -11,19 +11,21 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from videogn.models.weights.errors import WeightsError
-
 if TYPE_CHECKING:
     from videogn.models.weights.load import LoadReport, load_weights
-    from videogn.models.weights.read import read_weights
+    from videogn.models.weights.read import Weights, read_weights
     from videogn.models.weights.save import write_safetensors
-    from videogn.models.weights.weights import Weights
+
+
+class WeightsError(ValueError):
+    """A weights file that can't be read, is of an unknown kind, or does not fit: what was got, what was expected."""
+
 
 __all__ = ["LoadReport", "Weights", "WeightsError", "load_weights", "read_weights", "write_safetensors"]
 
 _HOMES = {
     "LoadReport": "videogn.models.weights.load",
-    "Weights": "videogn.models.weights.weights",
+    "Weights": "videogn.models.weights.read",
     "load_weights": "videogn.models.weights.load",
     "read_weights": "videogn.models.weights.read",
     "write_safetensors": "videogn.models.weights.save",

@@ -1,6 +1,6 @@
 """Single tensors of a file into the shapes and the input space of videogn's networks.
 
-Shapes: O output channels, t frames, kh, kw.
+Shapes: O output channels, I input channels, t frames, kh, kw.
 
 Input. videogn's networks take RGB, (x / 255 - 0.45) / 0.225. A 2-D network that was trained on (x / 255 - mean_c) /
 std_c gets its first kernel scaled by 0.225 / std_c for each input channel c (and its channels turned from BGR to RGB
@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from videogn.models.input import MEAN, STD
+from videogn.models.weights import WeightsError
 from videogn.models.weights.anatomy import is_kernel
-from videogn.models.weights.errors import WeightsError
 from videogn.models.weights.formats import HEAD, Input
 
 
@@ -76,3 +76,18 @@ def fold_input(kernel: Tensor, trained_on: Input) -> tuple[Tensor, Tensor, str]:
     if not (kernel.to(torch.float32).isfinite().all() and constant.to(torch.float32).isfinite().all()):
         raise WeightsError("its first convolution, made one of videogn's input, is not finite in float32")
     return kernel, constant, ", ".join(notes)
+
+
+def inflate(kernel: Tensor, num_frames: int) -> Tensor:
+    """The kernel [O, I, t, kh, kw] that gives on a still clip what a 2-D kernel gives on the image.
+
+    Source: Carreira & Zisserman, "Quo Vadis, Action Recognition?", CVPR 2017, section 2.2.
+
+    Args:
+        kernel: float [O, I, kh, kw] or [O, I, 1, kh, kw].
+        num_frames: t; the kernel is repeated t times and divided by t.
+    """
+    flat = kernel if kernel.ndim == 5 else kernel.unsqueeze(2)
+    assert flat.ndim == 5
+    assert flat.shape[2] == 1
+    return flat.repeat(1, 1, num_frames, 1, 1) / num_frames

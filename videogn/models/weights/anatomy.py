@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from videogn.models.weights.errors import WeightsError
+from videogn.models.weights import WeightsError
 from videogn.models.weights.formats import HEAD, STAGES
 
 # What is loaded. Counts of steps (num_batches_tracked) are another run's: batch renormalization goes by its own.

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from videogn.models.weights import WeightsError
+from videogn.models.weights.adapt import inflate
 from videogn.models.weights.anatomy import LEAVES, Anatomy, anatomy, is_kernel
-from videogn.models.weights.errors import WeightsError
 from videogn.models.weights.formats import HEAD
-from videogn.models.weights.inflate import inflate
 from videogn.models.weights.origin import MAY_BE, OTHER
-from videogn.models.weights.weights import Row, Weights
+from videogn.models.weights.read import Row, Weights
 from videogn.norms import DEFAULT_NUM_GROUPS, NORMS, find_norm
 
 
@@ -25,6 +25,7 @@ class LoadReport:
         fresh: Tensors of the network that the file has nothing for: they stay as they were initialised.
         unused: Names in the file that were not used.
         notices: What the user should know, a sentence each.
+        num_inflated: 2-D kernels that were inflated over time.
         kind: Of the file.
         path: The file.
         sha256: Of the file.
@@ -34,6 +35,7 @@ class LoadReport:
     fresh: tuple[str, ...]
     unused: tuple[str, ...]
     notices: tuple[str, ...]
+    num_inflated: int
     kind: str
     path: str
     sha256: str
@@ -41,9 +43,8 @@ class LoadReport:
     @property
     def summary(self) -> str:
         """One line: what was loaded from where."""
-        inflated = sum(row.note.startswith("inflated") for row in self.rows)
         parts = [f"{len(self.rows)} tensors from {self.path} ({self.kind})"]
-        parts += [f"{inflated} kernels inflated over time"] if inflated else []
+        parts += [f"{self.num_inflated} kernels inflated over time"] if self.num_inflated else []
         parts += [f"{len(self.fresh)} stay freshly initialised"] if self.fresh else []
         return "; ".join(parts)
 
@@ -79,6 +80,7 @@ def load_weights(
     notices = _layout_notices(weights, layout) if layout else []
     values: dict[str, Tensor] = {}
     rows: list[Row] = []
+    num_inflated = 0
     unused = list(weights.unused)
     dropped = _dropped_head(weights, state)
     if dropped:
@@ -93,6 +95,7 @@ def load_weights(
             unused.append(row.source)
         elif name in state:
             values[name], note = _fitted(name, tensor, state[name])
+            num_inflated += values[name].shape != tensor.shape
             rows.append(Row(row.source, name, tuple(state[name].shape), ", ".join(filter(None, [note, row.note]))))
         else:
             what = "non-local blocks there: set --model.nonlocal_blocks true" if "nonlocal" in name else "such part"
@@ -108,12 +111,14 @@ def load_weights(
         )
     if new_blocks:
         notices.append(f"the file has no non-local blocks {', '.join(new_blocks)}: the network's start fresh")
-    if weights.layout != "image" and any(row.note.startswith("inflated") for row in rows):
+    if weights.layout != "image" and num_inflated:
         notices.append("the file is of a C2D: its kernels of one frame are inflated; --model.temporal_convs false: not")
     with torch.no_grad():
         for name, value in values.items():
             state[name].copy_(value)
-    return LoadReport(tuple(rows), fresh, tuple(unused), tuple(notices), weights.kind, weights.path, weights.sha256)
+    return LoadReport(
+        tuple(rows), fresh, tuple(unused), tuple(notices), num_inflated, weights.kind, weights.path, weights.sha256
+    )
 
 
 def _nonlocal_block(name: str) -> str:

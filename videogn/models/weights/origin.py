@@ -18,8 +18,8 @@ import yaml
 from torch import Tensor
 
 from videogn.models.layout import block_kernels, stem_kernel
+from videogn.models.weights import WeightsError
 from videogn.models.weights.anatomy import anatomy, is_kernel
-from videogn.models.weights.errors import WeightsError
 from videogn.models.weights.formats import STAGES, UNIT
 
 OTHER = "other"  # the layout of networks that are in none of videogn's

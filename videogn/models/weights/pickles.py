@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from videogn.models.weights.errors import WeightsError
+from videogn.models.weights import WeightsError
 
 DTYPE_CODE = re.compile(r"[<>|=]?([fi][248]|[iub]1)")
 ORDERS: dict[Any, Literal["<", ">", "=", "|"]] = {"<": "<", ">": ">", "=": "=", "|": "|"}

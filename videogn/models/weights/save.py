@@ -11,9 +11,9 @@ from safetensors.torch import save_file
 
 import videogn
 from videogn.files import replacing
-from videogn.models.weights.errors import WeightsError
-from videogn.models.weights.reading import OWN_KEY
-from videogn.models.weights.weights import Weights
+from videogn.models.weights import WeightsError
+from videogn.models.weights.containers import OWN_KEY
+from videogn.models.weights.read import Weights
 
 
 def write_safetensors(weights: Weights, path: str | Path) -> None:

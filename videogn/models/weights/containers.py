@@ -17,7 +17,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from videogn.models.weights.errors import WeightsError
+from videogn.models.weights import WeightsError
 from videogn.models.weights.pickles import MAX_INT_BITS, Array, check_program, label, load_pickle
 
 OWN_KEY = "videogn"  # in a Lightning checkpoint, and in the metadata of our safetensors
