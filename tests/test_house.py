@@ -1,6 +1,7 @@
 """The structure: who may import whom, and what importing costs."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -112,3 +113,60 @@ def test_help_and_usage_errors_load_nothing_heavy():
 def test_public_names_are_there():
     for name in videogn.__all__:
         assert getattr(videogn, name).__doc__
+
+
+# First words of docstrings that end in "s" and are imperative all the same.
+END_IN_S = {"Pass", "Process", "Express", "Compress"}
+
+
+def sources():
+    for file in sorted(PACKAGE.rglob("*.py")):
+        yield file.relative_to(PACKAGE), ast.parse(file.read_text(encoding="utf-8"))
+
+
+def test_a_functions_docstring_begins_with_what_it_does():
+    """In the imperative, as in torchcodec and PEP 257; properties are called by what they are."""
+    for file, tree in sources():
+        for node in ast.walk(tree):
+            words = ast.get_docstring(node) if isinstance(node, ast.FunctionDef | ast.ClassDef) else None
+            if not words:
+                continue
+            first, where = words.split()[0], f"{file}:{node.lineno} {node.name}: {words.splitlines()[0]}"
+            assert re.search(r"[.:]\)?(\s|$)", words.split("\n\n")[0]), where
+            decorators = [ast.unparse(each) for each in getattr(node, "decorator_list", [])]
+            if isinstance(node, ast.ClassDef) or {"property", "cached_property"} & set(decorators):
+                continue
+            assert re.fullmatch(r"[A-Z][a-z]+,?", first), where
+            assert not first.endswith("s") or first in END_IN_S, where
+            assert first not in {
+                "A",
+                "An",
+                "All",
+                "How",
+                "It",
+                "One",
+                "That",
+                "The",
+                "What",
+                "Where",
+                "Which",
+                "Why",
+            }, where
+
+
+def test_error_texts_end_without_a_full_stop():
+    for file, tree in sources():
+        for node in ast.walk(tree):
+            if not (isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call)):
+                continue
+            for text in node.exc.args:
+                last = text.values[-1] if isinstance(text, ast.JoinedStr) else text
+                if isinstance(last, ast.Constant) and isinstance(last.value, str):
+                    assert not re.search(r"(?<!\.)\.$", last.value), f"{file}:{node.lineno}: {last.value}"
+
+
+def test_no_test_file_imports_another():
+    for file in Path(__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tests"):
+                assert ".test_" not in f".{node.module}", f"{file.name}: what tests share lies in a file of its own"

@@ -60,7 +60,7 @@ finds the packaged file. `videogn COMMAND --help` says more.
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit status.
+    """Run the command; return its exit status.
 
     0; 1 for a failure, 3 where memory did not suffice, 4 for a loss that is not finite; 2 for what can't be asked for,
     5 for going on from a checkpoint that was written within an epoch.

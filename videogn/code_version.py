@@ -31,7 +31,7 @@ EXEMPT = (
 
 @cache
 def code_version() -> str:
-    """The version and the first 12 digits of a SHA-256 of the sources, such as "0.1.0+4f1d2c8a9b3e".
+    """Return the version and the first 12 digits of a SHA-256 of the sources, such as "0.1.0+4f1d2c8a9b3e".
 
     Two runs with the same one came from the same code, installed or in a checkout, committed or not. Comments,
     docstrings and empty lines are no code: a mistake that is mended there leaves the version as it is.
@@ -48,7 +48,7 @@ def code_version() -> str:
 
 
 def without_words(source: str) -> str:
-    """A source without comments, docstrings and empty lines; the same under any version of Python.
+    """Return a source without comments, docstrings and empty lines; the same under any version of Python.
 
     The text is cut at positions, not made anew from a tree, which Python's versions write differently.
     """

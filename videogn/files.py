@@ -16,7 +16,7 @@ _PARTIAL = ".partial-"
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """A file to write in the place of `path`, which it takes when the block ends well, whole and on the disk.
+    """Yield a file to write in the place of `path`, which it takes when the block ends well, whole and on the disk.
 
     It lies beside `path`, empty, under a random name: processes of several machines may write in one folder, and what
     a killed one left there is in nobody's way. The name ends in the suffix of `path`, by which some writers choose the
@@ -81,12 +81,12 @@ def _walk(folder: str | Path, prefix: str, way: tuple[str, ...]) -> Iterator[tup
 
 
 def is_partial(name: str) -> bool:
-    """Whether a file's name is one that `replacing` gives: it is being written, or its writer was killed."""
+    """Return whether a file's name is one that `replacing` gives: it is being written, or its writer was killed."""
     return name.startswith(_PARTIAL)
 
 
 def write_json(path: str | Path, content: Any, *, ensure_ascii: bool = False) -> None:
-    """Writes a JSON file by `replacing`; names of files that are no UTF-8 come back from it as they are."""
+    """Write a JSON file by `replacing`; names of files that are no UTF-8 come back from it as they are."""
     text = json.dumps(content, indent=2, ensure_ascii=ensure_ascii) + "\n"
     with replacing(path) as partial:
         # What UTF-8 can't hold, half of a surrogate pair, JSON escapes in just this way.

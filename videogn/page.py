@@ -181,7 +181,7 @@ def _entries(tokens: Sequence[Token]) -> list[Token]:
 
 
 def _is_whole(inline: Token, kind: str) -> bool:
-    """Whether a line is one element and nothing beside it."""
+    """Return whether a line is one element and nothing beside it."""
     children = [child for child in inline.children or () if child.type != "text" or child.content]
     if kind == "image":
         return [child.type for child in children] == ["image"]

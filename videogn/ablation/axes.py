@@ -58,12 +58,12 @@ def read_axes(axes: Mapping[str, Any]) -> tuple[Axis, ...]:
         for name, value in _by_name(axes).items()
     ]
     if not found:
-        raise ValueError("axes: there is none; name what varies, such as model.norm: [bn, gn].")
+        raise ValueError("axes: there is none; name what varies, such as model.norm: [bn, gn]")
     owner: dict[str, str] = {}
     for axis in found:
         for setting in {name for level in axis.levels for name in level.settings}:
             if setting in owner:
-                raise ValueError(f"axes: {owner[setting]} and {axis.name} both set {setting}; let one axis set it.")
+                raise ValueError(f"axes: {owner[setting]} and {axis.name} both set {setting}; let one axis set it")
             owner[setting] = axis.name
     return tuple(found)
 
@@ -86,7 +86,7 @@ def check_setting_names(settings: Mapping[str, Any], *, where: str) -> None:
     for name in settings:
         if not isinstance(name, str) or not _SETTING_NAME.fullmatch(name):
             raise ValueError(
-                f"{where}: got the name {name!r}; expected a dotted name without dashes, such as trainer.max_epochs."
+                f"{where}: got the name {name!r}; expected a dotted name without dashes, such as trainer.max_epochs"
             )
 
 
@@ -117,12 +117,12 @@ def _by_name(axes: Mapping[str, Any]) -> dict[str, Any]:
 def _plain_axis(name: str, values: list[Any]) -> Axis:
     check_setting_names({name: None}, where="axes")
     if not values:
-        raise ValueError(f"axes, {name}: got {values!r}; expected a list with at least one value.")
+        raise ValueError(f"axes, {name}: got {values!r}; expected a list with at least one value")
     levels: list[Level] = []
     for value in values:
         label = value_text(value)
         if label in [level.label for level in levels]:
-            raise ValueError(f"axes, {name}: {label} stands there more than once; name each value once.")
+            raise ValueError(f"axes, {name}: {label} stands there more than once; name each value once")
         levels.append(Level(label=label, settings={name: value}, slug=_plain_slug(name, label)))
     return Axis(name, tuple(levels))
 
@@ -144,12 +144,12 @@ def _labelled_axis(name: str, levels: Any) -> Axis:
     if not isinstance(levels, Mapping) or not levels:
         raise ValueError(
             f"axes, {name}: got {levels!r}; expected a list of values, or labels with the settings of each: "
-            f"{{32x2: {{data.num_frames: 32, data.frame_interval: 2}}}}."
+            f"{{32x2: {{data.num_frames: 32, data.frame_interval: 2}}}}"
         )
     found = []
     for label, settings in levels.items():
         if not isinstance(settings, Mapping):
-            raise ValueError(f"axes, {name}, {label}: got {settings!r}; expected settings, such as {{model.norm: gn}}.")
+            raise ValueError(f"axes, {name}, {label}: got {settings!r}; expected settings, such as {{model.norm: gn}}")
         flat = dict(flatten(settings))
         check_setting_names(flat, where=f"axes, {name}, {label}")
         text = value_text(label)  # YAML reads a label such as no as false

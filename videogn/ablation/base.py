@@ -19,5 +19,5 @@ def base_settings(content: bytes, *, name: str) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise ValueError(f"base: {name} is no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(settings, Mapping):
-        raise ValueError(f"base: {name} holds no settings (got {type(settings).__name__}).")
+        raise ValueError(f"base: {name} holds no settings (got {type(settings).__name__})")
     return dict(flatten(settings))

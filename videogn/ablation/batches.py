@@ -29,7 +29,7 @@ def batches_of(study: Study, effective: Mapping[str, Any]) -> tuple[BatchSizes, 
     if row is not None and row.over_devices and size is not None:
         raise ValueError(
             f"{NORM_BATCH_SIZE}: {norm} shares statistics over all devices' clips, whatever the study says; leave it "
-            "out of this study, or compare bn."
+            "out of this study, or compare bn"
         )
     if study.comparison == "paper":
         device = _needed(effective, "data.batch_size") if size is None else size
@@ -66,5 +66,5 @@ def _listed(numbers: Sequence[int]) -> str:
 def _needed(effective: Mapping[str, Any], name: str) -> Any:
     value = effective.get(name)
     if value is None:
-        raise ValueError(f"base: it does not say {name}, which the study needs; add it to the base config.")
+        raise ValueError(f"base: it does not say {name}, which the study needs; add it to the base config")
     return value

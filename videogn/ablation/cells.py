@@ -95,7 +95,7 @@ def cells_of(study: Study, base: Mapping[str, Any]) -> list[Cell]:
             if name in levels_by_name:
                 raise ValueError(
                     f"axes: two cells would have the name {name}: {levels_by_name[name]} and {point_label(labels)}; "
-                    "give the levels other labels."
+                    "give the levels other labels"
                 )
             levels_by_name[name] = point_label(labels)
             computation = repr((seed, sorted((key, _plain_text(value)) for key, value in effective.items())))

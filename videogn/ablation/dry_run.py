@@ -100,7 +100,7 @@ def _figures(plan: CellPlan) -> list[str]:
 
 
 def _seconds(plan: CellPlan | None) -> float | None:
-    """Training and test."""
+    """Return the time of training and test."""
     if plan is None or plan.fit_seconds is None or plan.test_seconds is None:
         return None
     return plan.fit_seconds + plan.test_seconds

@@ -97,36 +97,36 @@ def _as_given(axis: Axis) -> Any:
 
 def _check_scalars(study: Study) -> None:
     if not isinstance(study.base, str) or not study.base.strip():
-        raise ValueError(f"base: got {study.base!r}; expected the config file of the runs, such as motions.yaml.")
+        raise ValueError(f"base: got {study.base!r}; expected the config file of the runs, such as motions.yaml")
     for name, allowed in {"comparison": ("fixed-total", "paper"), "checkpoint": ("last", "best")}.items():
         if getattr(study, name) not in allowed:
-            raise ValueError(f"{name}: got {getattr(study, name)!r}; expected {' or '.join(allowed)}.")
+            raise ValueError(f"{name}: got {getattr(study, name)!r}; expected {' or '.join(allowed)}")
     if not isinstance(study.axes, Mapping):
-        raise ValueError(f"axes: got {study.axes!r}; expected axes with values, such as model.norm: [bn, gn].")
+        raise ValueError(f"axes: got {study.axes!r}; expected axes with values, such as model.norm: [bn, gn]")
     if not isinstance(study.seeds, list | tuple) or not study.seeds:
-        raise ValueError(f"seeds: got {study.seeds!r}; expected a list with at least one value.")
+        raise ValueError(f"seeds: got {study.seeds!r}; expected a list with at least one value")
     for place, seed in enumerate(study.seeds):
         if not _is_int(seed) or not 0 <= seed <= _MAX_SEED:
-            raise ValueError(f"seeds: got {seed!r}; expected whole numbers from 0 to {_MAX_SEED}.")
+            raise ValueError(f"seeds: got {seed!r}; expected whole numbers from 0 to {_MAX_SEED}")
         if seed in study.seeds[:place]:
-            raise ValueError(f"seeds: {seed} stands there more than once; name each seed once.")
+            raise ValueError(f"seeds: {seed} stands there more than once; name each seed once")
     for name in ("total_batch_size", "device_batch_size", "num_devices"):
         value = getattr(study, name)
         if value is not None and (not _is_int(value) or value < 1):
-            raise ValueError(f"{name}: got {value!r}; expected a whole number, at least 1.")
+            raise ValueError(f"{name}: got {value!r}; expected a whole number, at least 1")
     if study.comparison == "paper":
         for name in ("total_batch_size", "device_batch_size"):
             if getattr(study, name) is not None:
                 raise ValueError(
                     f"{name}: got {getattr(study, name)} with comparison paper, where it follows from the "
-                    "normalisation batch and num_devices; leave it out, or use comparison fixed-total."
+                    "normalisation batch and num_devices; leave it out, or use comparison fixed-total"
                 )
         if study.num_devices is None:
-            raise ValueError("num_devices: comparison paper needs it, such as 8: the paper's number of GPUs.")
+            raise ValueError("num_devices: comparison paper needs it, such as 8: the paper's number of GPUs")
     elif study.num_devices is not None:
         raise ValueError(
             f"num_devices: got {study.num_devices} with comparison fixed-total, where it has no effect; leave it out, "
-            "or use comparison paper."
+            "or use comparison paper"
         )
 
 
@@ -138,23 +138,23 @@ def _check_settings(study: Study, axes: tuple[Axis, ...]) -> None:
         for name in settings:
             for own, source in _OWN_SETTINGS.items():
                 if name == own or name.startswith(f"{own}.") or own.startswith(f"{name}."):
-                    raise ValueError(f"{where}: {name} would collide with what the study itself sets; change {source}.")
+                    raise ValueError(f"{where}: {name} would collide with what the study itself sets; change {source}")
         size = settings.get(NORM_BATCH_SIZE, 1)
         if not _is_int(size) or size < 1:
-            raise ValueError(f"{where}: {NORM_BATCH_SIZE} is {size!r}; expected a whole number of clips, at least 1.")
+            raise ValueError(f"{where}: {NORM_BATCH_SIZE} is {size!r}; expected a whole number of clips, at least 1")
     varied = {name for axis in axes for level in axis.levels for name in level.settings}
     for name in study.settings:
         if any(name == other or name.startswith(f"{other}.") or other.startswith(f"{name}.") for other in varied):
-            raise ValueError(f"settings: {name} is set by an axis, too; leave it out there, or take the axis away.")
+            raise ValueError(f"settings: {name} is set by an axis, too; leave it out there, or take the axis away")
 
 
 def _check_baseline(baseline: Mapping[str, str], axes: tuple[Axis, ...]) -> None:
     labels = {axis.name: [level.label for level in axis.levels] for axis in axes}
     for name, label in baseline.items():
         if name not in labels:
-            raise ValueError(f"baseline: {name!r} is no axis; the axes are {', '.join(labels)}.")
+            raise ValueError(f"baseline: {name!r} is no axis; the axes are {', '.join(labels)}")
         if label not in labels[name]:
-            raise ValueError(f"baseline: {name} has no level {label!r}; expected one of {', '.join(labels[name])}.")
+            raise ValueError(f"baseline: {name} has no level {label!r}; expected one of {', '.join(labels[name])}")
 
 
 def _is_int(value: object) -> bool:

@@ -37,7 +37,7 @@ def claim_folder(study: Study, cells: Sequence[Cell], *, base: bytes, out: Path)
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ValueError(
-                f"{out}: another videogn ablate is at work there; wait for it or use another --out."
+                f"{out}: another videogn ablate is at work there; wait for it or use another --out"
             ) from None
         check_folder(study, cells, base=base, out=out)
         with replacing(out / "base.yaml") as partial:
@@ -58,7 +58,7 @@ def check_folder(study: Study, cells: Sequence[Cell], *, base: bytes, out: Path)
         if stored_base != base:
             raise ValueError(
                 f"{out} holds cells of another {study.base}: its content has changed since (then: "
-                f"{out / 'base.yaml'}); use another --out, or restore the file."
+                f"{out / 'base.yaml'}); use another --out, or restore the file"
             )
     _check_cell_folders(cells, out=out)
 
@@ -74,11 +74,11 @@ def load_study(out: Path) -> tuple[Study, bytes]:
         stored = json.loads(path.read_text())
         base = (out / "base.yaml").read_bytes()
     except FileNotFoundError as error:
-        raise ValueError(f"{out} holds no study: there is no {Path(error.filename).name}.") from error
+        raise ValueError(f"{out} holds no study: there is no {Path(error.filename).name}") from error
     except ValueError as error:
-        raise ValueError(f"{path} is not a study ({error}); use another --out.") from error
+        raise ValueError(f"{path} is not a study ({error}); use another --out") from error
     if not isinstance(stored, dict) or set(stored) != {field.name for field in fields(Study)}:
-        raise ValueError(f"{path} is not a study of this version of videogn; use another --out.")
+        raise ValueError(f"{path} is not a study of this version of videogn; use another --out")
     base_settings(base, name=str(out / "base.yaml"))
     return Study(**stored), base
 
@@ -89,44 +89,42 @@ def _check_same_study(stored: Study, asked: Study, *, out: Path) -> None:
         if then != now:
             raise ValueError(
                 f"{out} holds another study: its setting {name} is {then!r}, not {now!r}; use another --out, or the "
-                "same settings."
+                "same settings"
             )
     for field in fields(Study):
         then, now = getattr(stored, field.name), getattr(asked, field.name)
         if field.name not in (*GROWING, *SHOWN_ONLY) and then != now:
             raise ValueError(
                 f"{out} holds another study: its {field.name} is {then!r}, not {now!r}; use another --out, or the same "
-                "settings."
+                "settings"
             )
     lost = [seed for seed in stored.seeds if seed not in asked.seeds]
     if lost:
         raise ValueError(
             f"{out} holds a study with seeds {stored.seeds}, and {asked.seeds} lacks {lost}; a study may be extended, "
-            "not narrowed: name those too, or use another --out."
+            "not narrowed: name those too, or use another --out"
         )
     now_axes = {axis.name: {level.label: level.settings for level in axis.levels} for axis in asked.parsed_axes}
     then_axes = {axis.name: {level.label: level.settings for level in axis.levels} for axis in stored.parsed_axes}
     if list(now_axes) != list(then_axes):
         then, now = ", ".join(then_axes), ", ".join(now_axes)
-        raise ValueError(
-            f"{out} holds another study: its axes are {then}, in this order, not {now}; use another --out."
-        )
+        raise ValueError(f"{out} holds another study: its axes are {then}, in this order, not {now}; use another --out")
     for name, levels in then_axes.items():
         if set(levels) <= set(now_axes[name]) and list(now_axes[name])[: len(levels)] != list(levels):
             raise ValueError(
                 f"{out} holds a study whose axis {name} has {', '.join(levels)}, and now {', '.join(now_axes[name])}; "
-                "put new levels behind the old ones, whose runs they may share, or use another --out."
+                "put new levels behind the old ones, whose runs they may share, or use another --out"
             )
         for label, settings in levels.items():
             if label not in now_axes[name]:
                 raise ValueError(
                     f"{out} holds a study whose axis {name} has {label}, which is not asked for now; a study may be "
-                    "extended, not narrowed: name it too, or use another --out."
+                    "extended, not narrowed: name it too, or use another --out"
                 )
             if settings != now_axes[name][label]:
                 raise ValueError(
                     f"{out} holds another study: on its axis {name}, {label} stands for {dict(settings)}, not "
-                    f"{dict(now_axes[name][label])}; use another --out, or another label."
+                    f"{dict(now_axes[name][label])}; use another --out, or another label"
                 )
 
 
@@ -135,14 +133,14 @@ def _check_cell_folders(cells: Sequence[Cell], *, out: Path) -> None:
     for cell in cells:
         folder = cell_folder(cell, out=out)
         if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-            raise ValueError(f"{folder} is in the way: expected a folder of this study; move it, or use another --out.")
+            raise ValueError(f"{folder} is in the way: expected a folder of this study; move it, or use another --out")
         if cell.same_as or not folder.is_dir() or all(path.name.startswith(".") for path in folder.iterdir()):
             continue
         record = read_record(folder)
         if record is None or record.get("cell") != json.loads(json.dumps(cell.identity)):
             raise ValueError(
                 f"{folder} is in the way: its cell.json does not say that this study made it; "
-                "move it, or use another --out."
+                "move it, or use another --out"
             )
 
 

@@ -91,7 +91,7 @@ class Parser(ArgumentParser):
 
 
 def run(words: list[str]) -> int:
-    """Runs `ablate ...`; returns the exit status.
+    """Run `ablate ...`; return the exit status.
 
     Raises:
         UsageError: A study that can't be.

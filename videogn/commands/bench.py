@@ -55,7 +55,7 @@ PACKAGES = ("av", "decord", "numpy", "opencv-python-headless", "pytorchvideo", "
 
 
 def run(words: Sequence[str]) -> int:
-    """Runs `bench ...`; returns the exit status.
+    """Run `bench ...`; return the exit status.
 
     Raises:
         UsageError: Videos or settings that can't be.
@@ -167,7 +167,7 @@ def _say(what: str, progress: Progress) -> None:
 def _bench(
     given: argparse.Namespace, index: PacketIndex, *, on_progress: Callable[[], None]
 ) -> tuple[Bench, dict[str, str]]:
-    """The bench, and the videos that it goes without, with reasons."""
+    """Return the bench, and the videos that it goes without, with reasons."""
     import numpy as np
 
     from videogn.data.datamodule import KineticsDataModule
@@ -222,7 +222,7 @@ def _bench(
 
 
 def _plain(value: Any) -> Any:
-    """Without NaN and infinity, which JSON does not have."""
+    """Return values without NaN and infinity, which JSON does not have."""
     if isinstance(value, dict):
         return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, list):

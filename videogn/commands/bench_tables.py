@@ -9,7 +9,7 @@ LONGEST_ERROR = 80
 
 
 def print_tables(figures: dict[str, Any]) -> None:
-    """Prints all that was measured; see `videogn.tools.bench.sections` for the rows."""
+    """Print all that was measured; see `videogn.tools.bench.sections` for the rows."""
     from rich.console import Console
     from rich.table import Table
 

@@ -32,7 +32,7 @@ def find_config(name: str, *, setting: str = "--config") -> str:
 
 
 def resolve_configs(words: Sequence[str]) -> list[str]:
-    """The words with every name behind --config (or -c, --config=) replaced by a path."""
+    """Return the words with every name behind --config (or -c, --config=) replaced by a path."""
     resolved: list[str] = []
     for place, word in enumerate(words):
         flag, equals, value = word.partition("=")

@@ -21,7 +21,7 @@ EPILOG = """\
 
 
 def run(words: list[str]) -> int:
-    """Runs `data ...`; returns the exit status.
+    """Run `data ...`; return the exit status.
 
     Raises:
         UsageError: What can't be asked for.

@@ -46,7 +46,7 @@ quarter more bytes for 2.3 levels of difference instead of 2.5, 23 a third less 
 
 
 def run(words: list[str]) -> int:
-    """Runs `data prepare ...`; returns the exit status.
+    """Run `data prepare ...`; return the exit status.
 
     Raises:
         UsageError: What can't be asked for.

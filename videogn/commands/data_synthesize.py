@@ -11,7 +11,7 @@ from videogn.data.motions.synthesize import NUM_TRAIN, NUM_VAL, synthesize
 
 
 def run(words: list[str]) -> int:
-    """Runs `data synthesize ...`; returns the exit status.
+    """Run `data synthesize ...`; return the exit status.
 
     Raises:
         UsageError: A data set that can't be made.

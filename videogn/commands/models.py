@@ -49,7 +49,7 @@ STANDARD = (
 
 
 def run(words: Sequence[str]) -> int:
-    """Runs `models ...`; returns the exit status.
+    """Run `models ...`; return the exit status.
 
     Raises:
         UsageError: A network that can't be built, or a --json that can't be written.

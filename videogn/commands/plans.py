@@ -89,7 +89,7 @@ def plan_cells(
 
 
 def _computation(cell: Cell) -> str:
-    """What tells runs apart but for the seed."""
+    """Return what tells runs apart but for the seed."""
     return repr(sorted((name, value_text(value)) for name, value in cell.effective.items()))
 
 

@@ -18,7 +18,7 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 @contextmanager
 def progress() -> Iterator[OnDone]:
-    """Shows what is called in a `with` block."""
+    """Show what is called in a `with` block."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield _lines()

@@ -16,7 +16,7 @@ from videogn.training.checkpoint import CHECKPOINT_KEY
 
 
 def with_run_config(words: list[str]) -> list[str]:
-    """The words, with the run's own config.yaml put in where --run_dir names a run and no config is given.
+    """Return the words, with the run's own config.yaml put in where --run_dir names a run and no config is given.
 
     Raises:
         UsageError: Neither is given, or the folder holds no run.
@@ -35,12 +35,12 @@ def with_run_config(words: list[str]) -> list[str]:
 
 
 def default_run_dir(words: Sequence[str]) -> Path:
-    """runs/NAME, by the last config of the command line."""
+    """Return runs/NAME, by the last config of the command line."""
     return Path("runs") / Path(values(words, "--config", "-c")[-1]).stem
 
 
 def find_checkpoint(given: str | None, *, run_dir: Path, default: str | None) -> str | None:
-    """The path of a checkpoint: "best" and "last" of the run, or a file.
+    """Return the path of a checkpoint: "best" and "last" of the run, or a file.
 
     Args:
         given: What the user named, if anything.
@@ -64,7 +64,7 @@ def find_checkpoint(given: str | None, *, run_dir: Path, default: str | None) ->
 
 
 def check_own(path: str, *, run_dir: Path) -> None:
-    """Refuses to go on from a checkpoint of another folder's run.
+    """Refuse to go on from a checkpoint of another folder's run.
 
     Raises:
         UsageError: So it is.
@@ -74,7 +74,7 @@ def check_own(path: str, *, run_dir: Path) -> None:
 
 
 def check_weights(given: str, theirs: Mapping[str, str] | None) -> None:
-    """Refuses to go on with a run under weights to start from that it did not start from.
+    """Refuse to go on with a run under weights to start from that it did not start from.
 
     Args:
         given: The file that is asked for.
@@ -101,13 +101,13 @@ def _sha256(path: Path) -> str:
 
 
 def weights_of(run_dir: Path) -> str | None:
-    """The file that a run's config.yaml says that it started from."""
+    """Return the file that a run's config.yaml says that it started from."""
     path = run_dir / "config.yaml"
     return yaml.safe_load(path.read_text(encoding="utf-8"))["model"]["weights"] if path.is_file() else None
 
 
 def check_resumable(checkpoint: Mapping[str, Any], *, path: str, total_steps: int) -> None:
-    """Refuses to go on from a checkpoint that was written within an epoch, but for one that the run ends with.
+    """Refuse to go on from a checkpoint that was written within an epoch, but for one that the run ends with.
 
     Args:
         checkpoint: Its content.
@@ -130,7 +130,7 @@ def check_resumable(checkpoint: Mapping[str, Any], *, path: str, total_steps: in
 
 
 def read_checkpoint(path: str) -> dict[str, Any]:
-    """A checkpoint's content, on the CPU; plain types alone are accepted.
+    """Return a checkpoint's content, on the CPU; plain types alone are accepted.
 
     Raises:
         UsageError: It is no checkpoint of videogn's.
@@ -145,7 +145,7 @@ def read_checkpoint(path: str) -> dict[str, Any]:
 
 
 def values(words: Sequence[str], *flags: str) -> list[str]:
-    """What is given behind any of the flags, in order: `--flag VALUE` and `--flag=VALUE`."""
+    """Return what is given behind any of the flags, in order: `--flag VALUE` and `--flag=VALUE`."""
     found = []
     for word, after in pairwise([*words, ""]):
         flag, equals, value = word.partition("=")

@@ -66,7 +66,7 @@ def with_nested(values: Mapping[str, Any], given: Given) -> dict[str, Any]:
 
 
 def _read(text: str, *, flag: str) -> Any:
-    """Lists and mappings as YAML; of all else, what JSON knows (numbers, true, null), and text."""
+    """Return lists and mappings as YAML; of all else, what JSON knows (numbers, true, null), and text."""
     try:
         return yaml.safe_load(text) if text.startswith(("[", "{")) else json.loads(text)
     except yaml.YAMLError as error:

@@ -62,7 +62,7 @@ QUIET = (
 
 
 def run(words: Sequence[str]) -> int:
-    """Runs `fit ...`, `validate ...`, `test ...` or `predict ...`; returns the exit status.
+    """Run `fit ...`, `validate ...`, `test ...` or `predict ...`; return the exit status.
 
     Raises:
         UsageError: Something that can't be asked for.
@@ -213,7 +213,7 @@ class VideoCLI(TrainerArguments):
             raise UsageError(str(error)) from error
 
     def _check_norm_batch(self) -> None:
-        """Refuses to re-estimate statistics under another normalisation batch than the network was trained with."""
+        """Refuse to re-estimate statistics under another normalisation batch than the network was trained with."""
         trained, here = self.training_found["norm_batch_size"], self.model.batch_sizes.norm
         if precise_norms(self.model.model) and trained != here:
             raise ValueError(
@@ -222,7 +222,7 @@ class VideoCLI(TrainerArguments):
             )
 
     def _check_whole_updates(self) -> None:
-        """Warns where limit_train_batches cuts the last update of an epoch short."""
+        """Warn where limit_train_batches cuts the last update of an epoch short."""
         limit, sizes = self.trainer.limit_train_batches, self.model.batch_sizes
         if rest := limited(self.datamodule.batches_per_epoch, limit) % sizes.accumulate:
             warnings.warn(
@@ -282,7 +282,7 @@ class VideoCLI(TrainerArguments):
         return plan_of(self.model, run_dir=str(self.run_dir), start=str(start), precise_bn_batches=asked)
 
     def after_fit(self) -> None:
-        """Validates where the last steps filled no epoch, so that a run always has its best checkpoint."""
+        """Validate where the last steps filled no epoch, so that a run always has its best checkpoint."""
         trainer = self.trainer
         if trainer.limit_val_batches == 0 or self.model.validated_at_step == trainer.global_step:
             return

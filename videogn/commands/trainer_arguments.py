@@ -125,7 +125,7 @@ class TrainerArguments(LightningCLI):
             super().parse_arguments(parser, args)
 
     def _parse_ckpt_path(self) -> None:
-        """Nothing: a checkpoint's settings never override the command line; a mix-up is refused when it is loaded."""
+        """Do nothing: a checkpoint's settings never override the command line; what differs is refused later."""
 
     def _set_seed(self) -> None:
         seed = self._get(self.config, "seed_everything")

@@ -48,7 +48,7 @@ class CommandParser(argparse.ArgumentParser):
 
 
 def check_json(path: str | None) -> None:
-    """Refuses the file that --json names with a UsageError, before any work, where it could not be written after it."""
+    """Refuse the file that --json names with a UsageError, before any work, where it could not be written after it."""
     if path is None:
         return
     target = Path(path)
@@ -63,7 +63,7 @@ def check_json(path: str | None) -> None:
 
 
 def save_json(path: str, content: Any, *, ensure_ascii: bool = False) -> None:
-    """Writes the file that --json names; a RunError where that fails, after the work."""
+    """Write the file that --json names; a RunError where that fails, after the work."""
     try:
         write_json(path, content, ensure_ascii=ensure_ascii)
     except OSError as error:

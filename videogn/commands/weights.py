@@ -40,7 +40,7 @@ TERMINAL_FREE_WIDTH = 240  # a file or a pipe: nothing is cut
 
 
 def run(words: list[str]) -> int:
-    """`videogn weights show|import ...`; returns the exit status.
+    """Run `videogn weights show|import ...`; return the exit status.
 
     Args:
         words: The command line from "weights" on.
@@ -100,7 +100,7 @@ _INDENT: dict[str, Any] = {"initial_indent": "      ", "subsequent_indent": "   
 
 
 def _command(weights: Weights, path: str) -> str:
-    """The command that starts a video network from the weights."""
+    """Return the command that starts a video network from the weights."""
     from videogn.models.weights.origin import OTHER
 
     anatomy = weights.anatomy
@@ -162,12 +162,12 @@ def _print(weights: Weights) -> None:
 
 
 def _printable(name: str) -> str:
-    """A name of the file without what a terminal would obey."""
+    """Return a name of the file without what a terminal would obey."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in name)
 
 
 def _grouped(names: tuple[str, ...]) -> list[tuple[str, int]]:
-    """Names with how many there are; those of momenta and of counts are put together."""
+    """Return names with how many there are; those of momenta and of counts are put together."""
     endings = (".num_batches_tracked", "_momentum")
     found = Counter(next((f"*{ending}" for ending in endings if name.endswith(ending)), name) for name in names)
     return list(found.items())

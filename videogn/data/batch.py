@@ -75,7 +75,7 @@ class VideoViews:
         return len(self.clips) * len(self.corners)
 
     def __getitem__(self, view: int) -> Tensor:
-        """View `view`: the crops of the first clip, then those of the second, ..."""
+        """Return view `view`: the crops of the first clip, then those of the second, ..."""
         if not 0 <= view < len(self):
             raise IndexError(f"view {view} of {len(self)}")
         clip, crop = divmod(view, len(self.corners))
@@ -89,18 +89,18 @@ class VideoViews:
         return VideoViews(frames, clips=clips, corners=self.corners, crop_size=self.crop_size)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> VideoViews:
-        """The same on a device."""
+        """Return the same views on a device."""
         return self._of(
             self.frames.to(device, non_blocking=non_blocking), self.clips.to(device, non_blocking=non_blocking)
         )
 
     def pin_memory(self) -> VideoViews:
-        """The same in memory that a GPU can read."""
+        """Return the same views in memory that a GPU can read."""
         return self._of(self.frames.pin_memory(), self.clips.pin_memory())
 
 
 def empty(*shape: int) -> Tensor:
-    """Memory for frames; in a worker, memory that the main process sees too, so that nothing is copied on the way.
+    """Return memory for frames; in a worker, memory that the main process sees too, so that nothing is copied.
 
     Returns:
         uint8, of any values.

@@ -175,7 +175,7 @@ class KineticsDataModule(LightningDataModule):
         return len(self._train_sampler()) // self.batch_size
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Batches of one random view a video; the epoch's order is the sampler's."""
+        """Return batches of one random view a video; the epoch's order is the sampler's."""
         # A run that goes on makes its loader here, and begins to read from it before anything calls set_epoch.
         progress: Any = self.trainer.fit_loop.epoch_progress.current if self.trainer is not None else None
         return self._train_loader(progress.processed if progress else 0)
@@ -210,19 +210,19 @@ class KineticsDataModule(LightningDataModule):
         )
 
     def val_dataloader(self) -> DataLoader[VideoBatch]:
-        """Batches of one centre view a video."""
+        """Return batches of one centre view a video."""
         return self._test_loader(self.catalog.records("val"), "1x1")
 
     def test_dataloader(self) -> DataLoader[VideoBatch]:
-        """Batches of all views of a video under the protocol."""
+        """Return batches of all views of a video under the protocol."""
         return self._test_loader(self.catalog.records("test"), self.protocol)
 
     def predict_dataloader(self) -> DataLoader[VideoBatch]:
-        """As in testing, of the videos in `predict_paths`, whose labels are 0."""
+        """Return batches as in testing, of the videos in `predict_paths`, whose labels are 0."""
         return self._test_loader(self.predict_records(), self.protocol)
 
     def predict_records(self) -> Records:
-        """The videos and images of `predict_paths`, those of a folder in sorted order and without thumbnails.
+        """Return the videos and images of `predict_paths`, those of a folder in sorted order and without thumbnails.
 
         Raises:
             ListError: There are none, or a path does not exist.
@@ -240,13 +240,13 @@ class KineticsDataModule(LightningDataModule):
         return Records(list(map(str, paths)), labels=repeat(0, len(paths)))
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Stops a training run at a video that can't be decoded, unless those are to be skipped."""
+        """Stop a training run at a video that can't be decoded, unless those are to be skipped."""
         if self.trainer is not None and self.trainer.training:
             self._check_decoded(batch)
         return batch
 
     def statistics_batches(self, num_batches: int) -> Iterator[Batch]:
-        """At most `num_batches` training batches of this device, the same ones whenever they are asked for.
+        """Yield at most `num_batches` training batches of this device, the same ones whenever they are asked for.
 
         Raises:
             DecodeError: A video can't be decoded, and those are not to be skipped.

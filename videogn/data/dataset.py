@@ -75,11 +75,11 @@ class TrainDataset(Dataset[Batch]):
         return len(self.records)
 
     def __getitem__(self, key: Key) -> Batch:
-        """A batch of one; see `__getitems__`."""
+        """Return a batch of one; see `__getitems__`."""
         return self.__getitems__([key])
 
     def __getitems__(self, keys: Sequence[Key]) -> Batch:
-        """The videos of (epoch, place), each decoded straight into its part of the batch.
+        """Return the videos of (epoch, place), each decoded straight into its part of the batch.
 
         A batch is of constant size: batch statistics, accumulation and several devices rely on it. A video that can't
         be decoded keeps its place, grey and with weight 0.
@@ -142,11 +142,11 @@ class TestDataset(Dataset[VideoBatch]):
         return len(self.records)
 
     def __getitem__(self, key: Key) -> VideoBatch:
-        """A batch of one; see `__getitems__`."""
+        """Return a batch of one; see `__getitems__`."""
         return self.__getitems__([key])
 
     def __getitems__(self, keys: Sequence[Key]) -> VideoBatch:
-        """The videos of (epoch, place), but for NO_VIDEO; those that can't be decoded are left out and named."""
+        """Return the videos of (epoch, place), but for NO_VIDEO; those that can't be decoded are left out and named."""
         batch = VideoBatch(views=[], labels=torch.empty(0), indices=torch.empty(0), failures=[])
         scored = []
         for record in (self.records[place] for _, place in keys if place != NO_VIDEO):
@@ -239,7 +239,7 @@ def _by_count(
 
 
 def as_it_is(batch: Any) -> Any:
-    """The collation of batches that a dataset makes as such."""
+    """Return a batch as the dataset made it: a collate function."""
     return batch
 
 

@@ -21,7 +21,7 @@ class Heap:
         self._num_videos = 0
 
     def count(self, num_videos: int) -> None:
-        """Says that videos were decoded."""
+        """Count videos that were decoded."""
         self._num_videos += num_videos
         if self._num_videos >= self.every:
             self._num_videos = 0

@@ -36,7 +36,7 @@ class Media(NamedTuple):
 
 
 def is_image(path: str | Path) -> bool:
-    """Whether a file's name is that of an image."""
+    """Return whether a file's name is that of an image."""
     return _suffix(os.fspath(path)) in IMAGE_SUFFIXES
 
 
@@ -56,7 +56,7 @@ def media_below(folder: str | Path, prefix: str = "") -> Iterator[Media]:
 
 
 def without_thumbnails(media: Sequence[Media], *, where: str | Path) -> Sequence[Media]:
-    """All but thumbnails: images named as a video in the same folder is (a.jpg or a.mp4.jpg beside a.mp4).
+    """Return all but thumbnails: images named as a video in the same folder is (a.jpg or a.mp4.jpg beside a.mp4).
 
     How many were left out, a warning says. A folder that holds an image keeps something: that, or the video beside it.
 
@@ -80,7 +80,7 @@ def without_thumbnails(media: Sequence[Media], *, where: str | Path) -> Sequence
 
 
 def warn_of_mixture(media: Sequence[Media], *, where: str | Path) -> None:
-    """Says how many images and how many videos a folder holds, where it holds both.
+    """Say how many images and how many videos a folder holds, where it holds both.
 
     Args:
         media: Files of a folder and those below it.

@@ -45,7 +45,7 @@ class TrainSampler(Sampler[Key]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Called by the trainer before each epoch."""
+        """Set the epoch; the trainer calls this before each."""
         self.epoch = epoch
 
     def __len__(self) -> int:

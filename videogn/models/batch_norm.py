@@ -50,7 +50,7 @@ class BatchNorm(nn.BatchNorm3d):
         self._leaves_trace = True
 
     def forward(self, input: Tensor) -> Tensor:
-        """Normalises [N, C, T, H, W]; the same shape comes out.
+        """Normalise [N, C, T, H, W]; the same shape comes out.
 
         Raises:
             ValueError: In training, N is no multiple of norm_batch_size, or a group has one value per channel.
@@ -73,13 +73,13 @@ class BatchNorm(nn.BatchNorm3d):
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
 
     def _normalize_group(self, group: Tensor) -> Tensor:
-        """Normalises clips that share statistics, and hands their statistics to `_record`."""
+        """Normalise clips that share statistics, and hand their statistics to `_record`."""
         output, mean, var = self._native(group, self.weight, self.bias)
         self._record(mean, var, count=group.numel() // self.num_features)
         return output
 
     def _native(self, group: Tensor, weight: Tensor | None, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """(normalised group, its mean [C], its unbiased variance [C]) by the library's kernel."""
+        """Return (normalised group, its mean [C], its unbiased variance [C]) by the library's kernel."""
         assert self.running_mean is not None
         assert self.running_var is not None
         # With momentum 1 the kernel leaves the group's own statistics in these two.
@@ -88,7 +88,7 @@ class BatchNorm(nn.BatchNorm3d):
         return output, mean, var
 
     def _record(self, mean: Tensor, var: Tensor, *, count: int | Tensor) -> None:
-        """Takes note of a group: its mean and unbiased variance [C] over `count` values a channel."""
+        """Take note of a group: its mean and unbiased variance [C] over `count` values a channel."""
         if not self._leaves_trace:
             return
         if self.population is not None:
@@ -100,7 +100,7 @@ class BatchNorm(nn.BatchNorm3d):
 
     @torch.no_grad()
     def update_running_statistics(self) -> None:
-        """Makes one momentum update from all groups since the last one; does nothing if there were none."""
+        """Make one momentum update from all groups since the last one; do nothing if there were none."""
         shared = self.defer_update and devices_share()
         if not self._num_clip_groups and not shared:
             return
@@ -123,7 +123,7 @@ class BatchNorm(nn.BatchNorm3d):
         self.forget()
 
     def forget(self) -> None:
-        """Forgets the groups since the last update."""
+        """Forget the groups since the last update."""
         self._mean_sum = self._var_sum = None
         self._num_clip_groups = 0
 
@@ -144,13 +144,13 @@ class PopulationStatistics:
 
     @torch.no_grad()
     def add(self, mean: Tensor, var: Tensor) -> None:
-        """Adds a group: its mean [C] and its (biased) variance [C]."""
+        """Add a group: its mean [C] and its (biased) variance [C]."""
         mean, var = mean.double(), var.double()
         self._sums += torch.stack([mean, var + mean.square()])
         self._num_clip_groups += 1
 
     def result(self) -> tuple[Tensor, Tensor]:
-        """(mean [C], biased variance [C]), float64, over the groups of all devices.
+        """Return (mean [C], biased variance [C]), float64, over the groups of all devices.
 
         Raises:
             ValueError: No group was added.
@@ -165,10 +165,10 @@ class PopulationStatistics:
 
 
 def batch_norms(model: nn.Module) -> list[BatchNorm]:
-    """The batch normalizations of a model, in order; empty for a model that has other norms."""
+    """Return the batch normalizations of a model, in order; empty for a model that has other norms."""
     return [module for module in model.modules() if isinstance(module, BatchNorm)]
 
 
 def devices_share() -> bool:
-    """Whether several processes train together."""
+    """Return whether several processes train together."""
     return torch.distributed.is_available() and torch.distributed.is_initialized()

@@ -48,7 +48,7 @@ class RenormBounds:
             )
 
     def at(self, step: Tensor) -> tuple[Tensor, Tensor]:
-        """(largest r, largest d) after `step` optimiser steps; all three without dimensions, on one device."""
+        """Return (largest r, largest d) after `step` optimiser steps; all three without dimensions, on one device."""
         return 1 + (self.r_max - 1) * self._share(step, self.r_end), self.d_max * self._share(step, self.d_end)
 
     def _share(self, step: Tensor, end: int) -> Tensor:
@@ -105,7 +105,7 @@ class BatchRenorm(BatchNorm):
         return output
 
     def _corrected_affine(self, mean: Tensor, var: Tensor, *, count: int) -> tuple[Tensor, Tensor]:
-        """(gamma * r, gamma * d + beta), [C] each, for a group's mean and unbiased variance over `count` values."""
+        """Return (gamma * r, gamma * d + beta), [C] each, for mean and unbiased variance of `count` values."""
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.num_batches_tracked is not None

@@ -21,7 +21,7 @@ class FrozenBatchNorm(nn.BatchNorm3d):
         super().__init__(num_features, eps=eps)
 
     def forward(self, input: Tensor) -> Tensor:
-        """Maps [N, C, T, H, W]; the same shape comes out."""
+        """Map [N, C, T, H, W]; the same shape comes out."""
         self._check_input_dim(input)
         return F.batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
 
@@ -43,7 +43,7 @@ class ChannelAffine(nn.Module):
         self.bias = nn.Parameter(torch.zeros(num_features))
 
     def forward(self, input: Tensor) -> Tensor:
-        """Maps [N, C, T, H, W]; the same shape comes out."""
+        """Map [N, C, T, H, W]; the same shape comes out."""
         if input.dtype in (torch.float16, torch.bfloat16):
             # The kernel of batch normalization, with mean 0 and variance 1 (epsilon in it, which must be positive): it
             # computes in float32, rounds once, and keeps no float32 copy for backward. addcmul would keep one under

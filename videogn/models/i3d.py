@@ -56,7 +56,7 @@ class I3D(nn.Module):
         self.head_pool = head_pool
 
     def positions(self, clips: Tensor) -> Tensor:
-        """Logits at every position that the head's pool finds: fully convolutional.
+        """Return logits at every position that the head's pool finds: fully convolutional.
 
         Args:
             clips: float [N, 3, T, H, W], normalised. Of the training size there is one position; a 256 px view of a
@@ -75,7 +75,7 @@ class I3D(nn.Module):
         return x.flatten(2)
 
     def check_size(self, frames: int, height: int, width: int) -> None:
-        """Raises ValueError for a clip that is too small for the head's pool."""
+        """Raise ValueError for a clip that is too small for the head's pool."""
         left = size_after(4, (frames, height, width), self.layout, temporal=self.temporal)
         if any(got < least for got, least in zip(left, self.head_pool, strict=True)):
             raise ValueError(
@@ -84,7 +84,7 @@ class I3D(nn.Module):
             )
 
     def forward(self, clips: Tensor) -> Tensor:
-        """Logits [N, K] of normalised clips [N, 3, T, H, W], averaged over positions (one, at the training size).
+        """Return logits [N, K] of normalised clips [N, 3, T, H, W], averaged over positions (one at the training size).
 
         Testing averages probabilities instead: softmax of `positions`, then the mean.
         """
@@ -105,7 +105,7 @@ class Stage(nn.Module):
         self.nonlocal_blocks = nn.ModuleDict({str(index): block for index, block in nonlocal_blocks.items()})
 
     def forward(self, x: Tensor) -> Tensor:
-        """[N, C, T, H, W] -> [N, C', T, H', W']."""
+        """Return [N, C, T, H, W] -> [N, C', T, H', W']."""
         for index, block in enumerate(self.res_blocks):
             x = block(x)
             if str(index) in self.nonlocal_blocks:
@@ -131,7 +131,7 @@ def i3d_r50(
     renorm: RenormBounds | None = None,
     dropout: float = 0.5,
 ) -> I3D:
-    """Builds an I3D ResNet-50, or a smaller, larger or flatter sibling, freshly initialised.
+    """Build an I3D ResNet-50, or a smaller, larger or flatter sibling, freshly initialised.
 
     With the defaults: 28,043,472 parameters, 53 norms with 53,120 of them. Networks that differ in the norm alone start
     from the same convolution weights when built under the same torch seed.
@@ -220,7 +220,7 @@ def i3d_r50(
 
 
 def initialize(model: nn.Module) -> None:
-    """He-normal (fan-out) convolutions, normal(0, 0.01) last layer, zero gamma in the last norm of every branch.
+    """Return He-normal (fan-out) convolutions, normal(0, 0.01) last layer, zero gamma in the last norm of every branch.
 
     Sources: He et al. 2015; Goyal et al. 2017, section 5.1, for the zero gamma, which goes by the norm's place in its
     block and not by its type, so that it holds for every norm; Wang et al. 2018, section 4.1, for the normal(0, 0.01)
@@ -283,7 +283,7 @@ def _stage(
 
 
 def _check_channels(factory: NormFactory, width: int) -> None:
-    """Builds every norm once, by itself, so that an error can say which layer it is about."""
+    """Build every norm once, by itself, so that an error can say which layer it is about."""
     layers = [("stem", width)]
     for index in range(4):
         layers += [(f"res{index + 2} (inner)", width * 2**index), (f"res{index + 2} (output)", 4 * width * 2**index)]

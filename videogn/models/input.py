@@ -14,7 +14,7 @@ STD = 0.225
 
 
 def normalize(views: Tensor) -> Tensor:
-    """Normalised network input of decoded views.
+    """Return normalised network input of decoded views.
 
     Args:
         views: uint8 [B, V, T, H, W, C] or [N, T, H, W, C], RGB, 0..255.

@@ -53,18 +53,18 @@ LAYOUTS: dict[str, Layout] = {
 
 
 def stem_kernel(*, temporal: bool) -> Size3:
-    """Kernel of the first convolution."""
+    """Return kernel of the first convolution."""
     return (_STEM_TEMPORAL_KERNEL if temporal else 1, 7, 7)
 
 
 def block_kernels(stage: int, num_blocks: int, *, temporal: bool) -> list[Size3]:
-    """Kernels of the first convolution in each block of res2 (stage 0) ... res5 (stage 3)."""
+    """Return kernels of the first convolution in each block of res2 (stage 0) ... res5 (stage 3)."""
     kernels = islice(cycle(_TEMPORAL_KERNELS[stage]), num_blocks)
     return [(kernel if temporal else 1, 1, 1) for kernel in kernels]
 
 
 def has_nonlocal_block(stage: int, block: int, depth: int) -> bool:
-    """Whether a non-local block follows a block of res2 (stage 0) ... res5 (stage 3), where the network has them."""
+    """Return whether a non-local block follows a block of res2 (stage 0) ... res5 (stage 3), if there are any."""
     if stage not in (1, 2):
         return False
     every = NONLOCAL_EVERY[depth][stage - 1]
@@ -72,7 +72,7 @@ def has_nonlocal_block(stage: int, block: int, depth: int) -> bool:
 
 
 def size_after(stages: int, size: Size3, plan: Layout, *, temporal: bool) -> Size3:
-    """(T, H, W) that leaves the first `stages` of res2, res3, res4, res5, of a clip of (T, H, W)."""
+    """Return (T, H, W) that leaves the first `stages` of res2, res3, res4, res5, of a clip of (T, H, W)."""
     stem = stem_kernel(temporal=temporal)
     steps: list[tuple[Size3, Size3, Size3]] = [
         (stem, plan.stem_stride, half(stem)),
@@ -87,5 +87,5 @@ def size_after(stages: int, size: Size3, plan: Layout, *, temporal: bool) -> Siz
 
 
 def half(kernel: Size3) -> Size3:
-    """The padding that keeps a size under an odd kernel."""
+    """Return the padding that keeps a size under an odd kernel."""
     return (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)

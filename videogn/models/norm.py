@@ -19,7 +19,7 @@ NormFactory = Callable[..., nn.Module]
 
 
 def groups_of(num_channels: int, *, num_groups: int | None, channels_per_group: int | None) -> int:
-    """Number of groups that a layer of `num_channels` channels is divided into.
+    """Return number of groups that a layer of `num_channels` channels is divided into.
 
     Raises:
         ValueError: The groups do not divide the channels; says which numbers would.
@@ -50,7 +50,7 @@ def norm_factory(
     norm_batch_size: int | None = None,
     renorm: RenormBounds | None = None,
 ) -> NormFactory:
-    """Returns what builds one norm layer: `factory(num_features=C, eps=1e-5, momentum=0.1) -> nn.Module`.
+    """Return what builds one norm layer: `factory(num_features=C, eps=1e-5, momentum=0.1) -> nn.Module`.
 
     Every layer has `weight` (gamma) and `bias` (beta) of C values, whatever the norm.
 

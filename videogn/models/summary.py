@@ -42,7 +42,7 @@ class Cost:
 
 
 def cost(build: Callable[[], I3D], *, num_frames: int, crop_size: int, view_size: int | None = None) -> Cost:
-    """The cost of a network.
+    """Return the cost of a network.
 
     Args:
         build: Makes the network; called with torch's "meta" device as the default.
@@ -86,7 +86,7 @@ def _multiply_adds(model: nn.Module, view: Tensor, norms: list[nn.Module]) -> fl
 
 
 def saved_bytes(model: nn.Module, clips: Tensor) -> int:
-    """Bytes that a forward in training keeps for its backward, parameters and buffers left out, each storage once."""
+    """Return bytes that a training forward keeps for its backward, parameters and buffers left out."""
     kept: dict[int, torch.UntypedStorage] = {}
 
     def pack(tensor: Tensor) -> Tensor:

@@ -74,5 +74,5 @@ class _Synchronized(torch.autograd.Function):
 
 
 def _like(per_channel: Tensor) -> Tensor:
-    """[C] as [1, C, 1, 1, 1]."""
+    """Return [C] as [1, C, 1, 1, 1]."""
     return per_channel.view(1, -1, 1, 1, 1)

@@ -20,6 +20,6 @@ class StandardizedConv3d(nn.Conv3d):
 
 
 def standardize(kernel: Tensor) -> Tensor:
-    """[O, I, T, H, W] with mean 0 and variance 1 over (I, T, H, W)."""
+    """Return [O, I, T, H, W] with mean 0 and variance 1 over (I, T, H, W)."""
     var, mean = torch.var_mean(kernel, dim=(1, 2, 3, 4), correction=0, keepdim=True)
     return (kernel - mean) * torch.rsqrt(var + EPS)

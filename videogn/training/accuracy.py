@@ -14,7 +14,7 @@ from videogn.training.result import ks_of
 
 
 def ranks(scores: Tensor, labels: Tensor) -> Tensor:
-    """The rank of each video's class: how many other classes have a score that is at least as high.
+    """Return the rank of each video's class: how many other classes have a score that is at least as high.
 
     0 is the best. A video counts as correct in top-k where its rank is below k. Ties count against: a network that
     gives all classes the same score has decided nothing, and is right nowhere. (torch.topk breaks ties by their place
@@ -42,14 +42,14 @@ class TopK(nn.ModuleDict):
         super().__init__({f"top{k}": MeanMetric(nan_strategy="disable") for k in ks_of(num_classes)})
 
     def add(self, scores: Tensor, labels: Tensor) -> None:
-        """Takes in logits or probabilities [B, K] and labels [B]."""
+        """Take in logits or probabilities [B, K] and labels [B]."""
         found = ranks(scores, labels)
         for name, metric in self.items():
             assert isinstance(metric, MeanMetric)
             metric.update((found < int(name.removeprefix("top"))).float())
 
     def finish(self) -> Mapping[str, Tensor]:
-        """Shares in [0, 1] over all devices, by name; begins anew."""
+        """Return shares in [0, 1] over all devices, by name; begin again."""
         shares = {}
         for name, metric in self.items():
             assert isinstance(metric, MeanMetric)

@@ -55,14 +55,14 @@ class Checkpoints(Checkpoint):
 
 
 def _begin_anew(trainer: Trainer, module: VideoClassifier, reason: str) -> None:
-    """Forgets the best checkpoint so far."""
+    """Forget the best checkpoint so far."""
     if trainer.is_global_zero:
         print(f"{reason}: the best checkpoint is the best from here on")
     module.best, module.num_validations = None, 0
 
 
 def _validation(trainer: Trainer, module: VideoClassifier) -> dict[str, Any]:
-    """What scores of validations must have in common to be compared; the same on all devices."""
+    """Return what scores of validations must have in common to be compared; the same on all devices."""
     data = module.data
     found: dict[str, Any] = {
         "limit_val_batches": trainer.limit_val_batches,
@@ -76,5 +76,5 @@ def _validation(trainer: Trainer, module: VideoClassifier) -> dict[str, Any]:
 
 
 def _is_dev_run(trainer: Any) -> bool:
-    """Whether this is a trial that is to leave nothing behind (--trainer.fast_dev_run)."""
+    """Return whether this is a trial that is to leave nothing behind (--trainer.fast_dev_run)."""
     return bool(trainer.fast_dev_run)

@@ -170,12 +170,12 @@ class ResultWriter(Callback):
 
 
 def _code(run: Mapping[str, Any]) -> str | None:
-    """The code that trained: all versions, where a training went on with another one."""
+    """Return the code that trained: all versions, where a training went on with another one."""
     return ", then ".join(dict.fromkeys(part["code"] for part in run.get("parts", []))) or run.get("code")
 
 
 def _chosen(run: Mapping[str, Any], checkpoint: Path, *, fingerprint: str) -> dict[str, Any] | None:
-    """By what a best checkpoint was chosen; None for any other.
+    """Return by what a best checkpoint was chosen; None for any other.
 
     Args:
         run: What the checkpoint says of its training, up to where it was saved.
@@ -194,7 +194,7 @@ def _chosen(run: Mapping[str, Any], checkpoint: Path, *, fingerprint: str) -> di
 
 
 def installed_versions() -> dict[str, str]:
-    """Versions of Python and of the libraries that a number depends on."""
+    """Return versions of Python and of the libraries that a number depends on."""
     found = {"python": platform.python_version()}
     for library in LIBRARIES:
         try:

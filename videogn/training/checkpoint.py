@@ -17,7 +17,7 @@ _MAY_DIFFER = frozenset({"num_frames", "crop_size"})
 
 
 def read_own_part(path: str | Path) -> dict[str, Any]:
-    """videogn's part of a checkpoint's file; tensors and plain types alone are accepted, and nothing is run.
+    """Return videogn's part of a checkpoint's file; tensors and plain types alone are accepted, and nothing is run.
 
     Raises:
         CheckpointError: It has none.
@@ -26,7 +26,7 @@ def read_own_part(path: str | Path) -> dict[str, Any]:
 
 
 def own_part(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
-    """videogn's part of a checkpoint: architecture, classes, training.
+    """Return videogn's part of a checkpoint: architecture, classes, training.
 
     Raises:
         CheckpointError: It has none.
@@ -38,7 +38,7 @@ def own_part(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_same_model(own: Mapping[str, Any], *, architecture: Mapping[str, Any], classes: Sequence[str]) -> None:
-    """Refuses a checkpoint of another network or of other classes, before anything is loaded from it.
+    """Refuse a checkpoint of another network or of other classes, before anything is loaded from it.
 
     Raises:
         CheckpointError: So it is; says in what they differ.
@@ -58,7 +58,7 @@ def check_same_model(own: Mapping[str, Any], *, architecture: Mapping[str, Any],
 
 
 def check_same_recipe(own: Mapping[str, Any], recipe: Mapping[str, Any], *, fingerprint: str | None) -> None:
-    """Refuses to go on with a training under settings that its first part was not trained with.
+    """Refuse to go on with a training under settings that its first part was not trained with.
 
     The optimiser's state would keep the old learning rate, momentum and weight decay, and the result would name
     settings that trained a part of it at most.

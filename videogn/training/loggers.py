@@ -70,4 +70,4 @@ class MetricsCSV(CSVLogger):
 
     @rank_zero_only
     def log_hyperparams(self, params: Any = None) -> None:
-        """Nothing: config.yaml in the same folder says it all."""
+        """Do nothing: config.yaml in the same folder says it all."""

@@ -232,7 +232,7 @@ class VideoClassifier(Scorer):
         torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """What the gradient is taken of: the sum of the losses of a forward; see `Update`."""
+        """Return what the gradient is taken of: the sum of the losses of a forward; see `Update`."""
         labels = batch["labels"]
         logits = self._logits(batch).float()
         losses = F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing, reduction="none")
@@ -246,7 +246,7 @@ class VideoClassifier(Scorer):
         return loss
 
     def _logits(self, batch: Batch) -> Tensor:
-        """Logits [B, K]; those of a clip that could not be decoded are another clip's, and to be left out."""
+        """Return logits [B, K]; those of a clip that could not be decoded are another clip's, and to be left out."""
         norm_batch = self.batch_sizes.norm
         if norm_batch is None:
             return self(batch["views"])
@@ -278,7 +278,7 @@ class VideoClassifier(Scorer):
         self.log("train/skipped_videos", skipped, on_step=False, on_epoch=True, reduce_fx="sum")
 
     def configure_optimizers(self) -> Any:
-        """SGD with Nesterov momentum (Wang et al. 2018, released code), the schedule stepped every optimiser step."""
+        """Return SGD with Nesterov momentum (Wang et al. 2018, released code), and the schedule, by update."""
         steps_per_epoch, self._planned_steps = self.num_steps()
         factor = partial(
             lr_factor,
@@ -340,16 +340,16 @@ class VideoClassifier(Scorer):
         }
 
     def _fingerprint(self) -> str | None:
-        """Of the training videos; on the first device alone, as it asks for every file's size."""
+        """Return the training videos' fingerprint, on the first device alone: it asks for every file's size."""
         return self.data.catalog.fingerprint("train") if self.data and self.trainer.is_global_zero else None
 
     def _peak_memory_bytes(self) -> int:
-        """The most memory that any of the devices had in use: an exchange, so all of them must ask."""
+        """Return the most memory that any of the devices had in use: an exchange, so all of them must ask."""
         peak = torch.tensor(peak_memory_bytes(), device=self.device)
         return int(self.trainer.strategy.reduce(peak, reduce_op="max"))
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuses a checkpoint of another network, class count or, to go on with, recipe, before anything is loaded."""
+        """Refuse a checkpoint of another network, class count or, to go on with, recipe, before anything is loaded."""
         own = own_part(checkpoint)
         check_same_model(own, architecture=self.architecture, classes=self.class_names)
         if self._trainer is not None and self._trainer.state.fn == TrainerFn.FITTING:

@@ -14,7 +14,7 @@ NO_END = "the run has no end: give --trainer.max_steps, --trainer.max_epochs or 
 
 
 def decay_groups(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """(parameters of convolutions and linear layers, those of everything else: the norms)."""
+    """Return (parameters of convolutions and linear layers, those of everything else: the norms)."""
     decayed: list[nn.Parameter] = []
     norms: list[nn.Parameter] = []
     for module in model.modules():
@@ -26,7 +26,7 @@ def decay_groups(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Paramete
 def sgd(
     model: nn.Module, *, lr: float, momentum: float, weight_decay: float, norm_weight_decay: float
 ) -> torch.optim.SGD:
-    """SGD with Nesterov momentum and a weight decay of its own for gammas and betas."""
+    """Return SGD with Nesterov momentum and a weight decay of its own for gammas and betas."""
     decayed, norms = decay_groups(model)
     groups = [
         {"params": decayed, "weight_decay": weight_decay},
@@ -36,7 +36,7 @@ def sgd(
 
 
 def end_by_schedule(trainer: Trainer, schedule: Schedule, *, total_batch_size: int) -> None:
-    """Gives the trainer the run's end from schedule.length, where its own settings (max_steps, max_epochs) name none.
+    """Give the trainer the run's end from schedule.length, where its own settings (max_steps, max_epochs) name none.
 
     Call it before the trainer begins: what is not given is then still told apart from Lightning's 1000 epochs. Warns
     where the length has no effect.

@@ -136,7 +136,7 @@ def without_effect(plan: Plan, *, precise_bn_batches: int) -> list[str]:
 
 
 def summary(plan: Plan) -> str:
-    """The plan as aligned lines for people and logs; no line break at the end."""
+    """Return the plan as aligned lines for people and logs; no line break at the end."""
     lines = {
         "run": plan.run_dir,
         "network": _network(plan),
@@ -197,7 +197,7 @@ def _device_batch(plan: Plan) -> str:
 
 
 def _renorm(plan: Plan) -> dict[str, str]:
-    """A line of its own for brn."""
+    """Return a line of its own for brn."""
     if plan.renorm is None:
         return {}
     bounds = plan.renorm
@@ -228,7 +228,7 @@ def _learning_rate(plan: Plan) -> str:
 
 
 def _scaling(plan: Plan) -> dict[str, str]:
-    """A line of its own, where the recipe's iterations are not the run's."""
+    """Return a line of its own, where the recipe's iterations are not the run's."""
     schedule, total = plan.schedule, plan.sizes.total
     if schedule.unit == "epochs" or total == REFERENCE_BATCH_SIZE:
         return {}

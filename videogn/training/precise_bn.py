@@ -79,13 +79,13 @@ class PreciseBatchNorm(Callback):
 
 
 def precise_norms(model: nn.Module) -> list[BatchNorm]:
-    """The norms whose statistics can be re-estimated: all of gn's, ln's, ... have none, and brn's are left alone."""
+    """Return the norms whose statistics can be re-estimated: gn, ln, ... have none, and those of brn are left alone."""
     return [norm for norm in batch_norms(model) if not isinstance(norm, BatchRenorm)]
 
 
 @torch.no_grad()
 def estimate_statistics(model: nn.Module, batches: Iterable[Tensor], forward: Callable[[Tensor], Any]) -> int:
-    """Replaces running statistics by the mean and variance of all that passes each norm.
+    """Replace running statistics by the mean and variance of all that passes each norm.
 
     Each group of clips that shares statistics is normalised by its own, as in training; nothing else of the model is in
     training mode.

@@ -183,7 +183,7 @@ def read_result(path: Path) -> Result:
 
 
 def _is_of(value: Any, hint: Any) -> bool:
-    """Whether a value from JSON can be a field of that type; a number that is not finite can't."""
+    """Return whether a value from JSON can be a field of that type; a number that is not finite can't."""
     if isinstance(hint, UnionType):
         return any(_is_of(value, each) for each in get_args(hint))
     if isinstance(value, bool) or hint is bool:

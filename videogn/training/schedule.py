@@ -101,12 +101,12 @@ class Schedule:
 
 
 def scaled_lr(base_lr: float, total_batch_size: int) -> float:
-    """The peak learning rate: `base_lr` is for a total batch of 64 clips and scales linearly (Goyal et al. 2017)."""
+    """Return the peak learning rate: `base_lr` is for 64 clips in all, and scales linearly (Goyal et al. 2017)."""
     return base_lr * total_batch_size / REFERENCE_BATCH_SIZE
 
 
 def stretch(scaling: Scaling, total_batch_size: int) -> float:
-    """What the iterations of a recipe for 64 clips are multiplied with at another total batch; sources: the top."""
+    """Return what the iterations of a recipe for 64 clips are multiplied by at another total batch; see the top."""
     match scaling:
         case "equal_epochs":
             return REFERENCE_BATCH_SIZE / total_batch_size
@@ -117,7 +117,7 @@ def stretch(scaling: Scaling, total_batch_size: int) -> float:
 
 
 def in_steps(amount: float, schedule: Schedule, *, total_batch_size: int, steps_per_epoch: int) -> int:
-    """Optimiser steps of an amount of the schedule (a milestone, warmup or length), rounded to whole ones.
+    """Return the optimiser steps of an amount of the schedule (a milestone, warmup or length), rounded to whole ones.
 
     Args:
         amount: In schedule.unit; iterations are those at a total batch of 64.
@@ -136,7 +136,7 @@ def length_in_steps(length: float, scaling: Scaling, *, total_batch_size: int) -
 
 
 def lr_factor(step: int, schedule: Schedule, *, total_batch_size: int, steps_per_epoch: int, total_steps: int) -> float:
-    """What the peak learning rate is multiplied with at an optimiser step.
+    """Return what the peak learning rate is multiplied with at an optimiser step.
 
     Args:
         step: Optimiser steps already made.

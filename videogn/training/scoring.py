@@ -64,7 +64,7 @@ class Scorer(LightningModule):
         return datamodule_of(self.trainer)
 
     def forward(self, views: Tensor) -> Tensor:
-        """Logits [B * V, K] of uint8 views [B, V, T, H, W, C]."""
+        """Return logits [B * V, K] of uint8 views [B, V, T, H, W, C]."""
         return self.model(normalize(views))
 
     def probabilities(self, videos: Sequence[VideoViews | Tensor] | Tensor) -> Tensor:
@@ -139,7 +139,7 @@ class Scorer(LightningModule):
             self.log_dict({f"test/top{k}": top_k(self.scored, k) for k in ks_of(self.num_classes)})
 
     def _from_all_devices(self, own: list[Item]) -> list[Item]:
-        """The items of all devices, those of the first one first."""
+        """Return the items of all devices, those of the first one first."""
         if not devices_share():
             return own
         parts: list[Any] = [None] * torch.distributed.get_world_size()
@@ -163,5 +163,5 @@ class Scorer(LightningModule):
 
 
 def _negative_log(probabilities: Tensor, labels: Tensor) -> Tensor:
-    """-log of the probability of each label: [B] of [B, K] and [B]."""
+    """Return -log of the probability of each label: [B] of [B, K] and [B]."""
     return -probabilities.gather(1, labels[:, None]).squeeze(1).clamp_min(torch.finfo(torch.float32).tiny).log()

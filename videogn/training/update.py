@@ -36,12 +36,12 @@ class Mean(Metric):
         self.add_state("count", torch.tensor(0.0))
 
     def update(self, total: Tensor, count: Tensor) -> None:
-        """Takes in the sum of `count` values."""
+        """Take in the sum of `count` values."""
         self.total += total
         self.count += count
 
     def compute(self) -> Tensor:
-        """The mean so far; not a number where there is none."""
+        """Return the mean so far; not a number where there is none."""
         return self.total / self.count
 
 
@@ -60,7 +60,7 @@ class Update:
         self._sums: Tensor | None = None
 
     def loss(self, losses: Tensor, *, logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-        """Adds a forward; returns the sum of its losses, which its gradient is to be taken of.
+        """Add a forward; return the sum of its losses, which its gradient is to be taken of.
 
         Args:
             losses: float32 [B], of each clip.
@@ -80,7 +80,7 @@ class Update:
     def finish(
         self, parameters: Iterable[nn.Parameter], *, accumulate: int, num_devices: int
     ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-        """Makes the gradients those of the mean over the clips; begins anew. One exchange between devices.
+        """Make the gradients those of the mean over the clips; begin anew. One exchange between devices.
 
         Args:
             parameters: Whose gradients the optimiser is about to use.

@@ -32,7 +32,7 @@ _BEGINNINGS: tuple[tuple[str, Callable[[Result], str | None], tuple[str, ...]], 
 
 
 def are_mixed(outcomes: Iterable[Outcome]) -> bool:
-    """Whether results are of different data, starts, protocols or code: they must be neither compared nor averaged."""
+    """Return whether results are of different data, starts, protocols or code, and so can't be compared or averaged."""
     done = [outcome for outcome in outcomes if outcome.result is not None]
     results = [outcome.result for outcome in done if outcome.result is not None]
     kinds = {(each.dataset_fingerprint, each.protocol_and_policy, each.code_pair) for each in results}

@@ -177,7 +177,7 @@ def _reach(points: Sequence[Point], *, judged: Sequence[Contrast]) -> list[str]:
 
 
 def _are_of_same_videos(judged: Sequence[Contrast]) -> bool:
-    """Whether every result that was judged is known to be of all videos of one data set."""
+    """Return whether every result that was judged is known to be of all videos of one data set."""
     points = [point for contrast in judged for point in contrast.points]
     results = [result for point in points for result in point.results.values()]
     are_whole = all(r.num_videos_scored is not None and r.num_videos_scored == r.num_videos_expected for r in results)

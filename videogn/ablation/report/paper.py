@@ -51,7 +51,7 @@ def find_paper(name: str) -> Path:
         if path.is_file():
             return path
     packaged = ", ".join(sorted(path.name for folder in folders for path in folder.glob("*.csv"))) or "none"
-    raise ValueError(f"paper: there is no {name}; expected a CSV, or one of the packaged ones: {packaged}.")
+    raise ValueError(f"paper: there is no {name}; expected a CSV, or one of the packaged ones: {packaged}")
 
 
 def read_paper(path: Path) -> list[PaperRow]:
@@ -65,7 +65,7 @@ def read_paper(path: Path) -> list[PaperRow]:
         columns = reader.fieldnames or []
         missing = [name for name in _OWN_COLUMNS if name not in columns]
         if missing:
-            raise ValueError(f"paper: {path} lacks the columns {', '.join(missing)}; it has {', '.join(columns)}.")
+            raise ValueError(f"paper: {path} lacks the columns {', '.join(missing)}; it has {', '.join(columns)}")
         return [_row(fields, where=f"paper: {path}, line {reader.line_num}") for fields in reader]
 
 
@@ -126,7 +126,7 @@ def _percent(text: str, *, where: str) -> float:
     except (TypeError, ValueError):
         value = -1.0
     if not 0 <= value <= 100:
-        raise ValueError(f"{where}: got {text!r}; expected a percentage.")
+        raise ValueError(f"{where}: got {text!r}; expected a percentage")
     return value
 
 
@@ -134,5 +134,5 @@ def _clips(text: str | None, *, where: str) -> int | None:
     if not text:
         return None
     if not text.isdecimal() or int(text) < 1:
-        raise ValueError(f"{where}: got {text!r}; expected a whole number of clips.")
+        raise ValueError(f"{where}: got {text!r}; expected a whole number of clips")
     return int(text)

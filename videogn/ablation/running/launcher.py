@@ -200,5 +200,5 @@ def check_code(cells: Sequence[Cell], *, out: Path) -> None:
         raise ValueError(
             f"{out}: this is videogn {code_version()}, and other code made, or began, {named}; they should not stand "
             f"in one table. Delete these folders in {out / 'cells'} to run them again, use another --out, or keep "
-            "them and go on with --mixed."
+            "them and go on with --mixed"
         )

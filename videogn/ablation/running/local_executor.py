@@ -32,7 +32,7 @@ def places_here(
         environments = [{"CUDA_VISIBLE_DEVICES": ",".join(share)} for share in _shares(gpus, gpus_per_cell)]
     if cores_per_cell is not None:
         if not hasattr(os, "sched_getaffinity"):
-            raise ValueError("cores_per_cell: this system can't give a process cores of its own; leave it out.")
+            raise ValueError("cores_per_cell: this system can't give a process cores of its own; leave it out")
         available = sorted(os.sched_getaffinity(0))
         _check("cores_per_cell", cores_per_cell, len(available), "cores")
         cores = [frozenset(share) for share in _shares(available, cores_per_cell)]
@@ -88,9 +88,9 @@ class LocalExecutor:
 
 def _check(name: str, wanted: int, available: int, what: str) -> None:
     if wanted < 1:
-        raise ValueError(f"{name}: got {wanted}; expected at least 1.")
+        raise ValueError(f"{name}: got {wanted}; expected at least 1")
     if wanted > available:
-        raise ValueError(f"{name}: got {wanted}, and this machine lets us use {available} {what}; take fewer.")
+        raise ValueError(f"{name}: got {wanted}, and this machine lets us use {available} {what}; take fewer")
 
 
 def _visible_gpus(num_gpus: int, environment: Mapping[str, str]) -> list[str]:

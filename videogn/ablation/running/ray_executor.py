@@ -33,16 +33,16 @@ class RayExecutor:
 
     def __init__(self, *, out: Path, cores_per_cell: int | None = None, gpus_per_cell: int | None = None) -> None:
         if cores_per_cell is None and gpus_per_cell is None:
-            raise ValueError("executor: ray needs to know what a cell takes: give cores_per_cell or gpus_per_cell.")
+            raise ValueError("executor: ray needs to know what a cell takes: give cores_per_cell or gpus_per_cell")
         for name, number in (("cores_per_cell", cores_per_cell), ("gpus_per_cell", gpus_per_cell)):
             if number is not None and number < 1:
-                raise ValueError(f"{name}: got {number}; expected at least 1.")
+                raise ValueError(f"{name}: got {number}; expected at least 1")
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         try:
             import ray
         except ImportError as error:
-            raise ValueError("executor: Ray is not installed: pip install 'videogn[ray]'.") from error
+            raise ValueError("executor: Ray is not installed: pip install 'videogn[ray]'") from error
         self._ray = ray
         self.num_at_once: int | None = None
         self._is_ours = not ray.is_initialized()

@@ -39,7 +39,7 @@ __all__ = [
 
 @contextmanager
 def open_video(path: str | Path, *, backend: DecoderName = "pyav", index: PacketIndex | None = None) -> Iterator[Video]:
-    """Opens a video file, or an image as a video of one frame, for as long as a `with` block runs.
+    """Open a video file, or an image as a video of one frame, for as long as a `with` block runs.
 
     Images (by the file's suffix) are read by Pillow, whatever the backend.
 
@@ -80,7 +80,7 @@ def open_video(path: str | Path, *, backend: DecoderName = "pyav", index: Packet
 def decode_frames(
     path: str | Path, indices: Sequence[int], *, backend: DecoderName = "pyav", index: PacketIndex | None = None
 ) -> torch.Tensor:
-    """Decodes frames of a video: frame k is the k-th that a full decode of the best stream shows.
+    """Decode frames of a video: frame k is the k-th that a full decode of the best stream shows.
 
     Frames are rotated as a player would; damaged packets are passed over; pixels that are not square stay as stored.
     An image is a video of one frame, and not rotated (see decoding/image.py).

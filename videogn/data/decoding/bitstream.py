@@ -33,7 +33,7 @@ Inspect = Callable[[memoryview, bool], Picture | None]
 
 
 def inspector(codec: str, extradata: bytes | None) -> Inspect | None:
-    """How the packets of a stream are looked at; None for codecs whose packets say too little.
+    """Return how the packets of a stream are looked at; None for codecs whose packets say too little.
 
     Args:
         codec: FFmpeg's name.
@@ -109,7 +109,7 @@ def _h264(units: Iterator[memoryview], known: bytes) -> Picture | None:
 
 
 def _is_b_slice(unit: memoryview) -> bool:
-    """Whether a picture's first slice is of type B: 1 or 6, in an exponential Golomb code behind a single bit."""
+    """Return whether a picture's first slice is of type B: 1 or 6, an exponential Golomb code after one bit."""
     code = unit[1] & 0x7F
     return code >> 4 == 0b010 or code >> 2 == 0b00111
 
@@ -133,7 +133,7 @@ def _hevc(units: Iterator[memoryview], known: bytes) -> Picture | None:
 
 
 def _is_known(parameters: memoryview, known: bytes) -> bool:
-    """Whether parameters are those of the stream: others, sent once, do not reach a decoder that begins behind them."""
+    """Return whether parameters are the stream's: a decoder that begins after others were sent does not get them."""
     return bytes(parameters).rstrip(b"\0") in known
 
 

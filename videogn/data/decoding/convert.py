@@ -48,7 +48,7 @@ class Converter:
         self._matrix: tuple[int, tuple[int, int, int, int]] | None = None
 
     def __call__(self, frame: VideoFrame, size: tuple[int, int]) -> Frame:
-        """The wanted part, RGB, uint8 [out_height, out_width, 3].
+        """Return the wanted part, RGB, uint8 [out_height, out_width, 3].
 
         Args:
             frame: As decoded.
@@ -90,7 +90,7 @@ class Converter:
         return self.window
 
     def _crop(self, frame: VideoFrame, top: int, left: int, bottom: int, right: int) -> VideoFrame:
-        """A part of a frame: pointers are moved, no pixel is."""
+        """Return a part of a frame: pointers are moved, no pixel is."""
         bottom, right = (
             min(-(-end // _BLOCK_PX) * _BLOCK_PX, side) for end, side in ((bottom, frame.height), (right, frame.width))
         )
@@ -122,7 +122,7 @@ def _cropping(kind: tuple[int, int, str, int, int], place: str) -> Graph:
 
 
 def display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
-    """a, b, c, d of the frame's display matrix; the identity where it has none.
+    """Return a, b, c, d of the frame's display matrix; the identity where it has none.
 
     Raises:
         FFmpegError: The frame's pixels can't be converted.
@@ -142,7 +142,7 @@ def display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
 
 
 def reason_of(error: Exception) -> str:
-    """What an error of the library says."""
+    """Return what an error of the library says."""
     if isinstance(error, FFmpegError) and error.strerror:
         return error.strerror
     return str(error) or type(error).__name__

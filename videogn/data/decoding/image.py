@@ -42,14 +42,14 @@ class ImageVideo:
             raise DecodeError(self.path, "no such file")
 
     def count_frames(self) -> int:
-        """1, after decoding it."""
+        """Decode the image; return 1."""
         self._decode()
         return self.num_frames
 
     def read(
         self, indices: Sequence[int], *, window: WindowOf | None = None, exact_count: bool = False
     ) -> Iterator[tuple[int, Frame]]:
-        """The image as frame 0; see `Video.read`."""
+        """Yield the image as frame 0; see `Video.read`."""
         wanted = distinct(indices)
         frame = self._decode()
         if wanted[-1] >= self.num_frames:
@@ -57,7 +57,7 @@ class ImageVideo:
         yield 0, cut(frame, (window or whole)(*frame.shape[:2]))
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: no file is held open."""
 
     def _decode(self) -> Frame:
         try:
@@ -72,7 +72,7 @@ class ImageVideo:
 
 
 def _to_rgb(image: Image.Image) -> Frame:
-    """uint8 [H, W, 3] of its own memory.
+    """Return uint8 [H, W, 3] of its own memory.
 
     Raises:
         ValueError: Pixels of 32 bits or floats, of which nobody says what white is.

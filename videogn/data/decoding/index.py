@@ -40,7 +40,7 @@ class PacketIndex:
         self._is_usable = True
 
     def get(self, video: str) -> Scan | None:
-        """What is known of a file."""
+        """Return what is known of a file."""
         if not self._is_usable or not os.path.exists(self.path):
             return None
         try:
@@ -52,7 +52,7 @@ class PacketIndex:
         return _from_bytes(row[0]) if row is not None else None
 
     def put(self, video: str, scan: Scan) -> None:
-        """Keeps what was found of a file."""
+        """Keep what was found of a file."""
         if not self._is_usable:
             return
         try:
@@ -80,7 +80,7 @@ def _key(video: str) -> bytes:
 
 
 def _state(video: str) -> str:
-    """What a scan depends on."""
+    """Return what a scan depends on."""
     status = os.stat(video)
     return f"{LAYOUT} {av.__version__} {status.st_size} {status.st_mtime_ns}"
 
@@ -98,7 +98,7 @@ def _to_bytes(scan: Scan) -> bytes:
 
 
 def _from_bytes(data: bytes) -> Scan | None:
-    """The scan; None for what is none."""
+    """Return the scan; None for what is none."""
     try:
         numbers: NDArray[np.int64] = np.frombuffer(zlib.decompress(data), "<i8").astype(np.int64)
         num_packets, kind = numbers[:2].tolist()

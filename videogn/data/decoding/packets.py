@@ -58,7 +58,7 @@ class Scan:
 
 
 def scan(packets: Iterable[av.Packet], *, codec: str, inspect: Inspect | None, reorder_depth: int) -> Scan:
-    """Reads all packets of a stream once.
+    """Read all packets of a stream once.
 
     Args:
         packets: In the order of the file.
@@ -93,7 +93,7 @@ def scan(packets: Iterable[av.Packet], *, codec: str, inspect: Inspect | None, r
 def _table(
     pts: NDArray[np.int64], is_shown: NDArray[np.bool_], pictures: list[Picture], codec: str, reorder_depth: int
 ) -> PacketTable | None:
-    """The table, or None where packets and frames may not be the same."""
+    """Return the table, or None where packets and frames may not be the same."""
     if not pictures[0].can_start or not is_shown.any() or len(np.unique(pts)) < len(pts):
         return None
     if pictures[0].has_leading and (pts < pts[0]).any():
@@ -116,13 +116,13 @@ def _table(
 
 
 def packets_of_frames(pts: NDArray[np.int64], is_shown: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """int64 [frames]: the packet that shows each frame; of pts and is_shown, both [packets]."""
+    """Return int64 [frames]: the packet that shows each frame; of pts and is_shown, both [packets]."""
     shown = np.flatnonzero(is_shown)
     return shown[np.argsort(pts[shown])]
 
 
 def _depth(pts: NDArray[np.int64]) -> int:
-    """The most frames that are decoded before one that is shown before them."""
+    """Return the most frames that are decoded before one that is shown before them."""
     order = np.argsort(pts)  # packet of each place in time
     place = np.empty_like(order)
     place[order] = np.arange(len(order))

@@ -26,7 +26,7 @@ class Stretch:
 
 
 def plan(table: PacketTable, wanted: Sequence[int]) -> list[Stretch]:
-    """Stretches of packets that show the wanted frames, in the order of the file.
+    """Return stretches of packets that show the wanted frames, in the order of the file.
 
     A frame needs what lies between it and the last packet before it at which decoding may start and that is not shown
     later than it. Where a stretch would run over packets that nothing needs, another begins.

@@ -69,7 +69,7 @@ class PyAVVideo:
         self._exact = False
 
     def _open(self) -> tuple[InputContainer, VideoStream]:
-        """The file and the stream that a player shows."""
+        """Return the file and the stream that a player shows."""
         if not Path(self.path).is_file():
             raise DecodeError(self.path, "no such file")
         try:
@@ -94,7 +94,7 @@ class PyAVVideo:
         return container, stream
 
     def _rewind(self) -> VideoStream:
-        """The stream at its beginning.
+        """Return the stream at its beginning.
 
         A fresh container each time: not every format can seek back to its first packet.
         """
@@ -161,7 +161,7 @@ class PyAVVideo:
         return self._stream.sample_aspect_ratio
 
     def count_frames(self) -> int:
-        """The exact number of frames, by a full decode; see `Video.count_frames`."""
+        """Return the exact number of frames, by a full decode; see `Video.count_frames`."""
         if not self._exact:
             self._settle(sum(1 for _ in self.frames()))
         if not self._num_frames:
@@ -169,7 +169,7 @@ class PyAVVideo:
         return self._num_frames
 
     def _settle(self, num_frames: int) -> None:
-        """Takes the number that a full decode gave, and no table that says another."""
+        """Take the number that a full decode gave, and no table that says another."""
         self._num_frames, self._exact = num_frames, True
         if self._scan is not None and self._scan.table is not None and self._scan.table.num_frames != num_frames:
             self._scan = Scan(self._scan.num_packets, None)
@@ -179,13 +179,13 @@ class PyAVVideo:
     def read(
         self, indices: Sequence[int], *, window: WindowOf | None = None, exact_count: bool = False
     ) -> Iterator[tuple[int, Frame]]:
-        """The frames at `indices`, each distinct one as (index, frame); see `Video.read`."""
+        """Yield the frames at `indices`, each distinct one as (index, frame); see `Video.read`."""
         convert = Converter(self.path, window or whole)
         for index, frame, size in self.decode(indices, exact_count=exact_count):
             yield index, convert(frame, size)
 
     def decode(self, indices: Sequence[int], *, exact_count: bool = False) -> Iterator[Decoded]:
-        """As `read`, before any conversion: what the decoder gives."""
+        """Yield what `read` converts: frames as the decoder gives them."""
         wanted = distinct(indices)
         table = self.scan.table
         if table is not None and wanted[-1] < table.num_frames:
@@ -211,7 +211,7 @@ class PyAVVideo:
             raise _Unexpected
 
     def _decode_stretch(self, stretch: Stretch, table: PacketTable) -> Iterator[VideoFrame]:
-        """Frames of a stretch, more than are wanted; ends with all of them."""
+        """Yield frames of a stretch, more than are wanted; ends with all of them."""
         stream, at, packets = self._go_to(stretch.start, table)
         context = stream.codec_context
         size = (context.width, context.height)
@@ -231,7 +231,7 @@ class PyAVVideo:
         raise _Unexpected
 
     def _go_to(self, start: int, table: PacketTable) -> tuple[VideoStream, int, Iterator[av.Packet]]:
-        """The stream, the number of the next packet, which is `start` or lies before it, and the packets from there."""
+        """Return the stream, the number of the next packet (`start` or one before it), and packets from there."""
         if not self._is_fresh:
             self._begin()
             context = self._stream.codec_context
@@ -268,7 +268,7 @@ class PyAVVideo:
             raise TooFewFrames(self.path, wanted[found], count)
 
     def frames(self) -> Iterator[VideoFrame]:
-        """All frames in the order shown, as the decoder gives them; damaged packets are passed over, as players do."""
+        """Yield all frames in the order shown, as the decoder gives them; damaged packets are skipped."""
         stream = self._rewind()
         for packet in self._packets(stream):
             with contextlib.suppress(FFmpegError):
@@ -286,20 +286,20 @@ class PyAVVideo:
             yield packet
 
     def close(self) -> None:
-        """Lets the file go."""
+        """Close the file."""
         self._reading = None
         self._container.close()
 
 
 def _strict(stream: VideoStream) -> VideoStream:
-    """The stream, with a decoder that reports damage where it would otherwise conceal it."""
+    """Return the stream, with a decoder that reports damage where it would otherwise conceal it."""
     if not stream.codec_context.is_open:
         stream.codec_context.options = {"err_detect": "explode"}
     return stream
 
 
 def _sound(frames: list[VideoFrame], size: tuple[int, int]) -> list[VideoFrame]:
-    """The frames, unless there is any doubt that they are those that the packets promised."""
+    """Return the frames, unless there is any doubt that they are those that the packets promised."""
     for frame in frames:
         if frame.is_corrupt or frame.interlaced_frame or (frame.width, frame.height) != size:
             raise _Unexpected

@@ -41,7 +41,7 @@ class Video(Protocol):
         """Frames of the video; what the packets promise until a decode found the exact number."""
 
     def count_frames(self) -> int:
-        """Frames of the video, exactly, whatever that costs.
+        """Return frames of the video, exactly, whatever that costs.
 
         Raises:
             DecodeError: No frame can be decoded.
@@ -50,7 +50,7 @@ class Video(Protocol):
     def read(
         self, indices: Sequence[int], *, window: WindowOf | None = None, exact_count: bool = False
     ) -> Iterator[tuple[int, Frame]]:
-        """The frames at `indices` from one decode, each distinct one as (index, frame), in order.
+        """Return the frames at `indices` from one decode, each distinct one as (index, frame), in order.
 
         A file that turns out damaged on the way is read once more from its beginning: frames that were given come
         again, and those that come last stand.
@@ -67,11 +67,11 @@ class Video(Protocol):
         """
 
     def close(self) -> None:
-        """Lets the file go."""
+        """Close the file."""
 
 
 def distinct(indices: Sequence[int]) -> list[int]:
-    """Frame indices in order, each once.
+    """Return frame indices in order, each once.
 
     Raises:
         ValueError: None, or a negative one.
@@ -86,7 +86,7 @@ def distinct(indices: Sequence[int]) -> list[int]:
 
 
 def orient(frame: Frame, matrix: Sequence[int]) -> Frame:
-    """Turns and mirrors [H, W, C] as a display matrix asks of a player.
+    """Turn and mirror [H, W, C] as a display matrix asks of a player.
 
     Args:
         frame: As it is stored.
@@ -102,6 +102,6 @@ def orient(frame: Frame, matrix: Sequence[int]) -> Frame:
 
 
 def is_turned(matrix: Sequence[int]) -> bool:
-    """Whether a display matrix makes columns of rows."""
+    """Return whether a display matrix makes columns of rows."""
     a, b, c, d = matrix
     return abs(a) + abs(d) < abs(b) + abs(c)

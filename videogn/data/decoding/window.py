@@ -43,12 +43,12 @@ WindowOf = Callable[[int, int], Window]
 
 
 def whole(height: int, width: int) -> Window:
-    """All of a frame, as it is."""
+    """Return the window that is all of a frame, as it is."""
     return Window(0, 0, height, width, height, width)
 
 
 def cut(frame: Frame, window: Window) -> Frame:
-    """What a window wants of a frame.
+    """Return what a window wants of a frame.
 
     Args:
         frame: uint8 [H, W, C].

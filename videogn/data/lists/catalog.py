@@ -84,7 +84,7 @@ class Catalog:
         return names
 
     def records(self, split: Split) -> Records:
-        """All videos that a split's list names, missing ones too.
+        """Return all videos that a split's list names, missing ones too.
 
         Raises:
             ListError: The list does not exist, a line of it can't be parsed, a label is out of range, a class folder is
@@ -116,7 +116,7 @@ class Catalog:
         return self._records[split]
 
     def settings(self) -> dict[str, str | None]:
-        """root, lists and classes such that they name the same files from any working folder."""
+        """Return root, lists and classes such that they name the same files from any working folder."""
         lists = {
             f"{split}_list": given and str(Path(self._list(split)).absolute()) for split, given in self.lists.items()
         }
@@ -124,12 +124,12 @@ class Catalog:
         return {"root": str(self.root_path.absolute()), **lists, "classes": classes}
 
     def present(self, split: Split) -> Records:
-        """The videos of a split that are on disk."""
+        """Return the videos of a split that are on disk."""
         self.records(split)
         return self._present[split]
 
     def fingerprint(self, split: Split) -> str:
-        """A hash of names, labels and file sizes of a split: equal for equal data sets, wherever they lie."""
+        """Return a hash of names, labels and file sizes of a split: equal for equal data sets, wherever they lie."""
         if split not in self._fingerprints:
             digest = hashlib.sha256()
             for record in self.records(split):
@@ -154,7 +154,7 @@ class Catalog:
 
 
 def _size(path: str | None) -> int:
-    """Bytes of a file; -1 where there is none."""
+    """Return bytes of a file; -1 where there is none."""
     try:
         status = os.stat(path) if path is not None else None
     except (OSError, ValueError):

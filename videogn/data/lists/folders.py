@@ -39,7 +39,7 @@ def _file_of(folder: str, names: Sequence[str], place: int) -> str:
 
 
 def read_folder(folder: Path, prefix: str = "") -> list[Media]:
-    """All videos and images below a folder, in order; see `media_below`.
+    """Return all videos and images below a folder, in order; see `media_below`.
 
     Raises:
         ListError: A folder can't be read.
@@ -51,7 +51,7 @@ def read_folder(folder: Path, prefix: str = "") -> list[Media]:
 
 
 def refuse_empty_folders(source: str | Path, classes: Sequence[str]) -> None:
-    """Refuses a list that is a folder of class folders if one of those is empty and gave no class.
+    """Refuse a list that is a folder of class folders if one of those is empty and gave no class.
 
     A class folder may be empty where its class is known from elsewhere: in validation, from training.
 

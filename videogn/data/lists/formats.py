@@ -104,7 +104,7 @@ def read_list(given: str | Path, *, root: Path, split: Split) -> Entries:
 
 
 def default_list(root: Path, split: Split) -> Path | None:
-    """The list that a data root has for a split: SPLIT.csv, SPLIT.txt or a folder SPLIT; None where it has none."""
+    """Return a data root's list for a split: SPLIT.csv, SPLIT.txt or a folder SPLIT; None where it has none."""
     names = {"train": ("train",), "val": ("val", "validate", "validation"), "test": ("test",)}[split]
     candidates = [root / f"{name}{suffix}" for name in names for suffix in (".csv", ".txt", "")]
     return next((candidate for candidate in candidates if candidate.exists()), None)

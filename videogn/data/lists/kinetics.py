@@ -20,12 +20,12 @@ SPLIT_NAMES["test"] = SPLIT_NAMES["val"] | {"test"}
 
 
 def is_kinetics(header: str) -> bool:
-    """Whether a first line is that of Kinetics' CSV."""
+    """Return whether a first line is that of Kinetics' CSV."""
     return "youtube_id" in [field.strip() for field in next(csv.reader([header], skipinitialspace=True))]
 
 
 def kinetics(text: str, *, file: Path, root: Path, split: Split) -> Entries:
-    """Reads Kinetics' CSV: label, youtube_id, time_start, time_end, split, in any order.
+    """Read Kinetics' CSV: label, youtube_id, time_start, time_end, split, in any order.
 
     A file of one split is taken whole, whatever it calls itself; of a file of several, the rows that are asked for.
 
@@ -63,7 +63,7 @@ def _where(file: Path, numbers: Sequence[int], place: int) -> str:
 
 
 def _rows(lines: list[str]) -> Iterator[tuple[int, list[str], tuple[str, ...]]]:
-    """Of each row: number of its line, all fields, and those of COLUMNS; "" where there is none."""
+    """Yield for each row: number of its line, all fields, and those of COLUMNS; "" where there is none."""
     rows = csv.reader(lines, skipinitialspace=True)
     header = next(rows)
     width = len(header)
@@ -76,14 +76,14 @@ def _rows(lines: list[str]) -> Iterator[tuple[int, list[str], tuple[str, ...]]]:
 
 
 def _by_column(lines: list[str], row: list[str]) -> dict[str | None, str | list[str] | None]:
-    """A row, for an error; fields that have no column under None."""
+    """Return a row, for an error; fields that have no column under None."""
     header = next(csv.reader(lines, skipinitialspace=True))
     fields: dict[str | None, str | list[str] | None] = dict(zip_longest(header, row[: len(header)]))
     return fields | {None: row[len(header) :]} if len(row) > len(header) else fields
 
 
 def find_videos(root: Path, suffixes: Collection[str]) -> dict[str, str]:
-    """All videos below `root`, by file name without suffix: flat, in class folders, mixed extensions.
+    """Return all videos below `root`, by file name without suffix: flat, in class folders, mixed extensions.
 
     Where one name lies in several places, a folder called "replacement..." wins: that is how the common mirrors hand
     out mended copies of files that arrived corrupt. Between others the first path in sorted order stands.
@@ -108,7 +108,7 @@ def _is_replacement(name: str) -> bool:
 
 
 def locate(files: dict[str, str], video_id: str, start: int, end: int) -> str | None:
-    """The file of a clip: ID_START_END with seconds padded to six digits or not, or ID alone; None where it is missing.
+    """Return the file of a clip: ID_START_END, seconds padded to six digits or not, or ID alone; None if missing.
 
     Args:
         files: From `find_videos`.

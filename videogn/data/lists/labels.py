@@ -10,7 +10,7 @@ from videogn.data.lists.records import Records
 
 
 def read_classes(path: Path) -> list[str]:
-    """Class names, one a line.
+    """Return class names, one a line.
 
     Raises:
         ListError: The file does not exist, is empty, or names a class twice.
@@ -27,7 +27,7 @@ def read_classes(path: Path) -> list[str]:
 
 
 def classes_of(entries: Entries) -> list[str]:
-    """Class names that a training list implies: its names, sorted; or 0 ... the largest index."""
+    """Return class names that a training list implies: its names, sorted; or 0 ... the largest index."""
     labels = set(entries.labels)
     if not entries.are_class_names and all(map(_is_index, labels)):
         return [str(index) for index in range(max(map(int, labels)) + 1)]
@@ -35,7 +35,7 @@ def classes_of(entries: Entries) -> list[str]:
 
 
 def resolve(entries: Entries, classes: Sequence[str]) -> Records:
-    """Gives every entry its class index.
+    """Give every entry its class index.
 
     Raises:
         ListError: A label that is no class name and no index in range, with file and line.

@@ -30,7 +30,7 @@ class Lines:
 
     @classmethod
     def of(cls, text: str, *, file: Path) -> Lines:
-        """Those of a text."""
+        """Return the lines of a text."""
         texts = list(map(str.strip, text.splitlines()))
         numbers: Sequence[int] = range(1, len(texts) + 1)
         if not all(texts):
@@ -39,12 +39,12 @@ class Lines:
         return cls(file, numbers, texts)
 
     def where(self, place: int) -> str:
-        """File and number of a line."""
+        """Return file and number of a line."""
         return f"{self.file}:{self.numbers[place]}"
 
 
 def path_label(lines: Lines, *, root: Path) -> Entries:
-    """Reads lines `path label`, with a space, a comma or a tab between; a first line of just these words is left out.
+    """Read lines `path label`, with a space, a comma or a tab between; a first line of just these words is left out.
 
     Raises:
         ListError: A line has no label.
@@ -63,7 +63,7 @@ def path_label(lines: Lines, *, root: Path) -> Entries:
 
 
 def _cut(line: str) -> tuple[str, str]:
-    """Path and label of a line: cut at a tab, else behind the last file suffix, else at the last comma or space."""
+    """Return path and label of a line, cut at a tab, else after the last file suffix, else at a comma or space."""
     if "\t" in line:
         name, _, label = line.rpartition("\t")
     elif line[0] == '"':
@@ -76,7 +76,7 @@ def _cut(line: str) -> tuple[str, str]:
 
 
 def ucf101(lines: Lines, *, root: Path) -> Entries:
-    """Reads a split file of UCF101: `Class/video.avi`, in training lists with a number behind.
+    """Read a split file of UCF101: `Class/video.avi`, in training lists with a number behind.
 
     The class is the folder; the number counts classes from 1 and says the same.
 
@@ -105,7 +105,7 @@ def _folder_name(path: str) -> str:
 
 
 def hmdb51(paths: Sequence[Path], *, root: Path, split: Split) -> Entries:
-    """Reads split files of HMDB51, CLASS_test_splitN.txt: `video.avi 0|1|2`, of which 1 is training and 2 is testing.
+    """Read split files of HMDB51, CLASS_test_splitN.txt: `video.avi 0|1|2`, of which 1 is training and 2 is testing.
 
     Raises:
         ListError: A file is not named so, or a line is of another kind.

@@ -20,7 +20,7 @@ FEW = 8
 
 
 def on_disk(entries: Entries) -> NDArray[np.bool_]:
-    """Tells of each entry [N] whether its file is there."""
+    """Return for each entry [N] whether its file is there."""
     if entries.were_seen is None:
         return are_files(entries.paths, folder=entries.folder)
     there = np.array(entries.were_seen)
@@ -31,7 +31,7 @@ def on_disk(entries: Entries) -> NDArray[np.bool_]:
 
 
 def are_files(paths: Sequence[str | None], *, folder: str) -> NDArray[np.bool_]:
-    """Tells of each path whether `os.path.isfile` would find a file there; of None it is false.
+    """Return for each path whether `os.path.isfile` would find a file there; of None it is false.
 
     Args:
         paths: [N], relative to `folder`.
@@ -58,7 +58,7 @@ def are_files(paths: Sequence[str | None], *, folder: str) -> NDArray[np.bool_]:
 
 
 def _by_listing(names: list[str], *, folder: str) -> list[bool]:
-    """Of each name in a folder, whether there is a file."""
+    """Return for each name in a folder whether there is a file."""
     listed: dict[str, bool] = {}  # whether it is a file, and no link or something else
     if len(names) >= FEW:
         try:
@@ -86,5 +86,5 @@ def _is_file(folder: str, name: str) -> bool:
 
 
 def _plain(name: str) -> str:
-    """What names have in common that some file system may take for the same: without case, accents' form, last dots."""
+    """Return a name as a file system may compare it: without case, form of accents, and dots at the end."""
     return unicodedata.normalize("NFKD", name).casefold().rstrip(". ")

@@ -74,7 +74,7 @@ class Records(Sequence[VideoRecord]):
         self._rows = torch.arange(len(names), dtype=torch.int32)  # [n]: the lines that these records are of
 
     def select(self, wanted: NDArray[np.bool_]) -> Records:
-        """Those records for which `wanted`, bool [n], is true. They keep their indices."""
+        """Return the records for which `wanted`, bool [n], is true. They keep their indices."""
         return self._of(self._rows[torch.from_numpy(wanted)])
 
     def __len__(self) -> int:

@@ -79,7 +79,7 @@ class Scene:
 
 
 def render_motion(rng: np.random.Generator, label: int, *, num_frames: int, height: int, width: int) -> np.ndarray:
-    """Draws a random scene and shows it moving as class `label`.
+    """Draw a random scene and show it moving as class `label`.
 
     The scene doesn't depend on `label`: from equal generators, all classes get the same first frame.
 
@@ -93,7 +93,7 @@ def render_motion(rng: np.random.Generator, label: int, *, num_frames: int, heig
 
 
 def draw_scene(rng: np.random.Generator) -> Scene:
-    """Draws a scene by a law that a common shift of any coordinate of the states leaves as it is."""
+    """Draw a scene by a law that a common shift of any coordinate of the states leaves as it is."""
     num_shapes = int(rng.integers(2, 5))
     states = rng.random((num_shapes, 4))
     # Phases spread evenly keep at least one shape well visible at any time.
@@ -104,7 +104,7 @@ def draw_scene(rng: np.random.Generator) -> Scene:
 
 
 def render_scene(scene: Scene, label: int, *, num_frames: int, height: int, width: int) -> np.ndarray:
-    """Shows a scene moving as class `label`, from its states at time 0.
+    """Show a scene moving as class `label`, from its states at time 0.
 
     Returns:
         uint8 [T, H, W, 3], RGB.
@@ -127,7 +127,7 @@ def render_scene(scene: Scene, label: int, *, num_frames: int, height: int, widt
 
 
 def _states_at(scene: Scene, label: int, *, num_frames: int, height: int, width: int) -> np.ndarray:
-    """The states at times 0 to T-1, float64 [T, N, 4] in [0, 1)."""
+    """Return the states at times 0 to T-1, float64 [T, N, 4] in [0, 1)."""
     coordinate, sign = _COORDINATE_AND_SIGN[label]
     short_side = min(height, width)
     slowest_and_fastest = {
@@ -142,14 +142,14 @@ def _states_at(scene: Scene, label: int, *, num_frames: int, height: int, width:
 
 
 def _render_ground(texture: Texture, *, height: int, width: int) -> np.ndarray:
-    """The still ground, float32 [H, W, 3] in [0, 1]."""
+    """Return the still ground, float32 [H, W, 3] in [0, 1]."""
     short_side = min(height, width)
     right, down = np.arange(width, dtype=np.float32) / short_side, np.arange(height, dtype=np.float32) / short_side
     return _texture_colors(texture, right[None, :], -down[:, None])
 
 
 def _paint_shape(frames: np.ndarray, shape: Shape, states: np.ndarray) -> None:
-    """Paints one shape over float32 [T, H, W, 3] in [0, 1], in place, at its states [T, 4]."""
+    """Paint one shape over float32 [T, H, W, 3] in [0, 1], in place, at its states [T, 4]."""
     num_frames, height, width, _ = frames.shape
     phases = states[:, PHASE]
     radii = (min(height, width) * MIN_RADIUS * (MAX_RADIUS / MIN_RADIUS) ** phases)[:, None, None].astype(np.float32)
@@ -181,7 +181,7 @@ def _paint_shape(frames: np.ndarray, shape: Shape, states: np.ndarray) -> None:
 
 
 def _texture_colors(texture: Texture, right: np.ndarray, up: np.ndarray) -> np.ndarray:
-    """The colours at points that broadcast to [...]: float32 [..., 3] in [0, 1]."""
+    """Return the colours at points that broadcast to [...]: float32 [..., 3] in [0, 1]."""
     total = np.zeros(np.broadcast_shapes(right.shape, up.shape), np.float32)
     for wave_right, wave_up, phase in texture.waves:
         total += np.sin(right * wave_right + (up * wave_up + phase))
@@ -193,7 +193,7 @@ def _texture_colors(texture: Texture, right: np.ndarray, up: np.ndarray) -> np.n
 def _draw_texture(
     rng: np.random.Generator, *, num_waves: int, wavelengths: tuple[float, float], lumas: tuple[float, float]
 ) -> Texture:
-    """A texture of waves in all directions alike; `lumas` are the brightness of its dark and of its bright colour."""
+    """Return a texture of waves in all directions; `lumas` are the brightness of its dark and its bright colour."""
     directions, phases = rng.uniform(0.0, 2.0 * np.pi, (2, num_waves))
     shortest, longest = wavelengths
     wave_numbers = 2.0 * np.pi / (shortest * (longest / shortest) ** rng.random(num_waves))
@@ -205,7 +205,7 @@ def _draw_texture(
 
 
 def _draw_shape(rng: np.random.Generator) -> Shape:
-    """A disc, ellipse, polygon, star or blob, both dark and bright: some of it stands out from any ground."""
+    """Return a disc, ellipse, polygon, star or blob, both dark and bright: some of it stands out from any ground."""
     draw_outline = _OUTLINES[rng.integers(len(_OUTLINES))]
     outline = draw_outline(rng, np.arange(_NUM_OUTLINE_ANGLES) * (2.0 * np.pi / _NUM_OUTLINE_ANGLES))
     texture = _draw_texture(rng, num_waves=4, wavelengths=(0.6, 1.8), lumas=(0.12, 0.88))

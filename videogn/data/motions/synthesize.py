@@ -73,7 +73,7 @@ def synthesize(
     num_workers: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Makes the data set in the folder `root`; one that is there already, made with the same parameters, is left alone.
+    """Make the data set in the folder `root`; one that is there already, made with the same parameters, is left alone.
 
     Writes videos/{train,val}/CLASS/NNNN.mp4, train.csv and val.csv (`relative/path class_name` a line), classes.txt
     (one class a line, in label order) and motions.json (parameters and versions). Classes take turns, so their counts
@@ -121,7 +121,7 @@ def synthesize(
 
 
 def _is_made(root: Path, parameters: dict[str, int]) -> bool:
-    """Whether `root` holds this very set; False where it may be made; ValueError where something is in the way."""
+    """Return whether `root` holds this set; False where it may be made; ValueError where something is in the way."""
     if not root.exists():
         return False
     if not root.is_dir():
@@ -161,7 +161,7 @@ def _list_jobs(folder: Path, parameters: dict[str, int]) -> list[_Job]:
 
 
 def _write_lists(folder: Path, jobs: list[_Job], parameters: dict[str, int]) -> None:
-    """Writes everything but the videos, and makes the folders these go into."""
+    """Write everything but the videos, and makes the folders these go into."""
     for split in _SPLITS:
         lines = [f"{job.relative_path} {CLASSES[job.label]}\n" for job in jobs if job.split == split]
         (folder / f"{split}.csv").write_text("".join(lines), encoding="utf-8")
@@ -191,7 +191,7 @@ def _write_videos(jobs: list[_Job], *, num_workers: int, on_progress: Callable[[
 
 
 def _write_chunks(chunks: list[list[_Job]], *, num_workers: int) -> Generator[int, None, None]:
-    """Yields the chunks' sizes as they get done, in any order. Once closed, no process writes any more."""
+    """Yield the chunks' sizes as they get done, in any order. Once closed, no process writes any more."""
     if num_workers <= 1:
         yield from map(_write_chunk, chunks)
         return
@@ -211,7 +211,7 @@ def _write_chunk(jobs: list[_Job]) -> int:
 
 
 def _write_video(job: _Job) -> None:
-    """Draws and encodes one video; the label is used for nothing but the motion and the path."""
+    """Draw and encode one video; the label is used for nothing but the motion and the path."""
     rng = np.random.default_rng(np.random.SeedSequence(job.seed, spawn_key=(_SPLITS.index(job.split), job.index)))
     num_frames = int(rng.choice(_NUM_FRAMES))
     rate = int(rng.choice(_FRAME_RATES))
@@ -223,7 +223,7 @@ def _write_video(job: _Job) -> None:
 
 
 def _encode(path: Path, frames: np.ndarray, *, rate: int) -> None:
-    """Writes uint8 RGB frames [T, H, W, 3], H and W even, as H.264 with 4:2:0 chroma."""
+    """Write uint8 RGB frames [T, H, W, 3], H and W even, as H.264 with 4:2:0 chroma."""
     with av.open(path, "w") as container:
         stream = container.add_stream("libx264", rate=rate, options=_X264_OPTIONS)
         stream.height, stream.width = frames.shape[1:3]

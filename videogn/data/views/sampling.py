@@ -41,12 +41,12 @@ PROTOCOLS: dict[str, Protocol] = {"10x3": Protocol(10, 3), "10x1": Protocol(10, 
 
 
 def clip_span(num_frames: int, frame_interval: int) -> int:
-    """Source frames from the first to the last of a clip, both counted."""
+    """Return source frames from the first to the last of a clip, both counted."""
     return (num_frames - 1) * frame_interval + 1
 
 
 def clip_indices(start: int, total: int, *, num_frames: int, frame_interval: int) -> NDArray[np.int64]:
-    """The T frame indices of the clip that starts at `start`, modulo the `total` frames of the video.
+    """Return the T frame indices of the clip that starts at `start`, modulo the `total` frames of the video.
 
     Raises:
         ValueError: A number that is not positive.
@@ -59,14 +59,14 @@ def clip_indices(start: int, total: int, *, num_frames: int, frame_interval: int
 
 
 def random_clip(total: int, *, num_frames: int, frame_interval: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """A training clip: start uniform in [0, N - span], both ends included; 0 where the video is shorter (it loops)."""
+    """Return a training clip: start uniform in [0, N - span], ends included; 0 if the video is shorter (it loops)."""
     latest = max(total - clip_span(num_frames, frame_interval), 0)
     start = int(rng.integers(latest + 1))
     return clip_indices(start, total, num_frames=num_frames, frame_interval=frame_interval)
 
 
 def clip_starts(total: int, num_clips: int, *, span: int, policy: ClipPolicy = "nonlocal") -> list[int]:
-    """Starts of the clips of a test.
+    """Return the starts of the clips of a test.
 
     One clip is the centre of the video under every policy: max(N - span, 0) // 2. More:
 
@@ -90,7 +90,7 @@ def clip_starts(total: int, num_clips: int, *, span: int, policy: ClipPolicy = "
 def protocol_clips(
     total: int, *, num_clips: int, num_frames: int, frame_interval: int, policy: ClipPolicy = "nonlocal"
 ) -> NDArray[np.int64]:
-    """Frame indices [num_clips, T] of a test's clips, see `clip_starts`."""
+    """Return frame indices [num_clips, T] of a test's clips, see `clip_starts`."""
     span = clip_span(num_frames, frame_interval)
     starts = clip_starts(total, num_clips, span=span, policy=policy)
     return np.stack([clip_indices(s, total, num_frames=num_frames, frame_interval=frame_interval) for s in starts])

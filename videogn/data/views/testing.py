@@ -15,7 +15,7 @@ from videogn.data.views.sampling import ClipPolicy, Protocol, protocol_clips
 
 
 def long_side_offsets(height: int, width: int, crop_px: int, num_crops: int) -> list[tuple[int, int]]:
-    """(top, left) of test crops: one in the centre, or three at the ends and the centre of the long side.
+    """Return (top, left) of test crops: one in the centre, or three at the ends and the centre of the long side.
 
     Raises:
         ValueError: A number of crops other than 1 and 3.
@@ -53,7 +53,7 @@ class TestViews:
     __test__ = False  # its name looks like a test's
 
     def indices(self, total: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        """[num_clips, T] frame indices in a video of `total` frames."""
+        """Return [num_clips, T] frame indices in a video of `total` frames."""
         return protocol_clips(
             total,
             num_clips=self.protocol.num_clips,
@@ -63,7 +63,7 @@ class TestViews:
         )
 
     def window(self, rng: np.random.Generator) -> WindowOf:
-        """The whole frame, its short side scaled; the long side is rounded down."""
+        """Return the whole frame, its short side scaled; the long side is rounded down."""
 
         def window_of(height: int, width: int) -> Window:
             short = min(height, width)
@@ -73,7 +73,7 @@ class TestViews:
         return window_of
 
     def crops(self, frame: Frame) -> tuple[Frame, list[tuple[int, int]]]:
-        """The part of a scaled frame that is under crops, and each crop's (top, left) in it."""
+        """Return the part of a scaled frame that is under crops, and each crop's (top, left) in it."""
         height, width, _ = frame.shape
         offsets = long_side_offsets(height, width, self.crop_size, self.protocol.num_crops)
         top, left = (min(sides) for sides in zip(*offsets, strict=True))

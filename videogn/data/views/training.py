@@ -70,14 +70,14 @@ class TrainViews(_RandomClip):
     flip_probability: float
 
     def augmentation(self, rng: np.random.Generator) -> Augmentation:
-        """Draws a crop."""
+        """Draw a crop."""
         low, high = self.scale_size
         scale_size = int(rng.integers(low, high + 1))
         top, left, flip = rng.random(3).tolist()
         return Augmentation(scale_size, top, left, flip < self.flip_probability)
 
     def window(self, rng: np.random.Generator) -> WindowOf:
-        """The part of the frames that the crop shows."""
+        """Return the part of the frames that the crop shows."""
         drawn = self.augmentation(rng)
 
         def window_of(height: int, width: int) -> Window:
@@ -98,7 +98,7 @@ class Region(NamedTuple):
 
 
 def region_of(height: int, width: int, *, area: tuple[float, float], draws: NDArray[np.float64]) -> Region:
-    """The region that numbers drawn before the frame's size was known stand for.
+    """Return the region that numbers drawn before the frame's size was known stand for.
 
     The first attempt that fits into the frame; where none does, the largest centre region of an allowed aspect ratio.
 
@@ -139,7 +139,7 @@ class RegionViews(_RandomClip):
     flip_probability: float
 
     def window(self, rng: np.random.Generator) -> WindowOf:
-        """The region."""
+        """Return the region."""
         # All attempts are drawn at once: a region depends on the frame's size, which only the decoder will tell.
         draws = rng.random((NUM_ATTEMPTS, 4))
         flip = bool(rng.random() < self.flip_probability)

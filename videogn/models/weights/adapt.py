@@ -23,7 +23,7 @@ from videogn.models.weights.formats import HEAD, Input
 
 
 def shaped(source: str, name: str, tensor: Tensor) -> tuple[Tensor, str]:
-    """A tensor in the shape and dtype that it has here, and what was done to it."""
+    """Return a tensor in the shape and dtype that it has here, and what was done to it."""
     note = ""
     if tensor.dtype in (torch.float16, torch.bfloat16):
         tensor = tensor.to(torch.float32)
@@ -52,7 +52,7 @@ def shaped(source: str, name: str, tensor: Tensor) -> tuple[Tensor, str]:
 
 
 def fold_input(kernel: Tensor, trained_on: Input) -> tuple[Tensor, Tensor, str]:
-    """The first kernel [O, 3, t, kh, kw] for videogn's input; see the head of this file.
+    """Return the first kernel [O, 3, t, kh, kw] for videogn's input; see the head of this file.
 
     Returns:
         The kernel; the constant [O] by which its output now is lower than it was (borders aside); what was done.
@@ -79,7 +79,7 @@ def fold_input(kernel: Tensor, trained_on: Input) -> tuple[Tensor, Tensor, str]:
 
 
 def inflate(kernel: Tensor, num_frames: int) -> Tensor:
-    """The kernel [O, I, t, kh, kw] that gives on a still clip what a 2-D kernel gives on the image.
+    """Return the kernel [O, I, t, kh, kw] that gives on a still clip what a 2-D kernel gives on the image.
 
     Source: Carreira & Zisserman, "Quo Vadis, Action Recognition?", CVPR 2017, section 2.2.
 

@@ -38,17 +38,17 @@ class Anatomy:
 
 
 def is_kernel(name: str) -> bool:
-    """Whether a name is a convolution's weight."""
+    """Return whether a name is a convolution's weight."""
     return _CONV.fullmatch(name) is not None
 
 
 def is_statistic(name: str) -> bool:
-    """Whether a name is a batch norm's running mean or variance."""
+    """Return whether a name is a batch norm's running mean or variance."""
     return name.endswith((".running_mean", ".running_var"))
 
 
 def anatomy(tensors: Mapping[str, Tensor]) -> Anatomy:
-    """What network these are, kernels 5-D, under videogn's names.
+    """Return what network these are, kernels 5-D, under videogn's names.
 
     Raises:
         WeightsError: There is no stem, or a stage has no blocks.
@@ -66,7 +66,7 @@ def anatomy(tensors: Mapping[str, Tensor]) -> Anatomy:
 
 
 def check_whole(tensors: Mapping[str, Tensor], *, statistics: bool) -> None:
-    """Refuses tensors that are not all of a bottleneck ResNet and its norms.
+    """Refuse tensors that are not all of a bottleneck ResNet and its norms.
 
     Args:
         tensors: Under videogn's names; the head and non-local blocks may be missing.

@@ -56,7 +56,7 @@ _Parts = tuple[dict[str, Tensor], tuple[str, ...], dict[str, Any] | None, str, s
 
 
 def read_file(path: str | Path) -> Contents:
-    """Reads a weights file of any container; runs nothing that it holds.
+    """Read a weights file of any container; runs nothing that it holds.
 
     Raises:
         WeightsError: No such file; broken, truncated or empty; a pickle that wants more than arrays and plain values.
@@ -81,7 +81,7 @@ def read_file(path: str | Path) -> Contents:
 
 
 def _read(path: Path, size: int) -> _Parts:
-    """The parts of a file of `size` bytes; its first bytes say which container it is."""
+    """Return the parts of a file of `size` bytes; its first bytes say which container it is."""
     with path.open("rb") as file:
         head = file.read(16)
     if not head:
@@ -131,7 +131,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any] | N
 
 
 def _simple(own: Mapping[Any, Any]) -> dict[str, Any]:
-    """What videogn wrote beside the tensors, safe to be printed: short strings, numbers, and flat lists of them."""
+    """Return what videogn wrote beside the tensors, safe to print: short strings, numbers, and flat lists of them."""
 
     def is_simple(value: Any) -> bool:
         if isinstance(value, str):
@@ -150,7 +150,7 @@ def _is_short_int(value: Any) -> bool:
 
 
 def _check_zip(path: Path, size: int) -> None:
-    """Refuses zips that torch.save does not write: without a pickle, compressed, larger inside than outside."""
+    """Refuse zips that torch.save does not write: without a pickle, compressed, larger inside than outside."""
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
@@ -230,7 +230,7 @@ def _parts(value: Any, container: str, size: int) -> _Parts:
 
 
 def _own_header(value: Mapping[Any, Any]) -> dict[str, Any] | None:
-    """The architecture that videogn's checkpoints carry."""
+    """Return the architecture that videogn's checkpoints carry."""
     part = value.get(OWN_KEY)
     if part is None or not isinstance(value.get("state_dict"), Mapping):
         return None

@@ -63,7 +63,7 @@ class Kind:
     layout: str | None = None
 
     def rename(self, name: str) -> str | None:
-        """videogn's name of a tensor; None for one that is none of the network's."""
+        """Return videogn's name of a tensor; None for one that is none of the network's."""
         for pattern, template in self.rules:
             if match := pattern.fullmatch(name):
                 groups = {key: self.words.get(key, {}).get(value, value) for key, value in match.groupdict().items()}
@@ -216,7 +216,7 @@ KINDS = (RESNET_2D, DETECTRON_GN, CAFFE2_BN, SLOWFAST, ZOO)
 
 
 def recognise(names: Collection[str]) -> Kind | None:
-    """The kind of a file by its tensors' names; None for an unknown one."""
+    """Return the kind of a file by its tensors' names; None for an unknown one."""
     for kind in KINDS:
         if any(kind.mark.fullmatch(name) for name in names):
             return kind

@@ -59,7 +59,7 @@ def load_weights(
     weight_standardization: bool = False,
     layout: str | None = None,
 ) -> LoadReport:
-    """Fills a network from weights; 2-D kernels are inflated over time. On an error the network is as it was.
+    """Fill a network from weights; 2-D kernels are inflated over time. On an error the network is as it was.
 
     Args:
         model: An I3D, under videogn's names.
@@ -122,14 +122,14 @@ def load_weights(
 
 
 def _nonlocal_block(name: str) -> str:
-    """The non-local block that a tensor is of; empty for one that is of none."""
+    """Return the non-local block that a tensor is of; empty for one that is of none."""
     return ".".join(name.split(".")[:4]) if ".nonlocal_blocks." in name else ""
 
 
 def _check_norm(
     weights: Weights, norm: str, num_groups: int | None, channels_per_group: int | None, weight_standardization: bool
 ) -> None:
-    """Refuses weights of another norm, or of other groups."""
+    """Refuse weights of another norm, or of other groups."""
     has, own = NORMS[weights.norm], find_norm(norm)
     if has != own and not (has.keeps_statistics and own.keeps_statistics):
         words = "group norms (no running statistics)" if "num_groups" in has.settings else f"the norm {has.name}"
@@ -175,7 +175,7 @@ def _plus(blocks: tuple[int, ...]) -> str:
 
 
 def _layout_notices(weights: Weights, layout: str) -> list[str]:
-    """For which layout the weights are taken in a network of a layout, and what that costs."""
+    """Return for which layout the weights are taken in a network of a layout, and what that costs."""
     theirs, reason = weights.layout, f", {weights.layout_reason}" if weights.layout_reason else ""
     if theirs is None:
         return [
@@ -199,7 +199,7 @@ def _layout_notices(weights: Weights, layout: str) -> list[str]:
 
 
 def _dropped_head(weights: Weights, state: dict[str, Tensor]) -> str | None:
-    """Why the file's head is not used, or that there is none; None where it fits."""
+    """Return why the file's head is not used, or that there is none; None where it fits."""
     head, own = weights.tensors.get(f"{HEAD}.weight"), state.get(f"{HEAD}.weight")
     if own is None:
         return None
@@ -211,7 +211,7 @@ def _dropped_head(weights: Weights, state: dict[str, Tensor]) -> str | None:
 
 
 def _fitted(name: str, tensor: Tensor, own: Tensor) -> tuple[Tensor, str]:
-    """A tensor in the shape of the network's, and what was done for it."""
+    """Return a tensor in the shape of the network's, and what was done for it."""
     if tensor.shape == own.shape:
         return tensor, ""
     if is_kernel(name) and tensor.ndim == own.ndim == 5 and tensor.shape[2] == 1:

@@ -74,7 +74,7 @@ MAY_BE = (
 
 
 def layout_told(tensors: Mapping[str, Tensor], *, name: str, config: str | None) -> tuple[str | None, str]:
-    """The layout that a file's saved config or its name tells, OTHER included, and how; (None, "") where they do not.
+    """Return the layout that a file's saved config or name tells, OTHER included, and how; else (None, "").
 
     Args:
         tensors: Under videogn's names, kernels 5-D.
@@ -108,7 +108,7 @@ def layout_told(tensors: Mapping[str, Tensor], *, name: str, config: str | None)
 
 
 def _network(tensors: Mapping[str, Tensor]) -> str:
-    """Which of NETWORKS has kernels of as many frames."""
+    """Return which of NETWORKS has kernels of as many frames."""
     i3d = {"blocks.0.conv.weight": stem_kernel(temporal=True)[0]}
     for stage, (index, count) in enumerate(zip(STAGES, anatomy(tensors).blocks, strict=True)):
         for block, kernel in enumerate(block_kernels(stage, count, temporal=True)):
@@ -124,7 +124,7 @@ def _network(tensors: Mapping[str, Tensor]) -> str:
 
 
 def _architecture(config: str | None) -> str:
-    """MODEL.MODEL_NAME/MODEL.ARCH of a YAML text, as they stand there; "" of any other text."""
+    """Return MODEL.MODEL_NAME/MODEL.ARCH of a YAML text, as they stand there; "" of any other text."""
 
     def entry(node: yaml.Node | None, key: str) -> yaml.Node | None:
         pairs = node.value if isinstance(node, yaml.MappingNode) else []

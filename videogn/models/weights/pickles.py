@@ -74,7 +74,7 @@ class Array:
         _, self.shape, self.dtype, self.fortran, self.data = state
 
     def to_tensor(self) -> Tensor:
-        """A tensor of its own memory, in the machine's byte order; WeightsError where it is not plain numbers."""
+        """Return a tensor with its own memory, in this machine's byte order; WeightsError if it is no plain numbers."""
         dtype = self.dtype.to_numpy() if isinstance(self.dtype, DType) else None
         if dtype is None:
             raise WeightsError("it holds an array without a dtype")
@@ -118,14 +118,14 @@ class Name:
 
 
 def label(value: Any) -> str:
-    """What an error may say of a value that a file gave: never a container's content, which may be without end."""
+    """Return what an error may say of a value from a file: never the content of a container, which may be huge."""
     if isinstance(value, str):
         return repr(value[:80])
     return str(value) if type(value) is int and value.bit_length() <= MAX_INT_BITS else f"a {type(value).__name__}"
 
 
 def _names(budget: int) -> dict[tuple[str, str], Name]:
-    """What each name leads to; `budget` bounds the bytes and items that calls may make of shared ones."""
+    """Return what each name leads to; `budget` bounds the bytes and items that calls may make of shared ones."""
 
     def spend(amount: int) -> None:
         nonlocal budget
@@ -170,7 +170,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def load_pickle(data: bytes) -> Any:
-    """The value of a pickle, of which `data` is all: plain types, and Array where it holds arrays.
+    """Return the value of a pickle, of which `data` is all: plain types, and Array where it holds arrays.
 
     Raises:
         WeightsError: Broken, truncated, or it names anything beside NumPy's arrays; nothing of it was run.
@@ -185,7 +185,7 @@ def load_pickle(data: bytes) -> Any:
 
 
 def check_program(file: IO[bytes], forbidden: frozenset[str] = frozenset()) -> None:
-    """Walks over one pickle without running it, and leaves the file behind it.
+    """Walk over one pickle without running it, and leave the file behind it.
 
     WeightsError where it is broken or truncated, has a forbidden opcode, a memo that takes gigabytes, or a tuple that
     would take forever to hash or to print because it reaches the same inner tuples again and again.
@@ -223,7 +223,7 @@ class _Machine:
         self.memo: dict[int, int] = {}
 
     def step(self, opcode: pickletools.OpcodeInfo, argument: Any) -> int:
-        """Does what an opcode does to the stack; the size of a new tuple, more than any for too large a key."""
+        """Do what an opcode does to the stack; return the size of a new tuple, more than any for too large a key."""
         name, stack = opcode.name, self.stack
         if name == "MEMOIZE" or name.endswith("PUT"):
             self.memo[len(self.memo) if name == "MEMOIZE" else int(argument)] = stack[-1] or self._underflow()

@@ -100,7 +100,7 @@ class Weights:
 
 
 def read_weights(path: str | Path) -> Weights:
-    """Reads a weights file of any known kind; nothing in it is executed.
+    """Read a weights file of any known kind; nothing in it is executed.
 
     Raises:
         WeightsError: No such file; broken, truncated or hostile; of an unknown kind; of another network; incomplete.
@@ -163,7 +163,7 @@ def _foreign(contents: Contents, path: str | Path) -> Weights:
 def _layout(
     tensors: dict[str, Tensor], rows: list[Row], contents: Contents, kind: Kind, name: str
 ) -> tuple[str | None, str]:
-    """The layout of a foreign file, and what tells it beside its kind."""
+    """Return the layout of a foreign file, and what tells it beside its kind."""
     if kind.layout == "image":
         return kind.layout, ""
     told = layout_told(tensors, name=name, config=contents.config)
@@ -173,7 +173,7 @@ def _layout(
 
 
 def _fold_input(tensors: dict[str, Tensor], kind: Kind, norm: str) -> dict[str, str]:
-    """Makes a network of videogn's input of one of another input, in place; what was done, by name."""
+    """Make a network of videogn's input of one of another input, in place; what was done, by name."""
     kernel, mean = "blocks.0.conv.weight", "blocks.0.norm.running_mean"
     tensors[kernel], constant, note = fold_input(tensors[kernel], kind.input)
     notes = {kernel: note} if note else {}

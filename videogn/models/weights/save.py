@@ -17,7 +17,7 @@ from videogn.models.weights.read import Weights
 
 
 def write_safetensors(weights: Weights, path: str | Path) -> None:
-    """Writes the tensors under videogn's names, with what they are in the metadata; whole or not at all.
+    """Write the tensors under videogn's names, with what they are in the metadata; whole or not at all.
 
     Raises:
         WeightsError: The file exists, or its folder can't be written to.

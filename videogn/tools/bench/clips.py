@@ -32,7 +32,7 @@ class Clip(NamedTuple):
 
 
 def training_clips(paths: Sequence[str], num_frames: Sequence[int], *, views: TrainViews, seed: int) -> Iterator[Clip]:
-    """The clips that a dataset of these videos gives, video by video, epoch by epoch, without end.
+    """Yield the clips that a dataset of these videos gives, video by video, epoch by epoch, without end.
 
     Args:
         paths: The videos.

@@ -24,7 +24,7 @@ MakeSample = Callable[[Clip], torch.Tensor]
 
 
 def pyav_frames(path: str, indices: Sequence[int]) -> FrameStack:
-    """PyAV's own loop, from the beginning: every frame up to the last wanted one."""
+    """Return PyAV's own loop, from the beginning: every frame up to the last wanted one."""
     import av
 
     wanted = set(indices)
@@ -40,7 +40,7 @@ def pyav_frames(path: str, indices: Sequence[int]) -> FrameStack:
 
 
 def decord_frames(path: str, indices: Sequence[int]) -> FrameStack:
-    """decord, as MMAction2's loader calls it."""
+    """Return what decord gives, as MMAction2's loader calls it."""
     import decord
 
     decord.logging.set_level(decord.logging.QUIET)
@@ -48,7 +48,7 @@ def decord_frames(path: str, indices: Sequence[int]) -> FrameStack:
 
 
 def torchcodec_frames(path: str, indices: Sequence[int]) -> FrameStack:
-    """torchcodec in its default (exact) mode, its frames as they lie fastest."""
+    """Return torchcodec in its default (exact) mode, its frames as they lie fastest."""
     from torchcodec.decoders import VideoDecoder
 
     decoder = VideoDecoder(path, num_ffmpeg_threads=1, dimension_order="NHWC")
@@ -56,7 +56,7 @@ def torchcodec_frames(path: str, indices: Sequence[int]) -> FrameStack:
 
 
 def decord_opencv_sample(clip: Clip) -> torch.Tensor:
-    """decord, then OpenCV frame by frame: MMAction2's DecordDecode, Resize, RandomCrop, Flip, FormatShape, collate."""
+    """Return a sample by decord and OpenCV: MMAction2's DecordDecode, Resize, RandomCrop, Flip, FormatShape."""
     import cv2
 
     cv2.setNumThreads(1)
@@ -70,7 +70,7 @@ def decord_opencv_sample(clip: Clip) -> torch.Tensor:
 
 
 def torchcodec_torchvision_sample(clip: Clip) -> torch.Tensor:
-    """torchcodec, then torchvision's transforms on the whole clip, collated as a 3-D network takes it.
+    """Return a sample by torchcodec and torchvision's transforms on the whole clip, collated as a 3-D network takes it.
 
     Its decoder's own resizing and its approximate mode were no faster.
     """
@@ -87,7 +87,7 @@ def torchcodec_torchvision_sample(clip: Clip) -> torch.Tensor:
 
 
 def pytorchvideo_sample(clip: Clip) -> torch.Tensor:
-    """PyTorchVideo's EncodedVideo and the transforms of its tutorial, float32 as there; without its normalisation.
+    """Return a sample by PyTorchVideo's EncodedVideo and its tutorial's transforms, float32; not normalised.
 
     The transforms are written out: the package's own do not import beside today's torchvision.
     """
@@ -132,17 +132,17 @@ _SAMPLES: dict[str, tuple[MakeSample, tuple[str, ...]]] = {
 
 
 def frame_readers() -> dict[str, ReadFrames]:
-    """Those whose packages are installed."""
+    """Return the ways whose packages are installed."""
     return {name: read for name, (read, needs) in _FRAMES.items() if all(map(_is_here, needs))}
 
 
 def sample_makers() -> dict[str, MakeSample]:
-    """Those whose packages are installed."""
+    """Return the ways whose packages are installed."""
     return {name: make for name, (make, needs) in _SAMPLES.items() if all(map(_is_here, needs))}
 
 
 def missing_packages() -> list[str]:
-    """Packages that can't be imported here, without which a way is left out."""
+    """Return the packages that can't be imported here, without which a way is left out."""
     needs = {need for _, several in [*_FRAMES.values(), *_SAMPLES.values()] for need in several}
     return sorted(PACKAGE_NAMES.get(need, need) for need in needs if not _is_here(need))
 

@@ -74,11 +74,11 @@ class Bench:
         self.dataset = TrainDataset(self.records, views=views, seed=seed, index=index)
 
     def clips(self) -> Iterator[Clip]:
-        """Training clips without end."""
+        """Return training clips without end."""
         return training_clips(self.paths, self.num_frames, views=self.views, seed=self.seed)
 
     def frames(self, seconds: float) -> list[Row]:
-        """The frames of a training clip, at their full size: time, and whether bytes agree."""
+        """Return the frames of a training clip, at their full size: time, and whether bytes agree."""
         ways: dict[str, Callable[[Clip], FrameStack]] = {
             OURS: lambda clip: decode_frames(clip.path, clip.indices, index=self.index).numpy(),
             FIRST: lambda clip: decode_frames(clip.path, clip.indices).numpy(),
@@ -103,7 +103,7 @@ class Bench:
         return decode_frames(clip.path, clip.indices, backend=backend, index=self.index).numpy()
 
     def samples(self, seconds: float) -> list[Row]:
-        """A training sample, from the file to the batch: time, and how far the pixels are from this package's."""
+        """Return figures of a training sample, from file to batch: time, and how far pixels are from this package's."""
         unknown = TrainDataset(self.records, views=self.views, seed=self.seed)
         ways: dict[str, Callable[[Clip], torch.Tensor]] = {
             OURS: self._sample,
@@ -125,7 +125,7 @@ class Bench:
         return _as_batch(self.dataset[clip.epoch, clip.place])
 
     def stages(self, seconds: float) -> list[Row]:
-        """Where this package's time goes: shares of a training sample."""
+        """Return where this package's time goes: shares of a training sample."""
         upto: dict[str, Callable[[Clip], Any]] = {
             "open the file": lambda clip: PyAVVideo(clip.path).close(),
             "look up its packets": lambda clip: self._upto_packets(clip, decode=False),
@@ -150,7 +150,7 @@ class Bench:
                 pass
 
     def tests(self, seconds: float) -> list[Row]:
-        """What a worker does for all views of a video under the test protocol: one decode, or one for each view."""
+        """Return figures of all views of a video under the test protocol: by one decode, or by one for each view."""
         dataset = TestDataset(self.records, views=self.test_views, index=self.index)
         ways: dict[str, Callable[[int], Any]] = {
             OURS: lambda place: _checked(dataset[0, place]),
@@ -169,7 +169,7 @@ class Bench:
                         views.crops(frame)[1][crop]
 
     def prepared(self, seconds: float, *, folder: Path, settings: Encoding) -> list[Row]:
-        """Videos as they are and as `data prepare` makes them: bytes, time of a sample, distance of pixels.
+        """Return videos as they are and as `data prepare` makes them: bytes, time of a sample, distance of pixels.
 
         Args:
             seconds: About how long to measure, the preparing not counted.
@@ -212,7 +212,7 @@ class Bench:
         ]
 
     def loaders(self, seconds: float, *, num_workers: Sequence[int], batch_size: int, repeats: int = 2) -> list[Row]:
-        """Clips per second that a DataLoader delivers, by its number of workers; the mean of repeats in turn.
+        """Return clips per second that a DataLoader delivers, by its number of workers; the mean of repeats in turn.
 
         The main process has as many threads as a run gives it: the cores that workers leave.
         """
@@ -232,7 +232,7 @@ class Bench:
         ]
 
     def _load(self, seconds: float, num_workers: int, batch_size: int) -> tuple[float, float]:
-        """Clips a second once all workers are at work, and seconds to the first batch."""
+        """Return clips a second once all workers are at work, and seconds to the first batch."""
         records = self.records * -(-64 * batch_size // len(self.records))
         dataset = TrainDataset(records, views=self.views, seed=self.seed, index=self.index)
         sampler = TrainSampler(len(dataset), total_batch_size=batch_size, seed=self.seed)
@@ -255,7 +255,7 @@ AnyBatch = TypeVar("AnyBatch", Batch, VideoBatch)
 
 
 def _checked(batch: AnyBatch) -> AnyBatch:
-    """The batch; a video in it that could not be decoded is an error here."""
+    """Return the batch; a video in it that could not be decoded is an error here."""
     if batch["failures"]:
         raise RuntimeError(batch["failures"][0][1])
     return batch
@@ -271,7 +271,7 @@ def _sample_of(clip: Clip, *, dataset: TrainDataset) -> torch.Tensor:
 
 
 def _as_batch(batch: Batch) -> torch.Tensor:
-    """[1, C, T, H, W] of a batch of one."""
+    """Return [1, C, T, H, W] of a batch of one."""
     return _checked(batch)["views"].flatten(0, 1).permute(0, 4, 1, 2, 3)
 
 

@@ -39,19 +39,19 @@ class Times:
         return statistics.median([one for one in self.seconds if one is not None] or [float("nan")])
 
     def ratio_to(self, other: Times) -> float:
-        """The median over rounds of these seconds by the other's; NaN where none succeeded in both."""
+        """Return the median over rounds of these seconds by the other's; NaN where none succeeded in both."""
         pairs = zip(self.seconds, other.seconds, strict=False)  # one that was left out has none
         return statistics.median([a / b for a, b in pairs if a is not None and b is not None] or [float("nan")])
 
     def more_than(self, other: Times) -> float:
-        """The median over rounds of the seconds that this takes more than the other."""
+        """Return the median over rounds of the seconds that this takes more than the other."""
         pairs = zip(self.seconds, other.seconds, strict=False)
         return statistics.median([a - b for a, b in pairs if a is not None and b is not None] or [float("nan")])
 
 
 @contextlib.contextmanager
 def one_core() -> Iterator[None]:
-    """Holds this process and its libraries to one core, where the system lets it."""
+    """Hold this process and its libraries to one core, where the system lets it."""
     threads = torch.get_num_threads()
     cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
     torch.set_num_threads(1)
@@ -74,7 +74,7 @@ def interleaved(
     seed: int = 0,
     on_round: Callable[[Work, Mapping[str, Any]], None] | None = None,
 ) -> dict[str, Times]:
-    """Times ways to do the same work, in turn, in another order each round.
+    """Time ways to do the same work, in turn, in another order each round.
 
     Args:
         ways: Name -> what is timed. Any exception counts as a failure of the round.

@@ -31,7 +31,7 @@ class Clock:
         self._last = -1
 
     def __call__(self, pts: int | None) -> int:
-        """The time of the next frame in `time_base`.
+        """Return the time of the next frame in `time_base`.
 
         Args:
             pts: In the original's time base; None where it has none.

@@ -41,13 +41,13 @@ class Encoding:
             raise ValueError(f"quality is {self.quality}; expected 0 (best) to 51 (x264's crf; 18 to 23 is usual)")
 
     def size(self, width: int, height: int) -> tuple[int, int]:
-        """Width and height of the prepared pictures, for pictures of this size: even, since colour has half of each."""
+        """Return width and height of prepared pictures for pictures of this size: even, as colour has half of each."""
         short = min(width, height)
         scale = min(1.0, min(self.short_side, short - short % 2) / short)
         return _even(width, scale), _even(height, scale)
 
     def options(self) -> dict[str, str]:
-        """x264's, by FFmpeg's names."""
+        """Return x264's, by FFmpeg's names."""
         return {
             "preset": "fast",
             "crf": str(self.quality),
@@ -68,5 +68,5 @@ class Encoding:
 
 
 def _even(length: int, scale: float) -> int:
-    """The nearest even number to the scaled length, not above the length itself, and 2 at least."""
+    """Return the nearest even number to the scaled length, not above the length itself, and 2 at least."""
     return max(2, min(2 * round(length * scale / 2), length - length % 2))

@@ -67,7 +67,7 @@ def prepare_folder(
     num_workers: int | None = None,
     on_done: OnDone | None = None,
 ) -> Summary:
-    """Prepares all videos below `root` into `out`, under the same paths, with the suffix .mp4.
+    """Prepare all videos below `root` into `out`, under the same paths, with the suffix .mp4.
 
     Lists (.csv, .txt) go along, with the new names in them. Whatever stops a run leaves no half file under a final
     name; another run goes on from there.
@@ -141,7 +141,7 @@ def _refuse_overlap(root: Path, out: Path) -> None:
 
 
 def _is_new(out: Path, record: dict[str, Any]) -> bool:
-    """Whether nothing was prepared into a folder yet; ValueError where something is in the way."""
+    """Return whether nothing was prepared into a folder yet; ValueError where something is in the way."""
     if not out.exists():
         return True
     if not out.is_dir():
@@ -167,7 +167,7 @@ def _is_new(out: Path, record: dict[str, Any]) -> bool:
 
 @contextlib.contextmanager
 def _alone_in(out: Path) -> Iterator[None]:
-    """Keeps other runs out of a folder; the system lets it go when the process ends, however it does."""
+    """Keep other runs out of a folder; the system lets it go when the process ends, however it does."""
     try:
         import fcntl
     except ImportError:  # not a Unix
@@ -187,7 +187,7 @@ def _alone_in(out: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _without_partials(out: Path) -> Iterator[None]:
-    """Removes half files, of runs before and of this one."""
+    """Remove half files, of runs before and of this one."""
     _remove_partials(out)
     try:
         yield

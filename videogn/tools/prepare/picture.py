@@ -41,7 +41,7 @@ class PictureMaker:
         self._size: tuple[int, int] | None = None
 
     def __call__(self, frame: VideoFrame) -> VideoFrame:
-        """The picture of a frame: yuv420p [H, W], without a time and whatever else a frame carries.
+        """Return the picture of a frame: yuv420p [H, W], without a time and whatever else a frame carries.
 
         The size is the first frame's for all, as in reading: a stream may change its own on the way.
 
@@ -73,13 +73,13 @@ class PictureMaker:
 
 
 def _range(frame: VideoFrame) -> int:
-    """Of the values: some formats imply it."""
+    """Return the range of the values: some formats imply it."""
     is_full = frame.format.name.startswith(("yuvj", "gray", "mono", "ya"))
     return ColorRange.JPEG if is_full else frame.color_range
 
 
 def _progressive(frame: VideoFrame) -> VideoFrame:
-    """The frame, so that its lines are scaled as one picture: what readers of the original do with it."""
+    """Return the frame, so that its lines are scaled as one picture: what readers of the original do with it."""
     if not frame.interlaced_frame:
         return frame
     try:
@@ -91,7 +91,7 @@ def _progressive(frame: VideoFrame) -> VideoFrame:
 
 
 def _planes(frame: VideoFrame) -> list[np.ndarray]:
-    """uint8 [H, W], [H / 2, W / 2] and again."""
+    """Return uint8 [H, W], [H / 2, W / 2] and again."""
     lines = frame.to_ndarray()
     luma, chroma = lines[: frame.height], lines[frame.height :]
     return [luma, *chroma.reshape(2, frame.height // 2, frame.width // 2)]

@@ -22,7 +22,7 @@ _BEFORE_NAME = ("/", '/,;\t"', '/,;\t" ')
 
 
 def rename_in(text: str, *, root: Path, names: Collection[str]) -> str:
-    """A list's text with the names of prepared files.
+    """Return a list's text with the names of prepared files.
 
     Paths from the top of the file system become relative to the data root where they lead below it. Where they lead
     elsewhere, and where a path leads upwards, it is another file's: the line stays.

@@ -54,7 +54,7 @@ class Prepared:
 
 
 def prepare_video(source: str | Path, target: str | Path, *, settings: Encoding) -> Prepared:
-    """Makes a file of a video that is cheap to read at random: frame k of it shows frame k of the original.
+    """Make a file of a video that is cheap to read at random: frame k of it shows frame k of the original.
 
     That is the k-th frame that a full decode of the best stream shows, damaged packets passed over, turned upright. The
     file is MP4 with H.264, 4:2:0, 8 bits, without sound; see `Encoding` for the rest, and `picture` for what is lost.
@@ -90,7 +90,7 @@ def _open(source: Path) -> PyAVVideo:
 
 
 def _encode(video: PyAVVideo, path: Path, *, settings: Encoding) -> int:
-    """Writes all frames of a video; returns how many."""
+    """Write all frames of a video; return how many."""
     maker = PictureMaker(settings)
     num_frames = 0
     with (
@@ -130,7 +130,7 @@ def _add_stream(container: OutputContainer, picture: VideoFrame, clock: Clock, s
 
 @contextlib.contextmanager
 def _writing(source: str) -> Iterator[None]:
-    """Tells errors of the place that is written to from those of the video."""
+    """Tell errors of the place that is written to from those of the video."""
     try:
         yield
     except FFmpegError as error:
@@ -140,7 +140,7 @@ def _writing(source: str) -> Iterator[None]:
 
 
 def _check(path: Path, num_frames: int, *, source: Path) -> None:
-    """Reads a file back, as training will."""
+    """Read a file back, as training will."""
     try:
         with contextlib.closing(PyAVVideo(path)) as video:
             found, table = video.count_frames(), video.scan.table

@@ -33,7 +33,7 @@ Outcome = Prepared | str
 def prepare_all(
     jobs: Sequence[Job], *, settings: Encoding, num_workers: int
 ) -> Generator[tuple[Job, Outcome], None, None]:
-    """Yields every job with its outcome when it is done, in any order. Once closed, no process works any more.
+    """Yield every job with its outcome when it is done, in any order. Once closed, no process works any more.
 
     Args:
         jobs: What to do.
@@ -56,7 +56,7 @@ def prepare_all(
 
 
 def _run(waiting: list[Job], settings: Encoding, num_workers: int) -> Generator[tuple[Job, Outcome], None, list[Job]]:
-    """Takes jobs from the list's end until it is empty or a process died; returns the jobs that were lost then."""
+    """Take jobs from the list's end until it is empty or a process died; return the jobs that were lost then."""
     context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
     # Nothing is ever sent: the reading end tells the workers that this process is gone, or wants them gone.
     reader, writer = context.Pipe(duplex=False)
@@ -96,7 +96,7 @@ def _run(waiting: list[Job], settings: Encoding, num_workers: int) -> Generator[
 
 @contextlib.contextmanager
 def _ctrl_c_later() -> Iterator[None]:
-    """Keeps Ctrl-C back while a block runs, and from the processes that it starts: they inherit that from birth."""
+    """Keep Ctrl-C back while a block runs, and from the processes that it starts: they inherit that from birth."""
     if not hasattr(signal, "pthread_sigmask"):  # not a Unix
         yield
         return
@@ -108,7 +108,7 @@ def _ctrl_c_later() -> Iterator[None]:
 
 
 def _live_with(run: Connection) -> None:
-    """Begins a worker: it ends with the run, whatever it is doing; Ctrl-C is the run's business."""
+    """Begin a worker: it ends with the run, whatever it is doing; Ctrl-C is the run's business."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:
