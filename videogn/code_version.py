@@ -50,7 +50,7 @@ def code_version() -> str:
 def without_words(source: str) -> str:
     """Return a source without comments, docstrings and empty lines; the same under any version of Python.
 
-    The text is cut at positions, not made anew from a tree, which Python's versions write differently.
+    The text is cut at positions, not written again from a tree, which Python's versions write differently.
     """
     lines = source.encode().splitlines()
     cuts = []  # (line, first byte, byte behind the last), lines from 0

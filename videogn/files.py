@@ -19,8 +19,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """Yield a file to write in the place of `path`, which it takes when the block ends well, whole and on the disk.
 
     It lies beside `path`, empty, under a random name: processes of several machines may write in one folder, and what
-    a killed one left there is in nobody's way. The name ends in the suffix of `path`, by which some writers choose the
-    format. It may be written in place or made anew; the mode will be what open() gives a new file. Where the block
+    a killed one left there disturbs no other. The name ends in the suffix of `path`, by which some writers choose the
+    format. It may be written in place or replaced; the mode will be what open() gives a new file. Where the block
     raises, or is interrupted, it is removed, and `path` is what it was.
 
     Raises:

@@ -1,4 +1,4 @@
-"""One cell: where it goes on, where it begins anew, and how each failure is told."""
+"""One cell: where it goes on, where it begins again, and how each failure is told."""
 
 import json
 import sys
@@ -97,8 +97,8 @@ def test_a_refused_checkpoint_begins_the_training_anew(command, job):
     assert not (job.folder / "left.txt").exists()
     log = (job.folder / "log.txt").read_text()
     assert "epoch 2" in log, "the log of the first try is lost"
-    assert "the training begins anew, in a fresh folder: " in log
-    assert "was written within an epoch" in log.split("begins anew")[1]
+    assert "the training begins again, in a fresh folder: " in log
+    assert "was written within an epoch" in log.split("begins again")[1]
 
 
 def test_a_setting_refused_on_going_on_costs_no_checkpoint(command, job):

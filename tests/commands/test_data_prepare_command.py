@@ -41,7 +41,7 @@ def test_a_run_and_its_summary(root, tmp_path, capsys):
     assert main(args) == 0
     out = capsys.readouterr()
     assert "3 videos prepared" in out.out
-    assert "passed over: 1 images" in out.out
+    assert "left out: 1 images" in out.out
     assert "3 of 3 videos" in out.err
     found = json.loads((tmp_path / "s.json").read_text())
     assert (found["num_prepared"], found["num_there"], found["failures"], found["key_interval"]) == (3, 0, {}, 32)

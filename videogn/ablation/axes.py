@@ -81,7 +81,7 @@ def check_setting_names(settings: Mapping[str, Any], *, where: str) -> None:
     """Refuse a name that is no dotted name.
 
     Raises:
-        ValueError: So it is.
+        ValueError: There is such a name.
     """
     for name in settings:
         if not isinstance(name, str) or not _SETTING_NAME.fullmatch(name):

@@ -129,7 +129,7 @@ def _check_same_study(stored: Study, asked: Study, *, out: Path) -> None:
 
 
 def _check_cell_folders(cells: Sequence[Cell], *, out: Path) -> None:
-    """Refuse a folder in a cell's place that this study did not make: a cell that is run anew loses its folder."""
+    """Refuse a folder in a cell's place that this study did not make: a cell that is run again loses its folder."""
     for cell in cells:
         folder = cell_folder(cell, out=out)
         if folder.is_symlink() or (folder.exists() and not folder.is_dir()):

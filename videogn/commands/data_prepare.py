@@ -20,11 +20,11 @@ originals are only read. Frame k of a prepared video shows frame k of its origin
   videogn fit --config i3d_gn.yaml --data.root data/kinetics400_320
 
 All videos below --root are prepared, under the same paths, with the suffix .mp4. Lists and files of classes (.csv,
-.txt) go along, with the new names in them. Lists that lie elsewhere do not: put them below --root first. Images are
+.txt) are copied, with the new names in them. Lists that lie elsewhere are not: put them below --root first. Images are
 passed over. Links to folders are followed.
 
 A run may be stopped at any time: no half file has a final name. The same command again does what is missing: new
-videos, and those that could not be decoded. To make one anew, remove it.
+videos, and those that could not be decoded. To make one again, remove it.
 """
 EPILOG = """\
 What it costs: some 5 ms a frame and core at 320 px, and disk: about as many bytes as the originals where these are
@@ -127,4 +127,4 @@ def _print(summary: Summary, out: str) -> None:
     ratio = f" ({after / before:.2f} times)" if before else ""
     print(f"{out}: {summary.num_prepared} videos prepared in {summary.seconds:.1f} s, {summary.num_there} were there")
     print(f"bytes: {before / 2**20:.1f} MiB before, {after / 2**20:.1f} MiB after{ratio}")
-    print(f"taken along: {summary.num_lists} lists; passed over: {summary.num_images} images")
+    print(f"copied: {summary.num_lists} lists; left out: {summary.num_images} images")

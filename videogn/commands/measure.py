@@ -43,7 +43,7 @@ def measure(run: PlannedRun, *, protocol: str | None, start_seconds: float, unco
     """Return fit_seconds, test_seconds and peak_memory_bytes of CellPlan.
 
     Args:
-        run: What is built of it, as yet on no device.
+        run: Built, and not yet on a device.
         protocol: Of the test; default: the run's own.
         start_seconds: What it took up to here.
         uncounted_bytes: What a fork has of its parent, libraries for the most part, and is not counted as its own.

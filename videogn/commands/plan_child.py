@@ -2,7 +2,7 @@
 
 It reads a request from stdin as JSON and answers on stdout with a JSON object a line; whatever else is printed goes to
 stderr. In a fork no run meets what another one left behind (threads, seeds, memory), the most memory that a process had
-is the run's own, and one that is killed takes no other along. Before a fork, torch is imported and nothing else: a GPU
+is the run's own, and one that is killed ends no other. Before a fork, torch is imported and nothing else: a GPU
 that is in use can't be taken over a fork.
 """
 
@@ -83,7 +83,7 @@ def _plan(words: list[str], *, request: Mapping[str, Any], imported: tuple[float
     try:
         run = PlannedRun(words)
         answer({"plan": asdict(run.plan), "notes": run.notes})
-    except Exception as error:  # whatever it is, it is this run's alone
+    except Exception as error:  # any error is this run's alone
         answer({"error": _reason(error)})
         return
     if not request["measure"]:

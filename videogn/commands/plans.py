@@ -80,7 +80,7 @@ def plan_cells(
                     plan = answer["plan"]
                     planning.plans[cell.name] = CellPlan(**{**plan, "sizes": BatchSizes(**plan["sizes"])})
                 if "error" in answer:
-                    planning.errors[cell.name] = answer["error"].replace(f"{out}{os.sep}", "")  # nobody's business
+                    planning.errors[cell.name] = answer["error"].replace(f"{out}{os.sep}", "")  # the folder is gone
             for note in answer.get("notes", []):
                 notes.setdefault(note, runs[answer["run"]][0].name)
     for note, name in notes.items():
@@ -89,7 +89,7 @@ def plan_cells(
 
 
 def _computation(cell: Cell) -> str:
-    """Return what tells runs apart but for the seed."""
+    """Return what tells runs apart, except for the seed."""
     return repr(sorted((name, value_text(value)) for name, value in cell.effective.items()))
 
 

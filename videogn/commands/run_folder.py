@@ -67,7 +67,7 @@ def check_own(path: str, *, run_dir: Path) -> None:
     """Refuse to go on from a checkpoint of another folder's run.
 
     Raises:
-        UsageError: So it is.
+        UsageError: It is of another folder's run.
     """
     if any((run_dir / "checkpoints").glob("*.ckpt")) and run_dir.resolve() not in Path(path).resolve().parents:
         raise UsageError(f"--ckpt_path {path} is of another run, and {run_dir} holds one: give another --run_dir")
@@ -81,7 +81,7 @@ def check_weights(given: str, theirs: Mapping[str, str] | None) -> None:
         theirs: What the checkpoint says that the run started from; None: from scratch.
 
     Raises:
-        UsageError: So it is.
+        UsageError: The run started from something else.
     """
     start = "from scratch"
     if theirs is not None:
@@ -107,7 +107,7 @@ def weights_of(run_dir: Path) -> str | None:
 
 
 def check_resumable(checkpoint: Mapping[str, Any], *, path: str, total_steps: int) -> None:
-    """Refuse to go on from a checkpoint that was written within an epoch, but for one that the run ends with.
+    """Refuse to go on from a checkpoint that was written within an epoch, unless the run ends with it.
 
     Args:
         checkpoint: Its content.
@@ -115,7 +115,7 @@ def check_resumable(checkpoint: Mapping[str, Any], *, path: str, total_steps: in
         total_steps: Optimiser steps after which the run ends.
 
     Raises:
-        WithinEpoch: So it is: the order of videos can't be taken up in the midst of an epoch.
+        WithinEpoch: It was: the order of videos can't be continued within an epoch.
     """
     if checkpoint["global_step"] >= total_steps:
         return

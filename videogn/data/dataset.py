@@ -146,7 +146,7 @@ class TestDataset(Dataset[VideoBatch]):
         return self.__getitems__([key])
 
     def __getitems__(self, keys: Sequence[Key]) -> VideoBatch:
-        """Return the videos of (epoch, place), but for NO_VIDEO; those that can't be decoded are left out and named."""
+        """Return the videos of (epoch, place), without NO_VIDEO; those that can't be decoded are left out and named."""
         batch = VideoBatch(views=[], labels=torch.empty(0), indices=torch.empty(0), failures=[])
         scored = []
         for record in (self.records[place] for _, place in keys if place != NO_VIDEO):

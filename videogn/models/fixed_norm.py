@@ -14,7 +14,7 @@ class FrozenBatchNorm(nn.BatchNorm3d):
     """Batch normalization with fixed statistics: an affine map in training too, the paper's BN*.
 
     gamma and beta learn; mean and variance stay those of the weights that a run starts from (Wu & He, 2018, section
-    4.2). From scratch they are 0 and 1, and it is norm "none" but for epsilon. Names are nn.BatchNorm3d's.
+    4.2). From scratch they are 0 and 1, and it is norm "none" except for epsilon. Names are nn.BatchNorm3d's.
     """
 
     def __init__(self, num_features: int, *, eps: float = 1e-5) -> None:

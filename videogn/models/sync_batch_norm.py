@@ -37,7 +37,7 @@ class SyncBatchNorm(BatchNorm):
 class _Synchronized(torch.autograd.Function):
     """(x - mean) / sqrt(var + eps) * gamma + beta, mean and variance over all devices.
 
-    Two exchanges forward, one backward. Half-precision x becomes float32 on the way, and the result is rounded once.
+    Two exchanges forward, one backward. Half-precision x is converted to float32, and the result is rounded once.
     Kept for backward: x as it came, and vectors of C.
     """
 

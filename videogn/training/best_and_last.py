@@ -29,7 +29,7 @@ class Checkpoints(Checkpoint):
         assert isinstance(pl_module, VideoClassifier)
         best, is_there = pl_module.best, trainer.strategy.broadcast(self.best.is_file())  # all devices must agree
         if best is not None and not is_there:
-            _begin_anew(trainer, pl_module, f"{self.best} is not there (top-1 {100 * best['top1']:.1f} %)")
+            _start_again(trainer, pl_module, f"{self.best} is not there (top-1 {100 * best['top1']:.1f} %)")
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, VideoClassifier)
@@ -37,7 +37,7 @@ class Checkpoints(Checkpoint):
             return
         top1, validation = float(trainer.callback_metrics["val/top1"]), _validation(trainer, pl_module)
         if pl_module.best is not None and pl_module.best["validation"] != validation:
-            _begin_anew(trainer, pl_module, "the validation has changed (its videos, sizes or statistics)")
+            _start_again(trainer, pl_module, "the validation has changed (its videos, sizes or statistics)")
             pl_module.num_validations = 1
         if pl_module.best is None or top1 > pl_module.best["top1"]:
             pl_module.best = {"top1": top1, "step": trainer.global_step, "validation": validation}
@@ -54,7 +54,7 @@ class Checkpoints(Checkpoint):
             trainer.save_checkpoint(self.last)
 
 
-def _begin_anew(trainer: Trainer, module: VideoClassifier, reason: str) -> None:
+def _start_again(trainer: Trainer, module: VideoClassifier, reason: str) -> None:
     """Forget the best checkpoint so far."""
     if trainer.is_global_zero:
         print(f"{reason}: the best checkpoint is the best from here on")

@@ -41,7 +41,7 @@ def check_same_model(own: Mapping[str, Any], *, architecture: Mapping[str, Any],
     """Refuse a checkpoint of another network or of other classes, before anything is loaded from it.
 
     Raises:
-        CheckpointError: So it is; says in what they differ.
+        CheckpointError: It is of another network or of other classes; the error names what differs.
     """
     theirs = own["architecture"]
     differing = [

@@ -15,9 +15,10 @@ from videogn.data.batch import Batch
 def filled(batch: Batch, *, norm_batch: int) -> Tensor:
     """Return the views of a batch, each missing clip replaced by one of its normalisation batch that is there.
 
-    What stands in for a missing clip depends on the clips that it shares statistics with and on nothing else, so a
-    larger forward that is split, several small ones and several devices give the same network (but for sync_bn, where
-    it is one of the same device). Where no clip of a normalisation batch could be decoded, its views stay as they are.
+    What stands in for a missing clip depends on the clips that it shares statistics with and on nothing else. So a
+    larger forward that is split, several small ones and several devices give the same network (except for sync_bn,
+    where it is one of the same device). Where no clip of a normalisation batch could be decoded, its views stay as they
+    are.
 
     Args:
         batch: With the rows that are missing.

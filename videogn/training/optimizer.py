@@ -42,7 +42,7 @@ def end_by_schedule(trainer: Trainer, schedule: Schedule, *, total_batch_size: i
     where the length has no effect.
 
     Raises:
-        ValueError: Nobody names an end.
+        ValueError: The run has no end.
     """
     given = {"max_steps": trainer.max_steps, "max_epochs": trainer.max_epochs}
     given = {name: value for name, value in given.items() if value is not None and value >= 0}

@@ -32,7 +32,7 @@ def length_warning(study: Study, outcome: Outcome) -> str | None:
 
 
 def _asked(cell: Cell) -> dict[str, int]:
-    """Return how many updates, or epochs, end a cell's run, the first that is reached; nothing where nobody says."""
+    """Return how many updates, or epochs, end a cell's run, by the first of them; nothing where that is not said."""
     ends = _ends_of(cell.effective)
     if ends:
         return {"update" if name == "trainer.max_steps" else "epoch": end for name, end in ends.items()}

@@ -19,7 +19,7 @@ from videogn.ablation.report.tables import accuracy_table
 from videogn.files import replacing
 from videogn.page import Table, page_of
 
-# Where nobody looks at it through a window, rich would cut at 80 columns.
+# In a file or a pipe rich would cut at 80 columns.
 _FILE_WIDTH = 160
 
 

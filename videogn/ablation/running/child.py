@@ -20,7 +20,7 @@ _TERMINATE_SECONDS = 10.0
 _POLL_SECONDS = 0.1
 _TAIL_BYTES = 1 << 16
 _ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-# A child heeds Ctrl-C, even where we were told to ignore it (by a shell, in the background) or it is blocked (by Ray).
+# A child obeys Ctrl-C, even where we were told to ignore it (by a shell, in the background) or it is blocked (by Ray).
 # On Linux it asks the kernel to be killed when the thread that waits for it is gone, by whatever death: it would
 # otherwise train alone, and another would be started beside it. Then it becomes the command, under the same id.
 _FIRST = """

@@ -10,7 +10,7 @@ class Executor(Protocol):
     """Runs cells, as many at once as fit.
 
     Args:
-        num_at_once: How many that is; None where nobody knows.
+        num_at_once: How many that is; None where that is not known.
     """
 
     num_at_once: int | None

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP, heeded where nothing is cut in two by them."""
+"""Ctrl-C, SIGTERM and SIGHUP, obeyed where they cut nothing in two."""
 
 import signal
 import threading

@@ -56,7 +56,7 @@ class Display:
     """Shows a study's cells on stdout; a context manager.
 
     Args:
-        num_at_once: How many cells run at once; None where nobody knows.
+        num_at_once: How many cells run at once; None where that is not known.
         console: Where to, for the tests.
     """
 

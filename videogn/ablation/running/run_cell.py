@@ -66,7 +66,7 @@ def run_cell(job: CellJob, *, place: Place | None = None, stop: Stop | None = No
 
     A cell with a result is left as it is. Where the training had ended, only the test is run. A training that was
     stopped goes on from its last checkpoint, bit for bit as if it had not been; where that was written within an epoch,
-    it begins anew in a fresh folder, and the log says so.
+    it begins again in a fresh folder, and the log says so.
 
     Raises:
         Stopped: `stop` was set; what was done is kept, and the cell goes on from there another time.
@@ -98,7 +98,7 @@ class _Runner:
     def run(self) -> Failure | None:
         if self._was_lost_again():
             lines = log_tail(self.log, num_lines=_NUM_TAIL_LINES)
-            reason = f"the process that ran it was lost {_MAX_LOST} times at the same update, as for want of memory"
+            reason = f"its process was lost {_MAX_LOST} times at the same update, as happens where memory is short"
             return Failure("killed", self.known["stage"], -signal.SIGKILL, reason, lines)
         self._take_up()
         failure = None
@@ -126,7 +126,7 @@ class _Runner:
     def _take_up(self) -> None:
         """Make the folder ready: as it was left where something of it can be used, else fresh."""
         if self.known.get("fit_seconds") is None and not self._checkpoint.is_file():
-            self._begin_anew(None)
+            self._start_again(None)
         for name in ("failure.json", "result.json"):
             (self.folder / name).unlink(missing_ok=True)
 
@@ -134,8 +134,8 @@ class _Runner:
     def _checkpoint(self) -> Path:
         return self.folder / "checkpoints" / "last.ckpt"
 
-    def _begin_anew(self, reason: str | None) -> None:
-        """Clear the folder, but for the log (claim_folder saw to it that the folder is this study's).
+    def _start_again(self, reason: str | None) -> None:
+        """Clear the folder, except for the log (claim_folder saw to it that the folder is this study's).
 
         What was there is put aside first: killed at any point, we leave a folder that can be told as ours, or none.
         """
@@ -151,7 +151,7 @@ class _Runner:
             shutil.copyfile(aside / self.log.name, self.log)
         shutil.rmtree(aside, ignore_errors=True)
         if reason is not None:
-            write_note(self.log, f"the training begins anew, in a fresh folder: {reason}")
+            write_note(self.log, f"the training begins again, in a fresh folder: {reason}")
 
     def _fit(self) -> Failure | None:
         start = time.monotonic()
@@ -159,7 +159,7 @@ class _Runner:
         if goes_on := self._checkpoint.is_file():
             failure = self._run_stage("fit", [*self.job.fit, "--ckpt_path", "last"])
             if failure is not None and failure.exit_status == _WITHIN_EPOCH:
-                self._begin_anew(failure.reason)
+                self._start_again(failure.reason)
                 goes_on = False
         if not goes_on:
             failure = self._run_stage("fit", self.job.fit)

@@ -15,7 +15,7 @@ class Picture(NamedTuple):
 
     Attributes:
         can_start: Decoding may start here: what is shown after it does not refer to what came before it.
-        layer: Temporal layer; pictures of higher ones may refer to those of lower ones that say nobody does.
+        layer: Temporal layer; pictures of higher ones may refer to lower ones that say that no picture does.
         has_leading: Pictures that follow it in the file but are shown before it may refer to what came before.
         is_between: It may lie between pictures in time that precede it in the file, as B-frames do. Of HEVC a look does
             not tell.

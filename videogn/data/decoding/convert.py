@@ -86,7 +86,7 @@ class Converter:
         if self.window is None:
             self.window, self._turned = self.window_of(*((width, height) if turned else (height, width))), turned
         if turned != self._turned:
-            raise DecodeError(self.path, "it is turned on its way: frames would be of two shapes")
+            raise DecodeError(self.path, "its rotation changes within the file: frames would have two shapes")
         return self.window
 
     def _crop(self, frame: VideoFrame, top: int, left: int, bottom: int, right: int) -> VideoFrame:

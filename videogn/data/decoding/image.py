@@ -75,7 +75,7 @@ def _to_rgb(image: Image.Image) -> Frame:
     """Return uint8 [H, W, 3] of its own memory.
 
     Raises:
-        ValueError: Pixels of 32 bits or floats, of which nobody says what white is.
+        ValueError: Pixels of 32 bits or floats, for which it is not known what white is.
     """
     if image.mode in {"I", "F"}:
         raise ValueError(f"pixels of mode {image.mode} (32 bits) have no known range; expected 8 or 16 bits")

@@ -63,7 +63,7 @@ class PacketIndex:
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        # Anew each time, a tenth of a millisecond: a connection must not be carried into a process that is forked.
+        # Opened each time (0.1 ms): a connection must not be carried into a forked process.
         with closing(sqlite3.connect(self.path, timeout=_WAIT_SECONDS, isolation_level=None)) as connection:
             connection.execute("PRAGMA synchronous = OFF")  # a machine that crashes may cost the index, and no more
             connection.execute(_TABLE)
@@ -71,7 +71,7 @@ class PacketIndex:
 
     def _give_up(self, error: Exception) -> None:
         self._is_usable = False
-        reason = f"{self.path}: the index of packets can't be used ({error}): files are looked at anew each time"
+        reason = f"{self.path}: the index of packets can't be used ({error}): files are looked at again each time"
         warnings.warn(reason, stacklevel=3)
 
 

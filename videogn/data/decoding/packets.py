@@ -100,7 +100,7 @@ def _table(
         return None  # they refer to pictures before the file's first, and are not shown
     depth = _depth(pts)
     if depth > reorder_depth:
-        return None  # the decoder will find out on the way, and may lose frames until it has
+        return None  # the decoder will find out while it decodes, and may lose frames until then
     if depth == 0 < reorder_depth and any(picture.is_between for picture in pictures):
         return None  # the times are those of decoding, as programs copy them from AVI
     closed = np.array([picture.can_start and not picture.has_leading for picture in pictures])

@@ -79,7 +79,7 @@ class PyAVVideo:
             raise DecodeError(self.path, reason_of(error)) from error
         try:
             stream = container.streams.best("video")
-        except IndexError:  # FFmpeg found a stream on the way, which PyAV does not know of
+        except IndexError:  # FFmpeg found a stream while reading, which PyAV does not know of
             stream = None
         if not isinstance(stream, VideoStream):
             container.close()
@@ -252,7 +252,7 @@ class PyAVVideo:
         size = (0, 0)
         for frame in self.frames():
             if count == 0:
-                # A stream may change its size on the way: the first frame's stands, as in a player's window.
+                # A stream may change its size in between: the first frame's is used, as in a player's window.
                 size = (frame.width, frame.height)
             if found < len(wanted) and count == wanted[found]:
                 yield count, frame, size

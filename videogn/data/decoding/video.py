@@ -52,8 +52,8 @@ class Video(Protocol):
     ) -> Iterator[tuple[int, Frame]]:
         """Return the frames at `indices` from one decode, each distinct one as (index, frame), in order.
 
-        A file that turns out damaged on the way is read once more from its beginning: frames that were given come
-        again, and those that come last stand.
+        A file that turns out to be damaged is read again from its beginning: frames that were given are given
+        again, and the last ones count.
 
         Args:
             indices: Which, from 0; any order, repeats allowed.

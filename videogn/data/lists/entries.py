@@ -35,7 +35,7 @@ class Entries(Sequence[Entry]):
         where: Gives the file and line of a place; no lambda, so that a data set can be pickled before it is resolved.
         are_class_names: Whether labels are names even where they look like indices.
         files: Paths of the files where these are not the names, and None where there is none.
-        were_seen: Which files are on disk, where a listing has shown that already: nobody needs to look again.
+        were_seen: Which files are on disk, where a listing has shown that already: no need to look again.
     """
 
     names: Sequence[str]

@@ -1,7 +1,7 @@
 """The videos of a data set: millions of them in a few arrays, each made into an object when it is asked for.
 
 A list of as many objects would grow every worker: one that was forked copies each page of objects that it reads,
-because reading counts references, and one that was spawned gets them all pickled. Nobody writes to the arrays, so
+because reading counts references, and one that was spawned gets them all pickled. The arrays are never written to, so
 forked workers read the pages of the main process. They are torch's, so to spawned workers they go as shared memory.
 
 Shapes: N lines of the list, n records chosen of them.

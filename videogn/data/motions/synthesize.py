@@ -139,7 +139,7 @@ def _is_made(root: Path, parameters: dict[str, int]) -> bool:
     if found != parameters:
         raise ValueError(
             f"{root} holds a motions data set made with {found}; expected {parameters}: "
-            "choose another folder, or remove this one to make it anew"
+            "choose another folder, or remove this one to make it again"
         )
     names = [f"{split}.csv" for split in _SPLITS] + ["classes.txt"]
     names += [job.relative_path for job in _list_jobs(root, parameters)]
@@ -147,7 +147,7 @@ def _is_made(root: Path, parameters: dict[str, int]) -> bool:
     if missing:
         raise ValueError(
             f"{root} holds a motions data set that lacks {len(missing)} of its files, {missing[0]} for one; "
-            "remove the folder to make it anew"
+            "remove the folder to make it again"
         )
     return True
 

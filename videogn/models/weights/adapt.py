@@ -7,7 +7,7 @@ std_c gets its first kernel scaled by 0.225 / std_c for each input channel c (an
 where need be), so that it sees the same contrasts. What remains is a constant: its own input was higher by
 (0.45 - mean_c) / std_c, which is -0.15, -0.03 and 0.20 for ImageNet's R, G and B, and -8.0, -1.2 and 11.8 of 255 for
 Detectron's. The first convolution makes a constant of it for each of its channels. Batch norm's running mean takes that
-up, which is exact but for the frame's border: what is padded there is grey (0.45) here and was the mean colour there. A
+up, which is exact except at the frame's border: the padding is grey (0.45) here and was the mean colour there. A
 group norm has nothing to take it up: there it is left out, like a slight tint of the picture.
 """
 

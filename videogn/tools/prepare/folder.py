@@ -37,7 +37,7 @@ class Summary:
         num_prepared: Videos prepared by this run.
         num_there: Videos that were there before.
         failures: The others: path below the root -> the reason.
-        num_lists: Lists and files of classes that were taken along.
+        num_lists: Lists and files of classes that were copied.
         num_images: Images that were passed over.
         bytes_before: Size of the originals of all videos that are prepared now.
         bytes_after: Size of these.
@@ -69,7 +69,7 @@ def prepare_folder(
 ) -> Summary:
     """Prepare all videos below `root` into `out`, under the same paths, with the suffix .mp4.
 
-    Lists (.csv, .txt) go along, with the new names in them. Whatever stops a run leaves no half file under a final
+    Lists (.csv, .txt) are copied, with the new names in them. Whatever stops a run leaves no half file under a final
     name; another run goes on from there.
 
     Args:

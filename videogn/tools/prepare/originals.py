@@ -1,4 +1,4 @@
-"""What a folder holds: the videos to prepare, where each of them goes, and the lists to take along."""
+"""What a folder holds: the videos to prepare, where each of them goes, and the lists to copy."""
 
 from __future__ import annotations
 

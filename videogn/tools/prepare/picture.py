@@ -43,7 +43,7 @@ class PictureMaker:
     def __call__(self, frame: VideoFrame) -> VideoFrame:
         """Return the picture of a frame: yuv420p [H, W], without a time and whatever else a frame carries.
 
-        The size is the first frame's for all, as in reading: a stream may change its own on the way.
+        The size is the first frame's for all, as in reading: a stream may change its size in between.
 
         Raises:
             FFmpegError: It can't be converted.

@@ -107,7 +107,7 @@ def _encode(video: PyAVVideo, path: Path, *, settings: Encoding) -> int:
                 if aspect := video.pixel_aspect:
                     stream.codec_context.sample_aspect_ratio = 1 / aspect if is_turned else aspect
             elif (picture.width, picture.height) != (stream.width, stream.height):
-                raise PrepareError(video.path, f"it is turned on its way, at frame {num_frames}")
+                raise PrepareError(video.path, f"its rotation changes at frame {num_frames}")
             picture.pts, picture.time_base = clock(frame.pts), clock.time_base
             container.mux(stream.encode(picture))
             num_frames += 1

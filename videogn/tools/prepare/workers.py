@@ -1,4 +1,4 @@
-"""Processes that prepare videos: none outlives the run, and one that dies takes no other video with it."""
+"""Processes that prepare videos: none outlives the run, and one that dies loses its own video alone."""
 
 from __future__ import annotations
 
