@@ -1,8 +1,9 @@
 """How prepared files are encoded: what a user may choose, and what is fixed so that they are cheap to read at random.
 
 A clip is every n-th frame from a random place. What it costs is the frames between the key frame before it and its
-last frame, less those that no other frame refers to. So: key frames at a fixed, small distance; between them
-B-frames in a fixed pattern, none of which is referred to; groups of pictures that are closed, so that every key frame is a start.
+last frame, without those that no other frame refers to. So: key frames at a fixed, small distance; between them
+B-frames in a fixed pattern, none of which is referred to; groups of pictures that are closed, so that every key frame
+is a start.
 """
 
 from __future__ import annotations
