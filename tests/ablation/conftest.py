@@ -168,14 +168,10 @@ def cells(study: Study, *, base: bytes = BASE) -> list[Cell]:
 
 def run(study: Study, out: Path, *, command: Command, base: bytes = BASE, places: Sequence[Place] = (Place(),), **more):
     """Run a study with the stand-in; return the number of failed cells."""
-    executor = LocalExecutor(list(places))
-    try:
-        return run_study(
-            study, cells(study, base=base), base=base, out=out, executor=executor, plans={}, command=command.words,
-            **more,
-        )  # fmt: skip
-    finally:
-        executor.close()
+    return run_study(
+        study, cells(study, base=base), base=base, out=out, prepare=lambda to_run: (LocalExecutor(list(places)), {}),
+        command=command.words, **more,
+    )  # fmt: skip
 
 
 def states(study: Study, out: Path) -> dict[str, str]:

@@ -12,9 +12,12 @@ from pathlib import Path
 import pytest
 
 from tests.ablation.conftest import BASE, cells, is_running, run, states, wait_for
+from videogn.ablation.running import launcher
 from videogn.ablation.running.child import Place
+from videogn.ablation.running.launcher import run_study
+from videogn.ablation.running.local_executor import LocalExecutor
 from videogn.ablation.study import Study
-from videogn.ablation.study_folder import check_folder, claim_folder, load_study
+from videogn.ablation.study_folder import check_folder, claim_folder, load_study, record_study
 from videogn.code_version import code_version
 
 STUDY = Study(base="b.yaml", axes={"model.norm": ["gn", "bn"], "norm_batch_size": [4, 2]}, settings={"data.root": "d"})
@@ -174,8 +177,7 @@ def test_a_study_may_grow_and_runs_only_what_is_new(command, tmp_path):
     ],
 )
 def test_another_study_in_the_folder_is_refused(command, tmp_path, changes, message):
-    with claim_folder(STUDY, cells(STUDY), base=BASE, out=tmp_path):
-        pass
+    record_study(STUDY, base=BASE, out=tmp_path)
     stored = (tmp_path / "study.json").read_text()
     other = replace(STUDY, **{"baseline": {}, **changes})
     with pytest.raises(ValueError, match=message):
@@ -218,10 +220,51 @@ def test_a_link_in_a_cells_place_is_refused(command, tmp_path):
 
 def test_two_processes_do_not_work_in_one_folder(command, tmp_path):
     with (
-        claim_folder(STUDY, cells(STUDY), base=BASE, out=tmp_path),
+        claim_folder(tmp_path),
         pytest.raises(ValueError, match="another videogn ablate is at work"),
     ):
         run(STUDY, tmp_path, command=command)
+
+
+def test_what_is_refused_leaves_no_folder_and_what_is_done_is_not_prepared_again(command, tmp_path):
+    def refuse(to_run):
+        raise ValueError("no such setting")
+
+    asked = {"base": BASE, "out": tmp_path / "new" / "out", "command": command.words}
+    with pytest.raises(ValueError, match="no such setting"):
+        run_study(STUDY, cells(STUDY), prepare=refuse, **asked)
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "new").mkdir()
+    corrected = replace(STUDY, settings={"data.root": "e"})  # the refused one is not in its way
+    assert run(corrected, tmp_path / "new/out", command=command) == 0
+    assert run_study(corrected, cells(corrected), prepare=refuse, **asked) == 0
+    assert (tmp_path / "new/out/report.md").is_file()
+
+
+def test_the_cells_that_are_to_run_are_prepared_alone(command, tmp_path):
+    command.behave({"fit bn-nb4-seed0": "crash"})
+    assert run(STUDY, tmp_path, command=command) == 1
+    command.behave({})
+    asked: list[str] = []
+
+    def prepare(to_run):
+        asked.extend(cell.name for cell in to_run)
+        return LocalExecutor([Place()]), {}
+
+    again = {"base": BASE, "out": tmp_path, "command": command.words}
+    assert run_study(STUDY, cells(STUDY), prepare=prepare, **again) == 0
+    assert asked == ["bn-nb4-seed0"]
+
+
+def test_results_that_are_there_are_read_once(command, tmp_path, monkeypatch):
+    """Not in every poll: a study of a thousand cells has as many files."""
+    read: list[str] = []
+    once = launcher.read_outcome
+    monkeypatch.setattr(launcher, "read_outcome", lambda cell, **more: read.append(cell.name) or once(cell, **more))
+    monkeypatch.setattr(launcher, "_POLL_SECONDS", 0.01)
+    command.behave({f"fit {name}": 0.5 for name in NAMES})
+    assert run(STUDY, tmp_path, command=command) == 0
+    assert sorted(read) == sorted([*NAMES, "gn-nb2-seed0"])
 
 
 def test_a_check_touches_nothing(tmp_path):

@@ -16,7 +16,6 @@ from videogn.ablation.running.launcher import run_study
 from videogn.ablation.running.ray_executor import RayExecutor
 from videogn.ablation.running.run_cell import job_of
 from videogn.ablation.study import Study
-from videogn.ablation.study_folder import claim_folder
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 STUDY = Study(base="b.yaml", axes={"model.norm": ["bn"]}, seeds=[0, 1])
@@ -58,12 +57,12 @@ def test_a_study_runs_on_ray_and_a_cell_of_a_lost_node_goes_on_elsewhere(ray_her
         ray_here.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
         command.behave({"fit bn-seed0": "hang"})
         out = tmp_path / "out"
-        executor = RayExecutor(out=out, cores_per_cell=1)
         found: list[int] = []
         study = threading.Thread(
             target=lambda: found.append(
                 run_study(
-                    STUDY, cells(STUDY), base=BASE, out=out, executor=executor, plans={}, command=command.words
+                    STUDY, cells(STUDY), base=BASE, out=out, command=command.words,
+                    prepare=lambda to_run: (RayExecutor(out=out, cores_per_cell=1), {}),
                 )
             )
         )  # fmt: skip
@@ -84,10 +83,9 @@ def test_a_study_runs_on_ray_and_a_cell_of_a_lost_node_goes_on_elsewhere(ray_her
         # A node that does not see the study's folder.
         elsewhere = RayExecutor(out=tmp_path / "not_shared", cores_per_cell=1)
         study_again = Study(base="b.yaml", axes={"model.norm": ["gn"]})
-        with claim_folder(study_again, cells(study_again), base=BASE, out=tmp_path / "again"):
-            job = job_of(study_again, cell=cells(study_again)[0], out=tmp_path / "again", command=command.words)
-            with pytest.raises(FileNotFoundError, match="all nodes share"):
-                elsewhere.submit(job).result(timeout=60)
+        job = job_of(study_again, cell=cells(study_again)[0], out=tmp_path / "again", command=command.words)
+        with pytest.raises(FileNotFoundError, match="all nodes share"):
+            elsewhere.submit(job).result(timeout=60)
     finally:
         ray_here.shutdown()
         cluster.shutdown()
@@ -102,8 +100,10 @@ from videogn.ablation.running.ray_executor import RayExecutor
 from videogn.ablation.study import Study
 STUDY = Study(base="b.yaml", axes={"model.norm": ["bn"]}, seeds=[0, 1])
 out = Path(sys.argv[1])
-executor = RayExecutor(out=out, cores_per_cell=1)
-run_study(STUDY, cells(STUDY), base=BASE, out=out, executor=executor, plans={}, command=sys.argv[2:])
+run_study(
+    STUDY, cells(STUDY), base=BASE, out=out, command=sys.argv[2:],
+    prepare=lambda to_run: (RayExecutor(out=out, cores_per_cell=1), {}),
+)
 """
 
 

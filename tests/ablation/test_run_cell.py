@@ -15,7 +15,7 @@ from videogn.ablation.running import child
 from videogn.ablation.running.child import Stop, Stopped
 from videogn.ablation.running.run_cell import CellJob, job_of, run_cell
 from videogn.ablation.study import Study
-from videogn.ablation.study_folder import claim_folder
+from videogn.ablation.study_folder import check_folder, record_study
 
 STUDY = Study(base="b.yaml", axes={"model.norm": ["bn"]})
 NAME = "bn-seed0"
@@ -23,8 +23,9 @@ NAME = "bn-seed0"
 
 @pytest.fixture
 def job(command: Command, tmp_path: Path) -> CellJob:
-    with claim_folder(STUDY, cells(STUDY), base=BASE, out=tmp_path / "out"):
-        return job_of(STUDY, cell=cells(STUDY)[0], out=tmp_path / "out", command=command.words)
+    (tmp_path / "out").mkdir()
+    record_study(STUDY, base=BASE, out=tmp_path / "out")
+    return job_of(STUDY, cell=cells(STUDY)[0], out=tmp_path / "out", command=command.words)
 
 
 def failure_of(job: CellJob) -> Failure:
@@ -154,9 +155,9 @@ def test_killed_while_it_begins_anew_a_cell_is_still_ours(command, job, monkeypa
         run_cell(job)
     monkeypatch.undo()
     assert not job.folder.exists()
-    with claim_folder(STUDY, cells(STUDY), base=BASE, out=job.folder.parents[1]):
-        command.behave({})
-        run_cell(job)
+    check_folder(STUDY, cells(STUDY), base=BASE, out=job.folder.parents[1])
+    command.behave({})
+    run_cell(job)
     assert read_outcome(job.cell, folder=job.folder).state == "done"
     assert [path.name for path in job.folder.parent.iterdir()] == [NAME]
 

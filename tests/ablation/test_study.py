@@ -11,7 +11,7 @@ import pytest
 from videogn.ablation.base import base_settings
 from videogn.ablation.cells import cells_of
 from videogn.ablation.study import Study
-from videogn.ablation.study_folder import claim_folder, load_study
+from videogn.ablation.study_folder import check_folder, load_study, record_study
 
 BASE = b"model: {norm: gn}\ndata: {batch_size: 8}\ntotal_batch_size: 16\n"
 AXES = {"model.norm": ["gn", "bn"], "norm_batch_size": [8, 2]}
@@ -23,8 +23,9 @@ def study(**changes) -> Study:
 
 def claim(asked: Study, out: Path, *, base: bytes = BASE) -> None:
     cells = cells_of(asked, base_settings(base, name="b.yaml"))
-    with claim_folder(asked, cells, base=base, out=out):
-        pass
+    check_folder(asked, cells, base=base, out=out)
+    out.mkdir(parents=True, exist_ok=True)
+    record_study(asked, base=base, out=out)
 
 
 def test_help_says_what_each_field_is_for():

@@ -2,8 +2,9 @@
 
 import fcntl
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -15,42 +16,52 @@ from videogn.files import replacing, write_json
 
 
 @contextmanager
-def claim_folder(study: Study, cells: Sequence[Cell], *, base: bytes, out: Path) -> Iterator[None]:
-    """Make OUT this study's: refuse another study's folder, record the study, and keep other processes out.
+def claim_folder(out: Path) -> Iterator[None]:
+    """Keep other processes out of a study's folder, which is made where it is missing.
 
-    OUT/study.json holds the study in the form of its config file, OUT/base.yaml its base config: the cells are run from
-    that copy, because the original may change between two runs of the command.
-
-    Args:
-        study: What is asked.
-        cells: Its cells.
-        base: The content of its base config.
-        out: The folder.
+    Where no study is recorded in it in the meantime (`record_study`), what was made is removed again.
 
     Raises:
-        ValueError: OUT holds another study, a narrower one is asked for, a folder that is in the way of a cell is not
-            one of ours, or another process is at work in OUT.
+        ValueError: Another process is at work in OUT.
     """
+    made = [folder for folder in (out, *out.parents) if not folder.exists()]
     out.mkdir(parents=True, exist_ok=True)
-    with (out / "study.lock").open("w") as lock:
+    path = out / "study.lock"
+    with path.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Another process may have removed the file after we opened it.
+            is_ours = path.exists() and os.path.samestat(os.fstat(lock.fileno()), path.stat())
         except BlockingIOError:
-            raise ValueError(
-                f"{out}: another videogn ablate is at work there; wait for it or use another --out"
-            ) from None
-        check_folder(study, cells, base=base, out=out)
-        with replacing(out / "base.yaml") as partial:
-            partial.write_bytes(base)
-        write_json(out / "study.json", asdict(study), ensure_ascii=True)
-        yield
+            is_ours = False
+        if not is_ours:
+            raise ValueError(f"{out}: another videogn ablate is at work there; wait for it or use another --out")
+        try:
+            yield
+        finally:
+            if not (out / "study.json").exists():
+                path.unlink(missing_ok=True)
+                with suppress(OSError):  # something else lies there
+                    for folder in made:
+                        folder.rmdir()
+
+
+def record_study(study: Study, *, base: bytes, out: Path) -> None:
+    """Write OUT/study.json, the study in the form of its config file, and OUT/base.yaml, its base config.
+
+    The cells are run from that copy, because the original may change between two runs of the command.
+    """
+    with replacing(out / "base.yaml") as partial:
+        partial.write_bytes(base)
+    write_json(out / "study.json", asdict(study), ensure_ascii=True)
 
 
 def check_folder(study: Study, cells: Sequence[Cell], *, base: bytes, out: Path) -> None:
-    """Refuse a folder that can't be this study's, and touch nothing.
+    """Refuse a folder that can't be this study's; change nothing.
 
     Raises:
-        ValueError: As claim_folder.
+        ValueError: OUT holds another study, a narrower one is asked for, or a folder that is in the way of a cell was
+            not made by this study.
     """
     if (out / "study.json").exists():
         stored, stored_base = load_study(out)

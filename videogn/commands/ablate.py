@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
@@ -16,7 +16,7 @@ from videogn.ablation.report.paper import find_paper
 from videogn.ablation.report.write import MixedResults, print_summary, write_files
 from videogn.ablation.running.child import Place
 from videogn.ablation.running.executor import Executor
-from videogn.ablation.running.launcher import check_code, run_study
+from videogn.ablation.running.launcher import Preparation, run_study
 from videogn.ablation.running.local_executor import LocalExecutor, places_here
 from videogn.ablation.study import Study
 from videogn.ablation.study_folder import check_folder
@@ -124,23 +124,28 @@ def _ablate(words: list[str]) -> int:
     cells = cells_of(study, base_settings(content, name=study.base))
     if study.paper is not None:
         find_paper(study.paper)
-    check_folder(study, cells, base=content, out=out)
-    if not (config.mixed or config.dry_run):
-        check_code(cells, out=out)
     if config.executor == "local":
         places_here(cores_per_cell=config.cores_per_cell)  # refuses more than there are, before the work of a plan
-    planning = plan_cells(
-        cells, base=base, measure=config.dry_run, protocol=study.protocol, num_cores=config.cores_per_cell
-    )
-    _check_plans(cells, planning)
+
+    def plan(wanted: Sequence[Cell]) -> Planning:
+        planning = plan_cells(
+            wanted, base=base, measure=config.dry_run, protocol=study.protocol, num_cores=config.cores_per_cell
+        )
+        _check_plans(wanted, planning)
+        return planning
+
     if config.dry_run:
+        check_folder(study, cells, base=content, out=out)
+        planning = plan(cells)
         num_at_once = 1 if config.executor == "ray" else len(_places(config, planning))
         print_plan(study, cells, planning.plans, out=out, num_at_once=num_at_once, errors=planning.errors)
         return 1 if planning.errors else 0
-    with closing(_executor(config, planning, out=out)) as executor:
-        num_failed = run_study(
-            study, cells, base=content, out=out, executor=executor, plans=planning.plans, mixed=config.mixed
-        )
+
+    def prepare(to_run: Sequence[Cell]) -> Preparation:
+        planning = plan(to_run)
+        return _executor(config, planning, out=out), planning.plans
+
+    num_failed = run_study(study, cells, base=content, out=out, prepare=prepare, mixed=config.mixed)
     return 1 if num_failed else 0
 
 
@@ -182,7 +187,7 @@ def _parser() -> Parser:
     return parser
 
 
-def _check_plans(cells: list[Cell], planning: Planning) -> None:
+def _check_plans(cells: Sequence[Cell], planning: Planning) -> None:
     """Refuse a study with cells that `videogn fit` would refuse."""
     refused: dict[str, list[str]] = {}
     for cell in cells:

@@ -1,11 +1,12 @@
 """The launcher: every cell of a study as two commands, as many at once as fit, whatever becomes of each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import closing
 from pathlib import Path
 
 from videogn.ablation.cells import COMMAND, Cell, cell_folder
-from videogn.ablation.outcome import Failure, read_outcome, read_outcomes, write_failure
+from videogn.ablation.outcome import Failure, Outcome, read_outcome, read_outcomes, write_failure
 from videogn.ablation.plans import CellPlan
 from videogn.ablation.report.gather import gather
 from videogn.ablation.report.write import MixedResults, print_summary, write_files, write_report
@@ -16,11 +17,16 @@ from videogn.ablation.running.live import CellState, CellStatus, Display
 from videogn.ablation.running.run_cell import job_of
 from videogn.ablation.running.watch import read_progress
 from videogn.ablation.study import Study
-from videogn.ablation.study_folder import claim_folder, read_record, write_record
+from videogn.ablation.study_folder import check_folder, claim_folder, read_record, record_study, write_record
 from videogn.code_version import code_version
 
 _POLL_SECONDS = 1.0
 _NUM_TAIL_LINES = 20
+
+
+# What a study is run with: what runs its cells, and each cell's plan by its name (one that is absent costs an estimate
+# of the time).
+Preparation = tuple[Executor, Mapping[str, CellPlan]]
 
 
 def run_study(
@@ -29,23 +35,22 @@ def run_study(
     *,
     base: bytes,
     out: Path,
-    executor: Executor,
-    plans: Mapping[str, CellPlan],
+    prepare: Callable[[Sequence[Cell]], Preparation],
     mixed: bool = False,
     command: Sequence[str] = COMMAND,
 ) -> int:
     """Run what is not done of a study, then report: files in OUT and a table in the terminal.
 
-    A cell with a result is skipped; one that failed or was stopped is tried again, from where it was. The report is
-    renewed after every cell, so a study that is killed has one too.
+    In this order: keep others out, check folder and code, prepare, record the study, run, report. What is refused
+    leaves nothing behind. A cell with a result is skipped; one that failed or was stopped is tried again, from where it
+    was. The report is renewed after every cell, so a study that is killed has one too.
 
     Args:
         study: What is asked.
         cells: Its cells (cells_of).
         base: The content of its base config.
         out: Its folder: study.json, base.yaml, cells/NAME/ and the report.
-        executor: What runs the cells. The caller closes it.
-        plans: Each cell's plan by its name; one that is absent costs an estimate of the time.
+        prepare: Given the cells that are to be run, where there are some: refuses them, or says what runs them.
         mixed: Whether results of other versions of the code may stand beside new ones.
         command: The words that start videogn; the tests put a script of their own there.
 
@@ -57,31 +62,41 @@ def run_study(
         MixedResults: All is run, and its results must not stand in one table.
         KeyboardInterrupt: The user, or SIGTERM or SIGHUP, ended it; what ran was stopped and the report written first.
     """
-    if not mixed:
-        check_code(cells, out=out)
-    with claim_folder(study, cells, base=base, out=out):
+    with claim_folder(out):
+        check_folder(study, cells, base=base, out=out)
         before = read_outcomes(cells, out=out)
+        if not mixed:
+            check_code(before, out=out)
         to_run = [outcome.cell for outcome in before if outcome.cell.same_as is None and outcome.state != "done"]
-        for cell in to_run:
-            _forget_stage(cell_folder(cell, out=out))
-        display = Display(num_at_once=executor.num_at_once)
-        work = _Work(study, cells, out=out, plans=plans, mixed=mixed, display=display)
-        try:
-            with Interruption() as interruption:
-                try:
-                    with display:
-                        work.run(to_run, executor=executor, command=command, interruption=interruption)
-                except BaseException:
-                    executor.stop()
-                    raise
-        except KeyboardInterrupt:
-            if (paths := work.report()) is not None:
-                print_summary(gather(out), paths=paths)
-            display.say("stopped; run the same command again to go on")
-            raise
+        preparation = prepare(to_run) if to_run else None
+        record_study(study, base=base, out=out)
+        if preparation is not None:
+            executor, plans = preparation
+            with closing(executor):
+                work = _Work(
+                    study, before, out=out, plans=plans, mixed=mixed, display=Display(num_at_once=executor.num_at_once)
+                )
+                _run(work, to_run, executor=executor, command=command)
         gathered = gather(out)
         print_summary(gathered, paths=write_files(gathered, mixed=mixed))
     return sum(outcome.state == "failed" and outcome.cell.same_as is None for outcome in gathered.outcomes)
+
+
+def _run(work: "_Work", to_run: Sequence[Cell], *, executor: Executor, command: Sequence[str]) -> None:
+    """Run cells; where a signal ends that, report first."""
+    try:
+        with Interruption() as interruption:
+            try:
+                with work.display:
+                    work.run(to_run, executor=executor, command=command, interruption=interruption)
+            except BaseException:
+                executor.stop()
+                raise
+    except KeyboardInterrupt:
+        if (paths := work.report()) is not None:
+            print_summary(gather(work.out), paths=paths)
+        work.display.say("stopped; run the same command again to go on")
+        raise
 
 
 class _Work:
@@ -90,21 +105,22 @@ class _Work:
     def __init__(
         self,
         study: Study,
-        cells: Sequence[Cell],
+        outcomes: Sequence[Outcome],
         *,
         out: Path,
         plans: Mapping[str, CellPlan],
         mixed: bool,
         display: Display,
     ) -> None:
+        self.out = out
+        self.display = display
         self._study = study
-        self._cells = cells
-        self._out = out
         self._plans = plans
         self._mixed = mixed
-        self._display = display
         self._pending: dict[Future[float], Cell] = {}
         self._seconds: dict[str, float] = {}
+        # Of each cell; of one that is run now, from before.
+        self._outcomes = {outcome.cell.name: outcome for outcome in outcomes}
 
     def run(
         self, to_run: Sequence[Cell], *, executor: Executor, command: Sequence[str], interruption: Interruption
@@ -115,14 +131,15 @@ class _Work:
             KeyboardInterrupt: A signal came.
         """
         for cell in to_run:
-            job = job_of(self._study, cell=cell, out=self._out, command=command)
+            _forget_stage(cell_folder(cell, out=self.out))
+            job = job_of(self._study, cell=cell, out=self.out, command=command)
             self._pending[executor.submit(job)] = cell
-        self._display.update(self._statuses())
+        self.display.update(self._statuses())
         while self._pending:
             ended, _ = wait(self._pending, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
             for future in ended:
                 self._take(future)
-            self._display.update(self._statuses())
+            self.display.update(self._statuses())
             if ended and self._pending:  # the last is reported when all is done
                 self.report()
             interruption.check()
@@ -130,22 +147,26 @@ class _Work:
     def report(self) -> dict[str, Path] | None:
         """Renew the report and return its files. That it can't be renewed is said, and ends nothing."""
         try:
-            return write_report(self._out, mixed=self._mixed)
+            return write_report(self.out, mixed=self._mixed)
         except MixedResults as error:
-            self._display.say(f"WARNING: no report: {error}")
+            self.display.say(f"WARNING: no report: {error}")
         except Exception as error:  # a figure that can't be drawn must not cost a night's runs
-            self._display.say(f"WARNING: the report was not renewed: {type(error).__name__}: {error}")
+            self.display.say(f"WARNING: the report was not renewed: {type(error).__name__}: {error}")
         return None
 
     def _take(self, future: "Future[float]") -> None:
         cell = self._pending.pop(future)
         error = future.exception()
-        if error is None:
-            self._seconds[cell.name] = future.result()
-            return
-        # Not the command failed but what runs it: a full disk, a folder that a node does not see.
-        self._seconds[cell.name] = 0.0
-        folder = cell_folder(cell, out=self._out)
+        if error is not None:
+            self._fail(cell, error)
+        self._seconds[cell.name] = 0.0 if error is not None else future.result()
+        for name, outcome in self._outcomes.items():
+            if name == cell.name or outcome.cell.same_as == cell.name:
+                self._outcomes[name] = read_outcome(outcome.cell, folder=cell_folder(cell, out=self.out))
+
+    def _fail(self, cell: Cell, error: BaseException) -> None:
+        """Record that not the command failed but what runs it: a full disk, a folder that a node does not see."""
+        folder = cell_folder(cell, out=self.out)
         folder.mkdir(parents=True, exist_ok=True)
         if read_record(folder) is None:
             write_record(folder, {"cell": cell.identity, "code": code_version(), "fit_seconds": None})
@@ -154,17 +175,17 @@ class _Work:
         write_failure(Failure("crashed", "fit", 1, reason, lines), folder=folder)
 
     def _statuses(self) -> list[CellStatus]:
-        return [self._status(cell) for cell in self._cells]
+        return [self._status(outcome) for outcome in self._outcomes.values()]
 
-    def _status(self, cell: Cell) -> CellStatus:
-        folder = cell_folder(cell, out=self._out)
+    def _status(self, outcome: Outcome) -> CellStatus:
+        cell = outcome.cell
+        folder = cell_folder(cell, out=self.out)
         plan = self._plans.get(cell.name)
         num_steps = plan.num_steps if plan else None
         if (cell.same_as or cell.name) in {pending.name for pending in self._pending.values()}:
             progress = read_progress(folder, plan=plan)
             state: CellState = "waiting" if progress is None else "running"
             return CellStatus(cell, state, folder, progress, num_steps=num_steps)
-        outcome = read_outcome(cell, folder=folder)
         state = outcome.state if outcome.state in ("done", "failed") else "waiting"
         return CellStatus(cell, state, folder, None, outcome, self._seconds.get(cell.name), num_steps)
 
@@ -176,13 +197,17 @@ def _forget_stage(folder: Path) -> None:
         write_record(folder, {**record, "stage": None})
 
 
-def check_code(cells: Sequence[Cell], *, out: Path) -> None:
+def check_code(outcomes: Sequence[Outcome], *, out: Path) -> None:
     """Refuse to put new results beside those of other code, or to go on with what other code began.
+
+    Args:
+        outcomes: What became of the study's cells so far.
+        out: Its folder.
 
     Raises:
         ValueError: Cells are to be run, and a result, or a training that was begun, is of another version.
     """
-    outcomes = [outcome for outcome in read_outcomes(cells, out=out) if outcome.cell.same_as is None]
+    outcomes = [outcome for outcome in outcomes if outcome.cell.same_as is None]
     if all(outcome.state == "done" for outcome in outcomes):
         return
     others: dict[str, str] = {}
