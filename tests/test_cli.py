@@ -260,6 +260,7 @@ def test_bare_names_find_packaged_configs(tmp_path, monkeypatch):
     ("words", "teaches"),
     [
         (["--help"], ["fit", "validate", "test", "predict", "ablate", "data", "weights", "models", "bench", "motions"]),
+        (["plan", "--help"], ["three batch sizes", "--measure", "--json", "videogn fit --help", "Examples:"]),
         (["ablate", "--help"], ["axes:", "fixed-total", "--dry_run", "--executor", "Exit status", "Examples:"]),
         (["data", "--help"], ["synthesize", "prepare"]),
         (

@@ -16,7 +16,7 @@ from videogn.ablation.base import base_settings
 from videogn.ablation.cells import Cell, cells_of
 from videogn.ablation.study import Study
 from videogn.commands.configs import find_config
-from videogn.commands.plans import plan_cells
+from videogn.commands.plan import plan_cells
 from videogn.commands.trainer import VideoCLI
 from videogn.data.datamodule import KineticsDataModule
 from videogn.data.motions.synthesize import synthesize

@@ -103,6 +103,7 @@ def test_help_and_usage_errors_load_nothing_heavy():
         ["fly"],
         ["models", "--depth", "x"],
         ["ablate", "--help"],
+        ["plan", "--help"],
         ["ablate", "--config", "none.yaml"],
         ["ablate", "report", "none"],
         ["weights", "show"],

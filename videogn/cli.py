@@ -16,6 +16,7 @@ from videogn.commands.usage import RunError, UsageError
 # Command -> the file of its `run(words) -> exit status`.
 COMMANDS = {
     **dict.fromkeys(("fit", "validate", "test", "predict"), "trainer"),
+    "plan": "plan",
     "ablate": "ablate",
     "data": "data",
     "weights": "weights",
@@ -31,6 +32,8 @@ A run:
   fit         train:            videogn fit --config i3d_gn.yaml --data.root DIR
   test        score a run:      videogn test --run_dir runs/i3d_gn
   validate    one centre view:  videogn validate --run_dir runs/i3d_gn
+  plan        what fit would do, how long it would take, in how much memory:
+                                videogn plan --config i3d_gn.yaml --data.root DIR --measure
   predict     classify files:   videogn predict --run_dir runs/i3d_gn --videos a.mp4 folder/
 
 An experiment:

@@ -22,7 +22,7 @@ EXEMPT = (
         f"commands/{name}.py"
         for name in (
             *("ablate", "bench", "bench_tables", "data", "data_prepare", "data_synthesize", "measure", "models"),
-            *("plan_child", "planned_run", "plans", "predictions", "prepare_progress", "refusals", "study_words"),
+            *("plan", "planned", "predictions", "prepare_progress", "refusals", "study_words"),
             *("usage", "weights"),
         )
     ),

@@ -88,7 +88,7 @@ def test_what_cannot_be_kept_is_said_once_and_stops_nothing(tmp_path, video, dam
     elif damage == "no database":
         path.write_bytes(b"something else" * 1000)
     index = PacketIndex(path)
-    with pytest.warns(UserWarning, match=r"index of packets can't be used .*: files are looked at anew"):
+    with pytest.warns(UserWarning, match=r"index of packets can't be used .*: files are looked at again"):
         got = frames(video, index, [3, 40])
     np.testing.assert_array_equal(got, frames(video, None, [3, 40]))
     np.testing.assert_array_equal(frames(video, index, [3, 40]), got)  # and no word more

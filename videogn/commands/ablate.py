@@ -21,7 +21,7 @@ from videogn.ablation.running.local_executor import LocalExecutor, places_here
 from videogn.ablation.study import Study
 from videogn.ablation.study_folder import check_folder
 from videogn.commands.configs import find_config, resolve_configs
-from videogn.commands.plans import Planning, plan_cells
+from videogn.commands.plan import Planning, plan_cells
 from videogn.commands.study_words import take_nested, with_nested
 from videogn.commands.usage import CommandParser, RunError, UsageError
 from videogn.norms import NORMS

@@ -1,4 +1,6 @@
-"""What a run will take, from one step and one video: measured through the real data, network and precision.
+"""A run that is built and does not begin, and what it would take: time and memory, from one step and one video.
+
+Both are measured through the real data, network and precision.
 
 The model of its time. A forward of the device batch, with its backward and update, takes `compute` seconds on the
 device, and decoding its clips `decode` seconds of one process. Processes that decode work beside the device, so that
@@ -17,17 +19,20 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import Any, cast
+from pathlib import Path
+from typing import Any, TypedDict, cast
 
 import torch
+from jsonargparse import Namespace
 from lightning import Callback, LightningModule, Trainer
 from torch.utils.data import DataLoader, Dataset
 
-from videogn.commands.planned_run import PlannedRun
+from videogn.commands.trainer import VideoCLI
 from videogn.machine import available_cores, peak_resident_bytes
-from videogn.training.precise_bn import precise_norms
+from videogn.training.plan import Plan, without_effect
 
 # Steps that are shorter are repeated for about this long.
 _ENOUGH_SECONDS = 1.0
@@ -39,13 +44,51 @@ _TRAINER_SETTINGS = (
 )  # fmt: skip
 
 
-def measure(run: PlannedRun, *, protocol: str | None, start_seconds: float, uncounted_bytes: int) -> dict[str, Any]:
-    """Return fit_seconds, test_seconds and peak_memory_bytes of CellPlan.
+class Cost(TypedDict):
+    """Estimates of a run: time of training and test, their starts included; memory that one step took."""
+
+    fit_seconds: float
+    test_seconds: float
+    peak_memory_bytes: int
+
+
+class PlannedRun(VideoCLI):
+    """`videogn fit`, up to where it would begin; it writes nothing but into `scratch`.
+
+    Args:
+        words: Its command line.
+        scratch: A folder for what is needed in between.
+
+    Raises:
+        UsageError: It would be refused.
+    """
+
+    plan: Plan
+    notes: list[str]  # what is asked for and does not do what it says
+
+    def __init__(self, words: Sequence[str], *, scratch: Path) -> None:
+        self.scratch = scratch
+        super().__init__(words)
+
+    def _check_run_dir(self, settings: Namespace) -> None:
+        """Do nothing: a run that is there is in no plan's way."""
+
+    def after_instantiate_classes(self) -> None:
+        super().after_instantiate_classes()
+        self.datamodule.index = str(self.scratch / "index.sqlite")
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        self.plan = self.plan_of_run()
+        self.notes = without_effect(self.plan, precise_bn_batches=self.config.fit.precise_bn_batches)
+
+
+def measure(run: PlannedRun, *, start_seconds: float, protocol: str | None = None, uncounted_bytes: int = 0) -> Cost:
+    """Return what a run takes.
 
     Args:
         run: Built, and not yet on a device.
-        protocol: Of the test; default: the run's own.
         start_seconds: What it took up to here.
+        protocol: Of the test; default: the run's own.
         uncounted_bytes: What a fork has of its parent, libraries for the most part, and is not counted as its own.
 
     Raises:
@@ -54,9 +97,9 @@ def measure(run: PlannedRun, *, protocol: str | None, start_seconds: float, unco
     data, model, trainer, plan = run.datamodule, run.model, run.trainer, run.plan
     data.protocol = protocol or data.protocol
     accumulate, num_devices = plan.sizes.accumulate, plan.sizes.num_devices
-    precise = run.config.fit.precise_bn_batches if precise_norms(model.model) else 0
+    num_epochs = plan.total_steps / plan.steps_per_epoch
     # One process decodes here, as one of the workers would.
-    data.num_workers = 0
+    num_workers, data.num_workers = data.num_workers, 0
     clips = _Decoded(data.train_dataloader, num_batches=math.ceil(4 / plan.sizes.device))
     failures = [failure for batch in clips.batches for failure in batch["failures"]]
     if failures and not data.skip_undecodable:
@@ -72,7 +115,7 @@ def measure(run: PlannedRun, *, protocol: str | None, start_seconds: float, unco
         return seconds_beside(
             compute,
             decode,
-            num_workers=plan.num_workers,
+            num_workers=num_workers,
             num_threads=torch.get_num_threads() if device.type == "cpu" else 0,
             num_cores=available_cores() / num_devices,
         )
@@ -82,16 +125,16 @@ def measure(run: PlannedRun, *, protocol: str | None, start_seconds: float, unco
         compute = _score_seconds(run, decoded.batches[0])
         return num_videos / decoded.num_videos * beside(compute, decoded.seconds)
 
-    updates = plan.num_steps * accumulate * beside(step, clips.seconds)
-    estimate = min(precise, plan.num_steps / plan.num_epochs) * accumulate * beside(step / 3, clips.seconds)
-    return {
-        "fit_seconds": start_seconds
+    updates = plan.total_steps * accumulate * beside(step, clips.seconds)
+    estimate = min(plan.precise_bn_batches, plan.steps_per_epoch) * accumulate * beside(step / 3, clips.seconds)
+    return Cost(
+        fit_seconds=start_seconds
         + updates
-        + num_validations(trainer, plan.num_epochs) * all_videos(seen, "val")
-        + math.ceil(plan.num_epochs) * estimate,
-        "test_seconds": start_seconds + all_videos(tested, "test"),
-        "peak_memory_bytes": memory,
-    }
+        + num_validations(trainer, num_epochs) * all_videos(seen, "val")
+        + math.ceil(num_epochs) * estimate,
+        test_seconds=start_seconds + all_videos(tested, "test"),
+        peak_memory_bytes=memory,
+    )
 
 
 def seconds_beside(compute: float, decode: float, *, num_workers: int, num_threads: int, num_cores: float) -> float:
@@ -162,11 +205,13 @@ def _step_seconds(run: PlannedRun, batches: list[Any]) -> float:
         enable_progress_bar=False,
         enable_model_summary=False,
         use_distributed_sampler=False,
-        default_root_dir=run.run_dir,
+        default_root_dir=run.scratch,
     )
     run.model.base_lr = 0.0  # the same clips again and again: nothing is to be learnt
     steps = [batches[place % len(batches)] for place in range(_MOST_STEPS)]
-    trainer.fit(run.model, DataLoader(cast(Dataset[Any], steps), batch_size=None))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="You defined a `validation_step` but have no `val_dataloader`")
+        trainer.fit(run.model, DataLoader(cast(Dataset[Any], steps), batch_size=None))
     return sorted(timer.seconds)[len(timer.seconds) // 2]
 
 

@@ -1,5 +1,6 @@
 """What `videogn fit` says to each cell of a study, and what a step of it takes."""
 
+import json
 import re
 import subprocess
 import sys
@@ -11,8 +12,9 @@ from videogn.ablation.base import base_settings
 from videogn.ablation.cells import Cell, cells_of
 from videogn.ablation.plans import CellPlan
 from videogn.ablation.study import Study
+from videogn.cli import main
 from videogn.commands.measure import num_validations, seconds_beside
-from videogn.commands.plans import Planning, plan_cells
+from videogn.commands.plan import Planning, plan_cells
 from videogn.training.batch_sizes import BatchSizes
 
 TINY = """
@@ -97,6 +99,30 @@ def test_a_measured_step_says_seconds_and_bytes_and_leaves_nothing(tmp_path, dat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["broken.csv", "broken.mp4", "classes.txt", "tiny.yaml"]
 
 
+@pytest.mark.slow
+def test_a_plan_says_what_fit_says_and_measures_it_and_writes_nothing(tmp_path, data_root, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    bn = ["--model.norm", "bn", "--model.norm_batch_size", "2", "--model.channels_per_group", "null"]
+    words = ["--config", "tiny.yaml", "--data.root", str(data_root), *bn, "--trainer.log_every_n_steps", "1"]
+    assert main(["plan", *words, "--measure", "--json", "plan.json"]) == 0
+    planned = capsys.readouterr().out.splitlines()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["plan.json", "tiny.yaml"]
+    assert re.fullmatch(
+        r"estimated from one step and one video: training .+, test .+; \d+\.\d\d GiB of memory", planned.pop()
+    )
+    plan = json.loads((tmp_path / "plan.json").read_text())
+    assert plan["sizes"] == {"norm": 2, "device": 4, "num_devices": 1, "accumulate": 1}
+    assert (plan["total_steps"], plan["steps_per_epoch"], plan["learning_rate"]) == (6, 3, 0.4 * 4 / 64)
+    assert 0.1 < plan["fit_seconds"] < 600
+    assert 50e6 < plan["peak_memory_bytes"] < 30e9
+    assert main(["fit", *words]) == 0
+    assert capsys.readouterr().out.splitlines()[: len(planned)] == planned
+    assert main(["plan", *words]) == 0  # a run that is there is in no plan's way
+    assert main(["plan", *words, "--total_batch_size", "5"]) == 2
+    assert "total_batch_size 5 is no multiple" in capsys.readouterr().err
+
+
 def _classes(folder: Path) -> Path:
     path = folder / "classes.txt"
     path.write_text("jump\nrun\n")
@@ -107,7 +133,7 @@ def _classes(folder: Path) -> Path:
 def test_a_run_that_is_killed_or_lacks_memory_says_so():
     script = """
 import os, torch
-from videogn.commands.plan_child import _in_a_fork, _reason
+from videogn.commands.planned import _in_a_fork, _reason
 print(_in_a_fork(lambda: os.kill(os.getpid(), 9)), _in_a_fork(lambda: 1 / 0), _in_a_fork(lambda: None))
 try:
     torch.empty(1 << 50)

@@ -1,7 +1,11 @@
-"""What each cell of a study would do and cost: what `videogn fit` itself says to it, before anything runs."""
+"""videogn plan: what a run would do and cost, before anything runs; and the same for all cells of a study.
+
+Light: what takes seconds to import is in planned.py.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import signal
@@ -19,8 +23,50 @@ from typing import Any
 from videogn.ablation.axes import value_text
 from videogn.ablation.cells import Cell, fit_command
 from videogn.ablation.plans import CellPlan
-from videogn.commands.usage import RunError
+from videogn.commands.usage import CommandParser, RunError, check_json, save_json
 from videogn.training.batch_sizes import BatchSizes
+
+DESCRIPTION = """\
+Says what `videogn fit` would do with the same settings: network, start, data, the three batch sizes, learning rate,
+updates and epochs. Nothing is trained, and nothing is written except the file that --json names. What fit would refuse
+is refused.
+
+With --measure a training step is made and a video is scored, with the real data, network and precision, for an estimate
+of hours and memory. The estimate leaves out the first look through every video, reading from a cold or shared disk, and
+the exchange between devices.
+
+All settings of `videogn fit` are taken; see `videogn fit --help`.
+
+Examples:
+  videogn plan --config i3d_gn.yaml --data.root DIR
+  videogn plan --config i3d_bn.yaml --data.root DIR --data.batch_size 2 --total_batch_size 64 --measure --json plan.json
+"""
+
+
+def run(words: list[str]) -> int:
+    """Run `plan ...`; return the exit status.
+
+    Raises:
+        UsageError: What `fit` would refuse.
+        RunError: The measured step failed, or the file that --json names can't be written.
+    """
+    parser = CommandParser(
+        prog="videogn plan",
+        usage="videogn plan --config FILE [--SETTING VALUE ...] [--measure] [--json FILE]",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--measure", action="store_true", help="make a step and score a video: hours and memory")
+    parser.add_argument("--json", metavar="FILE", help="also write the plan to this file")
+    given, settings = parser.parse_known_args(words[1:])
+    check_json(given.json)
+    from videogn.commands.planned import plan_run
+
+    plan = plan_run(settings, is_measured=given.measure)
+    if given.json is not None:
+        save_json(given.json, plan)
+    return 0
 
 
 @dataclass(frozen=True)
@@ -70,6 +116,7 @@ def plan_cells(
             "protocol": protocol,
             "num_cores": num_cores,
             "started": time.time(),
+            "scratch": str(out),
         }
         for answer in _answers(request, out=out, names=[run[0].name for run in runs]):
             if "num_gpus" in answer:
@@ -98,7 +145,7 @@ def _answers(request: Mapping[str, Any], *, out: Path, names: Sequence[str]) -> 
     with (out / "log").open("w+b") as log:
         # A group of its own: Ctrl-C reaches it through us, and so does our end.
         child = subprocess.Popen(
-            [sys.executable, "-m", "videogn.commands.plan_child"],
+            [sys.executable, "-m", "videogn.commands.planned"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
