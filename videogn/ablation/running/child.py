@@ -8,8 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -76,20 +76,18 @@ def run_logged(command: Sequence[str], *, log: Path, place: Place | None = None,
         if stop.asked.is_set():
             raise Stopped
         write_note(log, f"$ {shlex.join(command)}")
-        child = subprocess.Popen(
-            [*_WRAPPER, *command],
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            process_group=0,
-            cwd=place.folder,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **place.environment},
-        )
+        with _on_cores(place.cores):
+            child = subprocess.Popen(
+                [*_WRAPPER, *command],
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                process_group=0,
+                cwd=place.folder,
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **place.environment},
+            )
         has_ended = False
         try:
-            if place.cores is not None:
-                with suppress(ProcessLookupError):
-                    os.sched_setaffinity(child.pid, place.cores)
             while (status := child.poll()) is None:
                 if stop.asked.wait(_POLL_SECONDS):
                     raise Stopped
@@ -104,6 +102,20 @@ def write_note(log: Path, text: str) -> None:
     """Append a line of ours to a log, with the time."""
     with log.open("a") as stream:
         stream.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+
+
+@contextmanager
+def _on_cores(cores: Collection[int] | None) -> Iterator[None]:
+    """Hold this thread to cores while a child is started: the child has them from its first moment."""
+    if cores is None:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def _end(child: subprocess.Popen[bytes], *, stop: Stop) -> None:
