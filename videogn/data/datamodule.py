@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import warnings
 from collections.abc import Iterator
 from importlib.util import find_spec
 from itertools import islice, repeat
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
@@ -283,7 +285,12 @@ class KineticsDataModule(LightningDataModule):
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
 
     def _loader(self, dataset: TrainDataset | TestDataset, **settings: Any) -> DataLoader[Any]:
-        defaults = {"persistent_workers": self.num_workers > 0, "pin_memory": torch.cuda.is_available()}
+        _, num_devices = self._place()
+        defaults = {
+            "persistent_workers": self.num_workers > 0,
+            "pin_memory": torch.cuda.is_available(),
+            "multiprocessing_context": _context() if num_devices > 1 and self.num_workers > 0 else None,
+        }
         return DataLoader[Any](
             dataset,
             collate_fn=as_it_is,
@@ -292,3 +299,14 @@ class KineticsDataModule(LightningDataModule):
             generator=torch.Generator().manual_seed(self.seed),
             **{**defaults, **settings},
         )
+
+
+def _context() -> ForkServerContext:
+    """Return how workers are started beside other devices: forked from a process that has no threads.
+
+    Processes that train together have threads that exchange tensors. A worker that is forked from one of them may hang
+    at once, on a lock that such a thread held at that moment.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["videogn.data.dataset", "videogn.data.decoding.pyav"])  # imported once, not by each
+    return context
