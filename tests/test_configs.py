@@ -133,7 +133,7 @@ def test_every_study_asks_a_question_and_says_how(name):
 
 
 def test_the_study_in_the_readme_is_one():
-    (block,) = re.findall(r"```yaml\n(.*?)```", (FOLDER.parent / "README.md").read_text(), flags=re.DOTALL)
+    (block,) = re.findall(r"```yaml\n(.*?)```", (FOLDER / "README.md").read_text(), flags=re.DOTALL)
     found = cells(Study(**yaml.safe_load(block)))
     assert len(found) == 2 * 5 * 2 * 3
     assert sum(cell.same_as is None for cell in found) == (5 + 1) * 2 * 3  # GN's batches are one computation
