@@ -163,6 +163,16 @@ def test_the_same_clips_come_at_any_batch_size_and_number_of_workers(data_root):
     assert epoch(1, 0) == epoch(2, 2) == expected
 
 
+def test_beside_other_devices_workers_come_from_a_process_without_threads(data_root):
+    module = small_module(data_root, num_workers=1, protocol="1x1")
+    alone = [index for batch in module.val_dataloader() for index in batch["indices"].tolist()]
+    assert module.val_dataloader().multiprocessing_context is None
+    module.trainer = lightning.Trainer(accelerator="cpu", devices=2, strategy="ddp", logger=False)
+    loader = module.val_dataloader()
+    assert loader.multiprocessing_context.get_start_method() == "forkserver"
+    assert [index for batch in loader for index in batch["indices"].tolist()] == alone[::2]  # those of this device
+
+
 def test_train_sampler_deals_the_same_steps_to_any_number_of_devices():
     def steps(num_devices: int) -> list[set[int]]:
         samplers = [
