@@ -61,7 +61,8 @@ class KineticsDataModule(LightningDataModule):
         test_scale_size: Short side in px for validation, testing and prediction.
         test_crop_size: Height and width of a view there.
         batch_size: Device batch: clips in one forward.
-        num_workers: Processes that decode. Default: one a core, at most 8.
+        num_workers: Processes that decode. Default: one a core, at most 8. With several devices they come from a fork
+            server: a script of your own needs the usual `if __name__ == "__main__":` then.
         decoder: pyav (exact on every file, the fastest of these), decord or torchcodec (an optional extra).
         protocol: How `test` and `predict` see a video: clips x crops.
         clip_policy: Where test clips start: nonlocal (the paper's; the last ones wrap around) or spread (SlowFast's).
