@@ -18,36 +18,12 @@ FROM_SCRATCH = "from scratch"
 
 @dataclass(frozen=True)
 class Plan:
-    """What is known of a run before it begins.
-
-    Args:
-        run_dir: Its folder.
-        architecture: The model's: layout, depth, norm and, where they apply, num_groups, channels_per_group,
-            weight_standardization, temporal_convs, nonlocal_blocks.
-        num_parameters: Of the network.
-        start: What the network starts from, in words.
-        num_videos: For training.
-        num_classes: K.
-        num_frames: Frames of a clip.
-        frame_interval: Source frames from one frame of a clip to the next.
-        crop_size: Height and width of a training clip in px.
-        sizes: All batch sizes.
-        renorm: brn: how far it corrects when.
-        precise_bn_batches: Total batches that running statistics are re-estimated from; 0 for none.
-        base_lr: Learning rate at a total batch of 64 clips.
-        schedule: How it falls.
-        weight_decay: On convolutions and the last layer.
-        norm_weight_decay: On gamma and beta of the norms.
-        steps_per_epoch: Optimiser steps ("updates") in an epoch.
-        total_steps: Those of the run.
-        steps_before: Those that the checkpoint has behind it which the run goes on from.
-        before: The last part of the training so far (result.py, `parts`); None for a new run.
-    """
+    """What is known of a run before it begins, by the names of its settings."""
 
     run_dir: str
-    architecture: Mapping[str, Any]
+    architecture: Mapping[str, Any]  # of the model: layout, depth, norm and what else it is built by
     num_parameters: int
-    start: str
+    start: str  # what the network starts from, in words
     num_videos: int
     num_classes: int
     num_frames: int
@@ -55,15 +31,15 @@ class Plan:
     crop_size: int
     sizes: BatchSizes
     renorm: RenormBounds | None
-    precise_bn_batches: int
+    precise_bn_batches: int  # total batches that running statistics are re-estimated from; 0 for none
     base_lr: float
     schedule: Schedule
     weight_decay: float
     norm_weight_decay: float
-    steps_per_epoch: int
+    steps_per_epoch: int  # optimiser steps ("updates")
     total_steps: int
-    steps_before: int = 0
-    before: Mapping[str, Any] | None = None
+    steps_before: int = 0  # those of the checkpoint that the run goes on from
+    before: Mapping[str, Any] | None = None  # the last part of the training so far (result.py, `parts`)
 
     @property
     def learning_rate(self) -> float:
