@@ -24,7 +24,7 @@ ALLOWED = {
     "tools": {"data", "files", "machine"},
     "training": {"models", "data.batch", "data.datamodule", "files", "norms", "machine", "code_version"},
     "ablation": {
-        *("training.batch_sizes", "training.result", "training.schedule", "data.views.sampling"),
+        *("training.batch_sizes", "training.result", "training.schedule", "data.views.protocols"),
         *("files", "norms", "page", "code_version"),
     },
     "code_version": set(),

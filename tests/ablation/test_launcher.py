@@ -324,5 +324,6 @@ def test_importing_the_part_is_cheap_and_reaches_no_other_part():
     probe = "import sys, videogn.ablation.running.launcher; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "lightning", "matplotlib", "numpy", "ray"} & set(modules)
-    parts = {name.split(".")[1] for name in modules if name.startswith("videogn.")}
-    assert not parts & {"models", "data", "cli"}
+    loaded = {name for name in modules if name.startswith("videogn.data.")}
+    assert loaded == {"videogn.data.views", "videogn.data.views.protocols"}
+    assert not {name.split(".")[1] for name in modules if name.startswith("videogn.")} & {"models", "cli"}

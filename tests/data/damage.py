@@ -19,7 +19,7 @@ from videogn.data.decoding import DecodeError, decode_frames
 from videogn.data.decoding.packets import Scan
 from videogn.data.decoding.pyav import PyAVVideo
 from videogn.data.lists.records import Records
-from videogn.data.views.sampling import PROTOCOLS
+from videogn.data.views.protocols import PROTOCOLS
 from videogn.data.views.testing import TestViews
 from videogn.data.views.training import TrainViews
 

@@ -18,7 +18,8 @@ from videogn.data.lists.entries import ListError
 from videogn.data.lists.records import VideoRecord
 from videogn.data.motions.synthesize import synthesize
 from videogn.data.sampler import TestSampler, TrainSampler
-from videogn.data.views.sampling import PROTOCOLS, protocol_clips
+from videogn.data.views.protocols import PROTOCOLS
+from videogn.data.views.sampling import protocol_clips
 from videogn.data.views.testing import TestViews, long_side_offsets
 from videogn.data.views.training import TrainViews
 

@@ -17,7 +17,7 @@ from videogn.data.dataset import TestDataset, TrainDataset
 from videogn.data.decoding import DecodeError, TooFewFrames, open_video
 from videogn.data.lists.records import VideoRecord
 from videogn.data.media import IMAGE_SUFFIXES
-from videogn.data.views.sampling import PROTOCOLS
+from videogn.data.views.protocols import PROTOCOLS
 from videogn.data.views.testing import TestViews
 from videogn.data.views.training import RegionViews, TrainViews
 

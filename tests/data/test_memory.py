@@ -15,7 +15,8 @@ from videogn.data.batch import VideoViews
 from videogn.data.dataset import TestDataset, TrainDataset
 from videogn.data.decoding import decode_frames
 from videogn.data.lists.records import Records
-from videogn.data.views.sampling import PROTOCOLS, protocol_clips
+from videogn.data.views.protocols import PROTOCOLS
+from videogn.data.views.sampling import protocol_clips
 from videogn.data.views.testing import TestViews
 from videogn.data.views.training import TrainViews
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videogn.data.views.sampling import PROTOCOLS, clip_indices, clip_span, clip_starts, protocol_clips, random_clip
+from videogn.data.views.protocols import PROTOCOLS
+from videogn.data.views.sampling import clip_indices, clip_span, clip_starts, protocol_clips, random_clip
 
 totals, lengths, intervals = st.integers(1, 2000), st.integers(1, 64), st.integers(1, 8)
 

@@ -6,7 +6,7 @@ import torch
 from torchvision.transforms.v2 import functional as F
 
 from videogn.data.decoding.window import Window, cut
-from videogn.data.views.sampling import PROTOCOLS
+from videogn.data.views.protocols import PROTOCOLS
 from videogn.data.views.testing import TestViews, long_side_offsets
 from videogn.data.views.training import TrainViews
 

@@ -173,7 +173,7 @@ def _bench(
     from videogn.data.datamodule import KineticsDataModule
     from videogn.data.decoding import DecodeError, open_video
     from videogn.data.media import is_image
-    from videogn.data.views.sampling import PROTOCOLS
+    from videogn.data.views.protocols import PROTOCOLS
     from videogn.data.views.testing import TestViews
     from videogn.data.views.training import TrainViews
     from videogn.tools.bench.sections import Bench

@@ -24,7 +24,7 @@ from videogn.data.lists.folders import read_folder
 from videogn.data.lists.records import Records
 from videogn.data.media import without_thumbnails
 from videogn.data.sampler import TestSampler, TrainSampler
-from videogn.data.views.sampling import PROTOCOLS, ClipPolicy, ProtocolName
+from videogn.data.views.protocols import PROTOCOLS, ClipPolicy, ProtocolName
 from videogn.data.views.testing import TestViews
 from videogn.data.views.training import RegionViews, TrainViews
 from videogn.machine import available_cores

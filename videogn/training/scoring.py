@@ -21,7 +21,6 @@ from videogn.models.batch_norm import devices_share
 from videogn.models.i3d import I3D
 from videogn.models.input import normalize
 from videogn.training.accuracy import TopK, ranks
-from videogn.training.datamodule import datamodule_of
 from videogn.training.errors import NonFiniteLoss
 from videogn.training.result import ScoredVideo, ks_of, top_k
 
@@ -61,7 +60,8 @@ class Scorer(LightningModule):
     @property
     def data(self) -> KineticsDataModule | None:
         """What it is trained on, or scores; None where the trainer was given loaders, or another datamodule."""
-        return datamodule_of(self.trainer)
+        found = getattr(self.trainer, "datamodule", None)  # Lightning sets it when its work begins
+        return found if isinstance(found, KineticsDataModule) else None
 
     def forward(self, views: Tensor) -> Tensor:
         """Return logits [B * V, K] of uint8 views [B, V, T, H, W, C]."""

@@ -10,6 +10,7 @@ from videogn.ablation.report.length import length_text, length_warning
 from videogn.ablation.report.points import Point
 from videogn.ablation.report.text import NORM_AXES, axis_words, level_words, listed, point_words, protocol_text
 from videogn.ablation.study import Study
+from videogn.data.views.protocols import CLIP_POLICIES
 from videogn.training.result import Result
 
 _SCRATCH = "scratch"
@@ -92,8 +93,6 @@ def batch_facts(study: Study, cells: Iterable[Cell]) -> list[tuple[str, str]]:
 
 def policy_note(results: Iterable[Result]) -> str | None:
     """Return what the rule in brackets behind a protocol means; None where no result names one."""
-    from videogn.data.views.sampling import CLIP_POLICIES  # here: it loads NumPy, which the command's help does not
-
     named = {result.clip_policy for result in results}
     rules = [f"{name}: {meaning}" for name, meaning in CLIP_POLICIES.items() if name in named]
     return f"Protocol, clips × crops of each video; {'; '.join(rules)}. A single clip is the centre." if rules else None

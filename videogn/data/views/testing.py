@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from videogn.data.decoding import Frame, Window, WindowOf
-from videogn.data.views.sampling import ClipPolicy, Protocol, protocol_clips
+from videogn.data.views.protocols import ClipPolicy, Protocol
+from videogn.data.views.sampling import protocol_clips
 
 
 def long_side_offsets(height: int, width: int, crop_px: int, num_crops: int) -> list[tuple[int, int]]:
