@@ -68,11 +68,12 @@ def run_study(
         if not mixed:
             check_code(before, out=out)
         to_run = [outcome.cell for outcome in before if outcome.cell.same_as is None and outcome.state != "done"]
-        preparation = prepare(to_run) if to_run else None
-        record_study(study, base=base, out=out)
-        if preparation is not None:
-            executor, plans = preparation
+        if not to_run:
+            record_study(study, base=base, out=out)
+        else:
+            executor, plans = prepare(to_run)
             with closing(executor):
+                record_study(study, base=base, out=out)
                 work = _Work(
                     study, before, out=out, plans=plans, mixed=mixed, display=Display(num_at_once=executor.num_at_once)
                 )
