@@ -210,9 +210,11 @@ def test_a_walk_follows_links_to_folders_but_none_that_leads_back(tmp_path):
     (tmp_path / "a" / "to_b").symlink_to("../b")
     (tmp_path / "b" / "to_a").symlink_to("../a")  # each in the other
     (tmp_path / "a" / "gone").symlink_to("nowhere")
+    (tmp_path / "a" / "loop").symlink_to("loop")
+    (tmp_path / "a" / "root").symlink_to("/")
     (tmp_path / "b" / "other").symlink_to(tmp_path / "elsewhere")
     names = [name for name, _ in walk(tmp_path / "a")]
-    assert names == ["2.txt", "deep/1.txt", "gone", "to_b/3.txt", "to_b/other/4.txt"]
+    assert names == ["2.txt", "deep/1.txt", "gone", "loop", "to_b/3.txt", "to_b/other/4.txt"]
     assert [name for name, _ in walk(tmp_path / "b", prefix="x/")][:2] == ["x/3.txt", "x/other/4.txt"]
     with pytest.raises(OSError, match="nowhere"):
         list(walk(tmp_path / "nowhere"))

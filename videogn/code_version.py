@@ -15,7 +15,6 @@ import videogn
 EXEMPT = (
     "ablation",
     "cli.py",
-    "files.py",
     "page.py",
     "tools",
     *(

@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
             os.close(folder)
 
 
-def walk(folder: str | Path, *, prefix: str = "") -> Iterator[tuple[str, os.DirEntry[str]]]:
+def walk(
+    folder: str | Path, *, prefix: str = "", skip_unreadable: bool = False
+) -> Iterator[tuple[str, os.DirEntry[str]]]:
     """Yield all that is no folder below a folder, in the order of its paths, except partial files.
 
     It costs one listing of each folder and no look at a file. Links to folders are followed, unless they lead back to
@@ -56,6 +58,7 @@ def walk(folder: str | Path, *, prefix: str = "") -> Iterator[tuple[str, os.DirE
     Args:
         folder: Where to begin.
         prefix: Put before each path.
+        skip_unreadable: Leave out folders that may not be listed.
 
     Yields:
         Path relative to the folder, and the entry.
@@ -63,21 +66,42 @@ def walk(folder: str | Path, *, prefix: str = "") -> Iterator[tuple[str, os.DirE
     Raises:
         OSError: A folder can't be listed.
     """
-    return _walk(folder, prefix, (os.path.realpath(folder),))
+    return _walk(folder, prefix, (os.path.realpath(folder),), skip_unreadable)
 
 
-def _walk(folder: str | Path, prefix: str, way: tuple[str, ...]) -> Iterator[tuple[str, os.DirEntry[str]]]:
+def _walk(
+    folder: str | Path, prefix: str, way: tuple[str, ...], skip_unreadable: bool
+) -> Iterator[tuple[str, os.DirEntry[str]]]:
     """Walk a folder; `way`: the real paths of the folders from the first to this one."""
-    with os.scandir(folder) as entries:
-        inside = sorted(entries, key=lambda entry: entry.name)
+    try:
+        with os.scandir(folder) as entries:
+            inside = sorted(entries, key=lambda entry: entry.name)
+    except PermissionError:
+        if skip_unreadable:
+            return
+        raise
     for entry in inside:
-        if not entry.is_dir():
+        if not _is_folder(entry):
             if not is_partial(entry.name):
                 yield prefix + entry.name, entry
             continue
         real = os.path.realpath(entry.path) if entry.is_symlink() else os.path.join(way[-1], entry.name)
-        if not any(f"{passed}{os.sep}".startswith(f"{real}{os.sep}") for passed in way):
-            yield from _walk(entry.path, f"{prefix}{entry.name}{os.sep}", (*way, real))
+        if not leads_back(real, way):
+            below = f"{prefix}{entry.name}{os.sep}"
+            yield from _walk(entry.path, below, (*way, real), skip_unreadable)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def leads_back(real: str, way: Iterable[str]) -> bool:
+    """Return whether a folder is one of others, or holds one of them; all by their real paths."""
+    inside = real.rstrip(os.sep) + os.sep
+    return any(f"{passed}{os.sep}".startswith(inside) for passed in way)
 
 
 def is_partial(name: str) -> bool:

@@ -113,7 +113,8 @@ def test_a_plan_says_what_fit_says_and_measures_it_and_writes_nothing(tmp_path, 
     )
     plan = json.loads((tmp_path / "plan.json").read_text())
     assert plan["sizes"] == {"norm": 2, "device": 4, "num_devices": 1, "accumulate": 1}
-    assert (plan["total_steps"], plan["steps_per_epoch"], plan["learning_rate"]) == (6, 3, 0.4 * 4 / 64)
+    assert (plan["total_steps"], plan["num_epochs"], plan["learning_rate"]) == (6, 2, 0.4 * 4 / 64)
+    assert plan["total_batch_size"] == 4
     assert 0.1 < plan["fit_seconds"] < 600
     assert 50e6 < plan["peak_memory_bytes"] < 30e9
     assert main(["fit", *words]) == 0

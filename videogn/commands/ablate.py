@@ -124,10 +124,10 @@ def _ablate(words: list[str]) -> int:
     cells = cells_of(study, base_settings(content, name=study.base))
     if study.paper is not None:
         find_paper(study.paper)
-    if config.executor == "local":
-        places_here(cores_per_cell=config.cores_per_cell)  # refuses more than there are, before the work of a plan
 
     def plan(wanted: Sequence[Cell]) -> Planning:
+        if config.executor == "local":
+            places_here(cores_per_cell=config.cores_per_cell)  # refuses more than there are, before the work of a plan
         planning = plan_cells(
             wanted, base=base, measure=config.dry_run, protocol=study.protocol, num_cores=config.cores_per_cell
         )

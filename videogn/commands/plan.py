@@ -29,7 +29,7 @@ from videogn.training.batch_sizes import BatchSizes
 DESCRIPTION = """\
 Says what `videogn fit` would do with the same settings: network, start, data, the three batch sizes, learning rate,
 updates and epochs. Nothing is trained, and nothing is written except the file that --json names. What fit would refuse
-is refused.
+is refused, except a folder that already holds a run.
 
 With --measure a training step is made and a video is scored, with the real data, network and precision, for an estimate
 of hours and memory. The estimate leaves out the first look through every video, reading from a cold or shared disk, and

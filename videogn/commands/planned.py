@@ -57,7 +57,12 @@ def plan_run(settings: list[str], *, is_measured: bool) -> dict[str, Any]:
         print(summary(run.plan), flush=True)
         for note in run.notes:
             warnings.warn(note, stacklevel=2)
-        plan = {**asdict(run.plan), "learning_rate": run.plan.learning_rate}
+        plan = {
+            **asdict(run.plan),
+            "total_batch_size": run.plan.sizes.total,
+            "num_epochs": run.plan.total_steps / run.plan.steps_per_epoch,
+            "learning_rate": run.plan.learning_rate,
+        }
         if not is_measured:
             return plan
         try:

@@ -52,7 +52,14 @@ def media_below(folder: str | Path, prefix: str = "") -> Iterator[Media]:
     """
     for name, entry in walk(folder, prefix=prefix):
         if (suffix := _suffix(entry.name)) in _SUFFIXES:
-            yield Media(name, entry.is_file(), suffix in IMAGE_SUFFIXES)
+            yield Media(name, _is_file(entry), suffix in IMAGE_SUFFIXES)
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link to itself
+        return False
 
 
 def without_thumbnails(media: Sequence[Media], *, where: str | Path) -> Sequence[Media]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from videogn.data.lists.entries import Entries, ListError
 from videogn.data.media import Media, media_below, warn_of_mixture, without_thumbnails
+from videogn.files import leads_back
 
 
 def class_folders(folder: Path) -> Entries:
@@ -75,4 +76,7 @@ def refuse_empty_folders(source: str | Path, classes: Sequence[str]) -> None:
 
 
 def _folders_in(folder: Path) -> list[Path]:
-    return sorted(child for child in folder.iterdir() if child.is_dir())
+    way = (os.path.realpath(folder),)
+    return sorted(
+        child for child in folder.iterdir() if child.is_dir() and not leads_back(os.path.realpath(child), way)
+    )

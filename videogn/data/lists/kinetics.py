@@ -87,19 +87,13 @@ def find_videos(root: Path, suffixes: Collection[str]) -> dict[str, str]:
 
     Where one name lies in several places, a folder called "replacement..." wins: that is how the common mirrors hand
     out mended copies of files that arrived corrupt. Between others the first path in sorted order stands.
-
-    Raises:
-        ListError: A folder can't be read.
     """
     found: dict[str, str] = {}
     above = os.path.join(os.path.abspath(root), "")
-    try:
-        for name, entry in walk(root):
-            stem, suffix = os.path.splitext(entry.name)
-            if suffix.lower() in suffixes and (stem not in found or _is_replacement(name)):
-                found[stem] = above + name
-    except OSError as error:
-        raise ListError(f"{error.filename}: the folder can't be read ({error.strerror})") from error
+    for name, entry in walk(root, skip_unreadable=True):
+        stem, suffix = os.path.splitext(entry.name)
+        if suffix.lower() in suffixes and (stem not in found or _is_replacement(name)):
+            found[stem] = above + name
     return found
 
 
