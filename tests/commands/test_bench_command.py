@@ -84,20 +84,20 @@ def test_what_cannot_be_measured_is_refused_before_work(tmp_path, words, message
     assert message in error
 
 
-def test_clips_are_those_of_a_dataset(video):
+def test_clips_are_those_of_a_dataset(video, tmp_path):
     views = TrainViews(8, 2, (40, 48), 32, 0.5)
-    dataset = TrainDataset(
-        [VideoRecord(str(video), 0, 0, "a"), VideoRecord(str(video), 0, 1, "b")], views=views, seed=4
-    )
-    clips = training_clips([str(video)] * 2, [50, 50], views=views, seed=4)
+    files, lengths = [str(video), str(write_video(tmp_path / "other.mp4", num_frames=30, seed=9))], [50, 30]
+    dataset = TrainDataset([VideoRecord(file, 0, k, str(k)) for k, file in enumerate(files)], views=views, seed=4)
+    clips = training_clips(files, lengths, views=views, seed=4)
     for _ in range(6):
         clip = next(clips)
         rng = np.random.default_rng((4, clip.epoch, clip.place))
-        assert clip.indices == views.indices(50, rng)[0].tolist()
+        assert clip.path == files[clip.place]
+        assert clip.indices == views.indices(lengths[clip.place], rng)[0].tolist()
         state = rng.bit_generator.state
         assert clip.augmentation == views.augmentation(rng)
         rng.bit_generator.state = state
-        with open_video(video) as opened:
+        with open_video(clip.path) as opened:
             frames = dict(opened.read(clip.indices, window=views.window(rng)))
         expected = np.stack([frames[index] for index in clip.indices])
         np.testing.assert_array_equal(dataset[clip.epoch, clip.place]["views"][0, 0].numpy(), expected)
