@@ -175,7 +175,7 @@ def _code(run: Mapping[str, Any]) -> str | None:
 
 
 def _chosen(run: Mapping[str, Any], checkpoint: Path, *, fingerprint: str) -> dict[str, Any] | None:
-    """Return by what a best checkpoint was chosen; None for any other.
+    """Return how a best checkpoint was chosen; None for any other.
 
     Args:
         run: What the checkpoint says of its training, up to where it was saved.

@@ -80,7 +80,7 @@ class Update:
     def finish(
         self, parameters: Iterable[nn.Parameter], *, accumulate: int, num_devices: int
     ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-        """Make the gradients those of the mean over the clips; begin anew. One exchange between devices.
+        """Make the gradients those of the mean over the clips, and begin again. One exchange between devices.
 
         Args:
             parameters: Whose gradients the optimiser is about to use.
