@@ -162,7 +162,7 @@ def test_two_devices_score_every_video_once(trained, data_root):
     videogn("test", "--run_dir", "runs/tiny", "--data.protocol", "1x1", cwd=trained)
     one = json.loads((trained / "runs/tiny/result.json").read_text())
     more = ["--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.strategy", "ddp"]
-    videogn("test", "--run_dir", "runs/tiny", "--data.protocol", "1x1", *more, cwd=trained)
+    videogn("test", "--run_dir", "runs/tiny", "--data.protocol", "1x1", *more, cwd=trained, interpreter=True)
     two = json.loads((trained / "runs/tiny/result.json").read_text())
     assert two["num_videos_scored"] == 5
     assert two["top1"] == pytest.approx(one["top1"])
@@ -174,7 +174,7 @@ def test_a_device_without_a_video_to_score_takes_part(trained, data_root, tmp_pa
     both = ["--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.strategy", "ddp"]
     more = ["--data.val_list", str(tmp_path / "one.csv"), "--data.batch_size", "2", "--total_batch_size", "4"]
     words = ["--config", "tiny.yaml", "--data.root", str(data_root), "--run_dir", "lonely", *both, *more]
-    assert "val top-1" in videogn("fit", *words, "--trainer.max_epochs", "1", cwd=trained)
+    assert "val top-1" in videogn("fit", *words, "--trainer.max_epochs", "1", cwd=trained, interpreter=True)
 
 
 @pytest.mark.parametrize("norm", ["gn", "bn", "sync_bn"])
@@ -196,7 +196,7 @@ def test_two_devices_train_as_one(trained, data_root, tmp_path, norm):
     split = ["--model.norm_batch_size", "2"] if norm == "bn" else []
     videogn("fit", *words, *cpu, *split, "--run_dir", names[0], cwd=trained)
     both = ["--data.batch_size", "2", "--trainer.devices", "2", "--trainer.strategy", "ddp"]
-    videogn("fit", *words, *cpu, *both, "--run_dir", names[1], cwd=trained)
+    videogn("fit", *words, *cpu, *both, "--run_dir", names[1], cwd=trained, interpreter=True)
     one, two = (torch.load(trained / run / "checkpoints" / "last.ckpt", weights_only=True) for run in names)
     assert one["global_step"] == two["global_step"] == 3
     shared = {"gn": None, "bn": 2, "sync_bn": 4}[norm]
