@@ -1,4 +1,4 @@
-"""bn, brn, sync_bn and none in half precision: computed in float32, rounded once, no more kept than bn keeps.
+"""Norms in half precision: computed in float32, rounded once, no more kept than bn keeps.
 
 Each is compared with float64 arithmetic on the same rounded input and the same float32 gammas and betas.
 """
@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from tests.models.networks import randomize_norms
 from videogn.models.batch_norm import BatchNorm
 from videogn.models.batch_renorm import BatchRenorm, RenormBounds
-from videogn.models.fixed_norm import ChannelAffine
+from videogn.models.fixed_norm import ChannelAffine, FrozenBatchNorm
+from videogn.models.group_norm import GroupNorm
 from videogn.models.sync_batch_norm import SyncBatchNorm
 
 HALF = [torch.bfloat16, torch.float16]
@@ -28,10 +29,14 @@ MEMORY = [torch.contiguous_format, torch.channels_last_3d]
 AXES = (0, 2, 3, 4)
 BOUNDS = RenormBounds(r_max=1.5, d_max=0.5, start=0, r_end=0, d_end=0)
 NORMS: dict[str, Callable[[int], nn.Module]] = {
+    "gn": lambda channels: GroupNorm(next(groups for groups in (3, 2, 1) if channels % groups == 0), channels),
+    "ln": lambda channels: GroupNorm(1, channels),
+    "in": lambda channels: GroupNorm(channels, channels),
     "bn": BatchNorm,
     "brn, bounds off": BatchRenorm,
     "brn": lambda channels: BatchRenorm(channels, bounds=BOUNDS),
     "sync_bn": SyncBatchNorm,
+    "frozen_bn": FrozenBatchNorm,
     "none": ChannelAffine,
 }
 
@@ -46,9 +51,10 @@ def layer(name: str, channels: int, *, seed: int = 0, mean: float = 0.0, std: fl
     with torch.no_grad():
         norm.weight.sub_(1).mul_(3)
         norm.bias.sub_(1).mul_(3)
-        if isinstance(norm, BatchNorm):
+        if isinstance(norm, nn.BatchNorm3d):
             norm.running_mean.sub_(1).mul_(2 * std).add_(mean)
             norm.running_var.mul_(std**2)
+        if isinstance(norm, BatchNorm):
             norm.defer_update = True
             norm.num_batches_tracked.zero_()
     return norm
@@ -63,6 +69,14 @@ def in_float64(norm: nn.Module, x: Tensor, weight: Tensor, bias: Tensor) -> Tens
     """What a norm is in formulas, of float64 tensors."""
     if isinstance(norm, ChannelAffine):
         return x * like(weight) + like(bias)
+    if isinstance(norm, GroupNorm):
+        groups = x.unflatten(1, (norm.num_groups, -1))
+        centred = groups - groups.mean((2, 3, 4, 5), keepdim=True)
+        variance = centred.square().mean((2, 3, 4, 5), keepdim=True)
+        return (centred / (variance + norm.eps).sqrt()).flatten(1, 2) * like(weight) + like(bias)
+    if isinstance(norm, FrozenBatchNorm):
+        hat = (x - like(norm.running_mean.double())) / like((norm.running_var.double() + norm.eps).sqrt())
+        return hat * like(weight) + like(bias)
     mean, sigma = x.mean(AXES), (x.var(AXES, correction=0) + norm.eps).sqrt()
     hat = (x - like(mean)) / like(sigma)
     if isinstance(norm, BatchRenorm) and norm.bounds == BOUNDS:
@@ -89,21 +103,22 @@ def rms(error: Tensor) -> float:
     return float(error.square().mean().sqrt())
 
 
-def check_rounded_once(found: Tensor, exact: Tensor, dtype: torch.dtype) -> None:
+def check_rounded_once(found: Tensor, exact: Tensor, dtype: torch.dtype, slack: float) -> None:
     """Errors, and those of the channels' means, are what one rounding of the exact values makes."""
     assert found.dtype == dtype
     error, least = found.double() - exact, exact.to(dtype).double() - exact
-    assert rms(error) < 1.05 * rms(least)
-    assert rms(error.mean(AXES)) < 1.05 * rms(least.mean(AXES)) + 0.15 * rms(least)
+    assert rms(error) < 1.05 * rms(least) + slack * rms(exact)
+    assert rms(error.mean(AXES)) < 1.05 * rms(least.mean(AXES)) + 0.15 * rms(least) + slack * rms(exact)
 
 
-def check(found: list[Tensor], exact: list[Tensor], dtype: torch.dtype) -> None:
+def check(found: list[Tensor], exact: list[Tensor], dtype: torch.dtype, *, slack: float = 0.0) -> None:
+    """`slack`: relative error of the standard deviation, where a kernel makes one."""
     output, of_x, of_weight, of_bias = found
-    check_rounded_once(output, exact[0], dtype)
-    check_rounded_once(of_x, exact[1], dtype)
+    check_rounded_once(output, exact[0], dtype, slack)
+    check_rounded_once(of_x, exact[1], dtype, slack)
     for vector, expected in ((of_weight, exact[2]), (of_bias, exact[3])):
         assert vector.dtype == torch.float32
-        torch.testing.assert_close(vector.double(), expected, rtol=0, atol=1e-4 * float(expected.abs().max()))
+        torch.testing.assert_close(vector.double(), expected, rtol=0, atol=(1e-4 + slack) * float(expected.abs().max()))
 
 
 @pytest.mark.parametrize("name", NORMS)
@@ -124,7 +139,9 @@ def test_a_norm_in_half_precision_is_float64s_rounded_once(name, shape, scale, d
     with torch.autocast("cpu", dtype) if autocast else contextlib.nullcontext():
         found = of_layer(norm, x, gradient)
     assert found[0].is_contiguous(memory_format=memory)
-    check(found, exactly(norm, x, gradient), dtype)
+    # A CPU's kernel for channels last takes the variance as E[x^2] - E[x]^2, in float32.
+    by_difference = isinstance(norm, GroupNorm) and memory == torch.channels_last_3d
+    check(found, exactly(norm, x, gradient), dtype, slack=2**-22 * (mean / std) ** 2 if by_difference else 0.0)
 
 
 @pytest.mark.parametrize("dtype", HALF)

@@ -11,6 +11,7 @@ from torch import nn
 from videogn.models.batch_norm import BatchNorm
 from videogn.models.batch_renorm import BatchRenorm, RenormBounds
 from videogn.models.fixed_norm import ChannelAffine, FrozenBatchNorm
+from videogn.models.group_norm import GroupNorm
 from videogn.models.sync_batch_norm import SyncBatchNorm
 from videogn.norms import DEFAULT_NUM_GROUPS, NormName, divisors, find_norm
 
@@ -83,12 +84,12 @@ def norm_factory(
         split = {**running, "norm_batch_size": norm_batch_size}
         groups = {"num_groups": num_groups, "channels_per_group": channels_per_group}
         layers: dict[NormName, Callable[[], nn.Module]] = {
-            "gn": lambda: nn.GroupNorm(groups_of(num_features, **groups), num_features, eps=eps),
+            "gn": lambda: GroupNorm(groups_of(num_features, **groups), num_features, eps=eps),
             "bn": lambda: BatchNorm(num_features, **split),
             "sync_bn": lambda: SyncBatchNorm(num_features, **running),
             "frozen_bn": lambda: FrozenBatchNorm(num_features, eps=eps),
-            "ln": lambda: nn.GroupNorm(1, num_features, eps=eps),
-            "in": lambda: nn.GroupNorm(num_features, num_features, eps=eps),
+            "ln": lambda: GroupNorm(1, num_features, eps=eps),
+            "in": lambda: GroupNorm(num_features, num_features, eps=eps),
             "brn": lambda: BatchRenorm(num_features, **split, bounds=renorm or RenormBounds()),
             "none": lambda: ChannelAffine(num_features),
         }

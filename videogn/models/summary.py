@@ -1,6 +1,6 @@
 """What a network costs: parameters, multiply-adds, and the memory that training keeps for each clip.
 
-Nothing is computed: the network is built and run on the "meta" device, which knows shapes alone.
+Nothing is computed: see fake_cuda.py.
 Shapes: T frames, H, W.
 """
 
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
+from videogn.models.fake_cuda import fake_cuda
 from videogn.models.i3d import I3D
 
 # What PyTorchVideo's and SlowFast's zoos count: with it, their networks have the figures that they publish.
@@ -45,7 +46,7 @@ def cost(build: Callable[[], I3D], *, num_frames: int, crop_size: int, view_size
     """Return the cost of a network.
 
     Args:
-        build: Makes the network; called with torch's "meta" device as the default.
+        build: Makes the network; called where nothing is computed.
         num_frames: T of a clip.
         crop_size: H = W in px of a training clip: what activation_bytes are for.
         view_size: H = W in px of a test view: what gflops are for; crop_size where not given.
@@ -53,14 +54,13 @@ def cost(build: Callable[[], I3D], *, num_frames: int, crop_size: int, view_size
     Raises:
         ValueError: The clip or the view is too small for the network.
     """
-    with torch.device("meta"):
+    with fake_cuda():
         model = build()
-        clips = [torch.empty(n, 3, num_frames, crop_size, crop_size) for n in (2, 3)]
+        norms = [module for name, module in model.named_modules() if "norm" in name.rpartition(".")[2]]
         size = view_size or crop_size
-        view = torch.empty(1, 3, num_frames, size, size)
-    norms = [module for name, module in model.named_modules() if "norm" in name.rpartition(".")[2]]
-    multiply_adds = _multiply_adds(model.eval(), view, norms)
-    smaller, larger = (saved_bytes(model.train(), part) for part in clips)
+        multiply_adds = _multiply_adds(model.eval(), torch.empty(1, 3, num_frames, size, size), norms)
+        clips = [torch.empty(n, 3, num_frames, crop_size, crop_size) for n in (2, 3)]
+        smaller, larger = (saved_bytes(model.train(), part) for part in clips)
     return Cost(
         num_parameters=sum(parameter.numel() for parameter in model.parameters()),
         num_norms=len(norms),

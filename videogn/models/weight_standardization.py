@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 EPS = 1e-6
 
@@ -16,7 +17,9 @@ class StandardizedConv3d(nn.Conv3d):
     """nn.Conv3d whose kernel has mean 0 and variance 1 over its fan-in, for each output channel, in every forward."""
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        return super()._conv_forward(input, standardize(weight), bias)
+        # Computed again in the backward pass: kept would be two more float32 copies of every kernel.
+        kernel = checkpoint(standardize, weight, use_reentrant=False, preserve_rng_state=False)
+        return super()._conv_forward(input, kernel, bias)
 
 
 def standardize(kernel: Tensor) -> Tensor:
