@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from tests.models.networks import randomize_norms
-from videogn.models.batch_norm import BatchNorm
+from videogn.models.batch_norm import BatchNorm, update_running_statistics
 from videogn.models.batch_renorm import BatchRenorm, RenormBounds
 from videogn.models.fixed_norm import ChannelAffine, FrozenBatchNorm
 from videogn.models.group_norm import GroupNorm
@@ -166,7 +166,7 @@ def test_batch_renorm_records_the_same_statistics_whatever_its_bounds(dtype):
         x = clips(4, 6, 2, 5, 5, seed=seed, mean=2.0, std=3.0, dtype=dtype, memory=torch.contiguous_format)
         bn(x), brn(x)
     for norm in (bn, brn):
-        norm.update_running_statistics()
+        update_running_statistics([norm])
     assert torch.equal(bn.running_mean, brn.running_mean)
     assert torch.equal(bn.running_var, brn.running_var)
 
@@ -220,7 +220,7 @@ def one_device(rank: int, folder: str) -> None:
         norm = layer("sync_bn", 8)
         x, gradient = (tensor.split((3, 2))[rank] for tensor in of_all_devices(case))
         result = of_layer(norm, x, gradient)
-        norm.update_running_statistics()
+        update_running_statistics([norm])
         found.append(
             [*result, norm.running_mean, norm.running_var, saved_bytes(norm, x), saved_bytes(layer("bn", 8), x)]
         )

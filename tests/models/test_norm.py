@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from videogn.models.batch_norm import BatchNorm
+from videogn.models.batch_norm import BatchNorm, update_running_statistics
 from videogn.models.norm import groups_of, norm_factory
 
 
@@ -80,7 +80,7 @@ def test_splitting_and_accumulating_leave_the_same_running_statistics(size):
         split(x)
         for part in x.split(size):
             accumulated(part)
-        accumulated.update_running_statistics()
+        update_running_statistics([accumulated])
     assert int(split.num_batches_tracked) == int(accumulated.num_batches_tracked) == 3
     torch.testing.assert_close(split.running_mean, accumulated.running_mean)
     torch.testing.assert_close(split.running_var, accumulated.running_var)
@@ -97,7 +97,7 @@ def test_running_statistics_make_one_update_from_the_mean_of_the_groups():
 
 def test_an_update_without_a_forward_changes_nothing():
     norm = BatchNorm(2)
-    norm.update_running_statistics()
+    update_running_statistics([norm])
     assert int(norm.num_batches_tracked) == 0
     assert torch.equal(norm.running_mean, torch.zeros(2))
 

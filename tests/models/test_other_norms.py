@@ -15,7 +15,7 @@ import torchvision
 from torch import nn
 
 from tests.models.networks import build, clips, randomize_norms
-from videogn.models.batch_norm import BatchNorm, PopulationStatistics, batch_norms
+from videogn.models.batch_norm import BatchNorm, PopulationStatistics, batch_norms, update_running_statistics
 from videogn.models.batch_renorm import BatchRenorm, RenormBounds
 from videogn.models.fixed_norm import ChannelAffine
 from videogn.models.norm import norm_factory
@@ -200,7 +200,7 @@ def test_splitting_and_accumulating_batch_renorm_are_the_same(size):
     for step in range(4):
         x = values(8, 3, 2, 3, 3, seed=step)
         apart = torch.cat([whole(part) for part in x.split(size)])
-        whole.update_running_statistics()
+        update_running_statistics([whole])
         torch.testing.assert_close(split(x), apart)
     torch.testing.assert_close(split.running_mean, whole.running_mean)
     assert int(whole.num_batches_tracked) == 4
@@ -237,7 +237,7 @@ def one_device(rank: int, folder: str, count: int, sizes: tuple[int, int]) -> No
     x = whole.split(sizes)[rank].clone().requires_grad_()
     output = norm(x)
     (output * weight.split(sizes)[rank]).sum().backward()
-    norm.update_running_statistics()
+    update_running_statistics([norm])
     half = norm(x.detach().float().bfloat16() * 0.01 + 30).float()  # mean far from 0: statistics must be float32
     population = PopulationStatistics(3, torch.device("cpu"))
     population.add(torch.full((3,), float(rank)), torch.full((3,), 2.0))

@@ -14,6 +14,7 @@ import torch
 from jsonargparse import Namespace
 from lightning import Trainer
 from lightning.fabric.utilities.rank_zero import rank_zero_only
+from lightning.pytorch.callbacks import ProgressBar as AnyProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
@@ -36,7 +37,7 @@ from videogn.files import replacing
 from videogn.machine import available_cores
 from videogn.training.batch_sizes import batch_sizes
 from videogn.training.best_and_last import Checkpoints
-from videogn.training.callbacks import ProgressLines, ResultWriter, Throughput
+from videogn.training.callbacks import ProgressBar, ProgressLines, ResultWriter, Throughput
 from videogn.training.checkpoint import CHECKPOINT_KEY, check_same_recipe
 from videogn.training.errors import NonFiniteLoss
 from videogn.training.loggers import MetricsCSV
@@ -154,6 +155,8 @@ class VideoCLI(TrainerArguments):
         settings["callbacks"] = (settings.get("callbacks") or []) + callbacks
         if settings.get("enable_progress_bar") is None:
             settings["enable_progress_bar"] = at_terminal
+        if settings["enable_progress_bar"] and not any(isinstance(c, AnyProgressBar) for c in settings["callbacks"]):
+            settings["callbacks"].append(ProgressBar())
         if settings.get("enable_model_summary") is None:
             settings["enable_model_summary"] = False
         if settings.get("logger") is None:

@@ -5,6 +5,8 @@ Shapes: N clips, C channels, T frames, H, W.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.distributed
 import torch.nn.functional as F
@@ -21,8 +23,8 @@ class BatchNorm(nn.BatchNorm3d):
     Running statistics are defined once for both ways of getting small normalisation batches, splitting one forward and
     accumulating several: one momentum update from the mean, over all groups since the last update, of their means and
     (unbiased) variances. By default that happens at the end of each forward, as in PyTorch; with `defer_update` it
-    happens when `update_running_statistics` is called, once per optimiser step, over the groups of all devices. In
-    evaluation this is nn.BatchNorm3d, and so are its parameters' and buffers' names.
+    happens in `update_running_statistics`, once per optimiser step, over the groups of all devices. In evaluation this
+    is nn.BatchNorm3d, and so are its parameters' and buffers' names.
 
     Args:
         num_features: C.
@@ -69,7 +71,7 @@ class BatchNorm(nn.BatchNorm3d):
             self._leaves_trace = place not in self.without_clips
             outputs.append(self._normalize_group(group))
         if not self.defer_update:
-            self.update_running_statistics()
+            update_running_statistics([self])
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
 
     def _normalize_group(self, group: Tensor) -> Tensor:
@@ -98,30 +100,6 @@ class BatchNorm(nn.BatchNorm3d):
         self._var_sum = var if self._var_sum is None else self._var_sum + var
         self._num_clip_groups += 1
 
-    @torch.no_grad()
-    def update_running_statistics(self) -> None:
-        """Make one momentum update from all groups since the last one; do nothing if there were none."""
-        shared = self.defer_update and devices_share()
-        if not self._num_clip_groups and not shared:
-            return
-        assert self.running_mean is not None
-        assert self.running_var is not None
-        assert self.num_batches_tracked is not None
-        assert self.momentum is not None
-        none = torch.zeros_like(self.running_mean)
-        mean, var = (none if sum_ is None else sum_ for sum_ in (self._mean_sum, self._var_sum))
-        # One vector, so that several devices need one exchange: their groups all belong to the step.
-        sums = torch.cat([mean, var, mean.new_tensor([float(self._num_clip_groups)])])
-        if shared:
-            torch.distributed.all_reduce(sums)
-        means, variances, count = sums.split([self.num_features, self.num_features, 1])
-        if not self._num_clip_groups and not count.item():
-            return  # there was no clip on any device
-        self.running_mean.lerp_(means / count, self.momentum)
-        self.running_var.lerp_(variances / count, self.momentum)
-        self.num_batches_tracked += 1
-        self.forget()
-
     def forget(self) -> None:
         """Forget the groups since the last update."""
         self._mean_sum = self._var_sum = None
@@ -129,6 +107,43 @@ class BatchNorm(nn.BatchNorm3d):
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, norm_batch_size={self.norm_batch_size}"
+
+
+@torch.no_grad()
+def update_running_statistics(norms: Sequence[BatchNorm]) -> None:
+    """Make one momentum update in each norm, from all groups since the last one; nothing where there were none.
+
+    The groups of all devices belong to the update, where `defer_update` is set: one exchange for all norms. No value is
+    read from the device.
+
+    Args:
+        norms: Of one network, which its forwards have all passed as often.
+    """
+    if not norms:
+        return
+    [num_groups] = {norm._num_clip_groups for norm in norms}
+    shared = norms[0].defer_update and devices_share()
+    if not num_groups and not shared:
+        return
+    running = [buffer for norm in norms for buffer in (norm.running_mean, norm.running_var) if buffer is not None]
+    own = [sum_ for norm in norms for sum_ in (norm._mean_sum, norm._var_sum) if sum_ is not None]
+    # One vector, so that several devices need one exchange.
+    sums = torch.cat([*(own or map(torch.zeros_like, running)), running[0].new_full((1,), num_groups)])
+    if shared:
+        torch.distributed.all_reduce(sums)
+    sizes = [len(buffer) for buffer in running]
+    totals, count = sums.split([sum(sizes), 1])
+    seen = count > 0  # a clip on any device
+    statistics = torch.where(seen, totals / count, torch.cat(running)).split(sizes)
+    for norm, mean, var in zip(norms, statistics[::2], statistics[1::2], strict=True):
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        assert norm.num_batches_tracked is not None
+        assert norm.momentum is not None
+        norm.running_mean.lerp_(mean, norm.momentum)
+        norm.running_var.lerp_(var, norm.momentum)
+        norm.num_batches_tracked += seen[0]
+        norm.forget()
 
 
 class PopulationStatistics:

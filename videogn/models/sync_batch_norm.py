@@ -44,7 +44,7 @@ class _Synchronized(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         dtype = torch.promote_types(x.dtype, torch.float32)
-        count = x.new_tensor([float(x.numel() // x.shape[1])], dtype=dtype)
+        count = x.new_full((1,), x.numel() // x.shape[1], dtype=dtype)
         sums = torch.cat([x.sum(_ALL_BUT_CHANNELS, dtype=dtype), count])
         torch.distributed.all_reduce(sums)
         total = sums[-1]

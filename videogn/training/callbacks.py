@@ -12,11 +12,13 @@ from typing import Any
 
 import torch
 from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.trainer.states import TrainerFn
 
 from videogn.code_version import code_version
 from videogn.training.checkpoint import read_own_part
 from videogn.training.device import peak_memory_bytes
+from videogn.training.log_points import at_log_point
 from videogn.training.module import VideoClassifier
 from videogn.training.result import Result, chosen_text, ks_of, top_k, write_per_class, write_result
 
@@ -33,7 +35,10 @@ LIBRARIES = ("videogn", "torch", "torchvision", "pytorchvideo", "lightning", "av
 
 
 class Throughput(Callback):
-    """Logs clips/s of training over the last 20 batches, summed over the devices; skipped clips count."""
+    """Logs clips/s of training over the last 20 batches, summed over the devices; skipped clips count.
+
+    At log points alone: the sum is an exchange between devices.
+    """
 
     def __init__(self) -> None:
         self._ends: deque[tuple[float, int]] = deque(maxlen=21)
@@ -45,10 +50,31 @@ class Throughput(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self._ends.append((time.monotonic(), len(batch["labels"])))
-        if len(self._ends) > 1:
+        if len(self._ends) > 1 and at_log_point(trainer, batch_idx):
             seconds = self._ends[-1][0] - self._ends[0][0]
             clips = sum(count for _, count in list(self._ends)[1:])
             pl_module.log("clips_per_second", clips / seconds, prog_bar=True, sync_dist=True, reduce_fx="sum")
+
+
+class ProgressBar(RichProgressBar):
+    """Lightning's bar with new figures at log points alone: a figure is read from the device, and waits for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_due = True
+        self._figures: dict[str, Any] = {}
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._is_due = at_log_point(trainer, batch_idx)
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+        self._is_due = True
+
+    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
+        if self._is_due:
+            self._figures = dict(super().get_metrics(trainer, pl_module))
+        return self._figures
 
 
 class ProgressLines(Callback):

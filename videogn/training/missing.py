@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import torch
 from torch import Tensor
 
 from videogn.data.batch import Batch
@@ -35,7 +36,8 @@ def filled(batch: Batch, *, norm_batch: int) -> Tensor:
         rows = range(start, start + norm_batch)
         first = next((row for row in rows if row not in missing), None)
         sources += [row if row not in missing or first is None else first for row in rows]
-    return batch["views"][sources]
+    # One by one: a list of rows would have to reach the device first, and the GPU be waited for.
+    return torch.stack([batch["views"][row] for row in sources])
 
 
 def groups_without_clips(batch: Batch, *, norm_batch: int) -> frozenset[int]:

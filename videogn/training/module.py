@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from videogn.code_version import code_version
 from videogn.data.batch import Batch
-from videogn.models.batch_norm import batch_norms
+from videogn.models.batch_norm import batch_norms, update_running_statistics
 from videogn.models.batch_renorm import RenormBounds
 from videogn.models.i3d import i3d_r50
 from videogn.models.layout import Depth, LayoutName
@@ -27,7 +27,7 @@ from videogn.norms import DEFAULT_NUM_GROUPS, HELP, NormName, find_norm
 from videogn.training.batch_sizes import BatchSizes, batch_sizes
 from videogn.training.checkpoint import CHECKPOINT_KEY, check_same_model, check_same_recipe, own_part
 from videogn.training.device import device_name, peak_memory_bytes
-from videogn.training.errors import NonFiniteLoss
+from videogn.training.log_points import LossWatch, at_log_point
 from videogn.training.missing import filled, groups_without_clips
 from videogn.training.optimizer import num_steps, sgd
 from videogn.training.schedule import Schedule, lr_factor, scaled_lr
@@ -155,6 +155,7 @@ class VideoClassifier(Scorer):
         self.dropout = dropout
         self.label_smoothing = label_smoothing
         self.update = Update(num_classes)
+        self.losses = LossWatch()
         names = ("loss", *(f"top{k}" for k in self.update.ks))
         self.train_means = nn.ModuleDict({name: Mean() for name in names})  # of an epoch
         self.training_run: dict[str, Any] = {}  # of the loaded checkpoint: steps, seconds, batch sizes, seed
@@ -220,7 +221,8 @@ class VideoClassifier(Scorer):
     # Training
 
     def on_fit_start(self) -> None:
-        self.update = Update(self.num_classes)  # of a training that was stopped within an update, nothing is left
+        # Of a training that was stopped within an update, nothing is left.
+        self.update, self.losses = Update(self.num_classes), LossWatch()
         for norm in batch_norms(self.model):
             norm.defer_update = True
             norm.forget()
@@ -237,12 +239,8 @@ class VideoClassifier(Scorer):
         logits = self._logits(batch).float()
         losses = F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing, reduction="none")
         loss = self.update.loss(losses, logits=logits, labels=labels, weights=batch["weights"])
-        if not torch.isfinite(loss):
-            print(f"the videos of that batch, as places in the training list: {batch['indices'].tolist()}", flush=True)
-            raise NonFiniteLoss(
-                f"the training loss is {loss.item()} in epoch {self.current_epoch + 1}, batch {batch_idx + 1}, after "
-                f"{self.global_step} updates: a smaller --model.base_lr or a warm-up may help"
-            )
+        where = f"epoch {self.current_epoch + 1}, batch {batch_idx + 1}, after {self.global_step} updates"
+        self.losses.add(loss, indices=batch["indices"], where=where)
         return loss
 
     def _logits(self, batch: Batch) -> Tensor:
@@ -260,8 +258,7 @@ class VideoClassifier(Scorer):
         return logits
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        for norm in batch_norms(self.model):
-            norm.update_running_statistics()
+        update_running_statistics(batch_norms(self.model))
         self.precise_bn = None  # running averages again
         sums, clips, skipped = self.update.finish(
             self.model.parameters(),
@@ -276,6 +273,14 @@ class VideoClassifier(Scorer):
             of_epoch.update(total, clips)
             self.log(f"train/{name}_epoch", of_epoch, on_step=False, on_epoch=True, prog_bar=shown)
         self.log("train/skipped_videos", skipped, on_step=False, on_epoch=True, reduce_fx="sum")
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        if at_log_point(self.trainer, batch_idx):
+            self.losses.check()
+
+    def on_validation_epoch_start(self) -> None:
+        self.losses.check()
+        super().on_validation_epoch_start()
 
     def configure_optimizers(self) -> Any:
         """Return SGD with Nesterov momentum (Wang et al. 2018, released code), and the schedule, by update."""
@@ -300,6 +305,7 @@ class VideoClassifier(Scorer):
     # Checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.losses.check()  # of weights that are not numbers there is no checkpoint
         running = time.monotonic() - self._started if self._started is not None else 0.0
         data, sizes = self.data, self.batch_sizes
         part = {
