@@ -19,7 +19,7 @@ ALLOWED = {
     "norms": set(),
     "machine": set(),
     "page": set(),
-    "models": {"files", "norms"},
+    "models": {"files", "machine", "norms"},
     "data": {"files", "machine"},
     "tools": {"data", "files", "machine"},
     "training": {"models", "data.batch", "data.datamodule", "files", "norms", "machine", "code_version"},

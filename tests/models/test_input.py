@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_iter
 
+from videogn.models.fake_cuda import fake_cuda
 from videogn.models.input import normalize
 
 
@@ -15,6 +18,37 @@ def test_normalize_is_the_papers_arithmetic_in_channels_last_memory():
     assert clips.dtype == torch.float32
     assert clips.is_contiguous(memory_format=torch.channels_last_3d)
     assert torch.equal(normalize(views.flatten(0, 1)), clips)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_under_autocast_every_value_is_rounded_once_to_its_dtype(dtype):
+    values = torch.arange(256, dtype=torch.uint8)
+    views = values[:, None].expand(256, 3).reshape(2, 1, 128, 1, 1, 3)
+    with torch.autocast("cpu", dtype):
+        clips = normalize(views)
+    exact = ((values.double() - 114.75) / 57.375).to(dtype)
+    assert torch.equal(clips.permute(0, 2, 3, 4, 1).reshape(256, 3), exact[:, None].expand(256, 3))
+    assert clips.is_contiguous(memory_format=torch.channels_last_3d)
+
+
+def test_under_autocast_there_is_no_float32_copy():
+    with fake_cuda(torch.bfloat16), Sizes() as sizes:
+        normalize(torch.empty(2, 1, 8, 32, 32, 3, dtype=torch.uint8))
+    assert sizes.largest == {torch.uint8: 49152, torch.bfloat16: 49152, torch.float32: 1}
+
+
+class Sizes(TorchDispatchMode):
+    """The most values of each dtype that an operation returned."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.largest: dict[torch.dtype, int] = {}
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        found = func(*args, **(kwargs or {}))
+        for tensor in filter(torch.is_tensor, tree_iter(found)):
+            self.largest[tensor.dtype] = max(tensor.numel(), self.largest.get(tensor.dtype, 0))
+        return found
 
 
 @pytest.mark.parametrize("bad", [torch.zeros(1, 4, 5, 6, 3), torch.zeros(1, 3, 4, 5, 6, dtype=torch.uint8)])

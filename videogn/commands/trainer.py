@@ -18,6 +18,7 @@ from lightning.pytorch.callbacks import ProgressBar as AnyProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
+from videogn.commands import half_precision
 from videogn.commands.configs import resolve_configs
 from videogn.commands.predictions import report_predictions
 from videogn.commands.run_folder import (
@@ -117,6 +118,8 @@ class VideoCLI(TrainerArguments):
             raise UsageError(
                 f"--trainer.precision is {settings.trainer.precision}; expected 32-true, bf16-mixed or 16-mixed"
             )
+        goes_on = self.subcommand == "fit" and settings.ckpt_path is not None
+        half_precision.only_where_it_pays(settings, self.words, goes_on=goes_on)
         if self.subcommand != "fit":
             # The run knows its classes: its training list may lie on another machine.
             classes = Path(settings.ckpt_path).parent.parent / "classes.txt"
@@ -238,7 +241,10 @@ class VideoCLI(TrainerArguments):
 
     def _run_subcommand(self, subcommand: str) -> None:
         try:
+            self._check_kernels()
             super()._run_subcommand(subcommand)
+        except UsageError:
+            raise
         except NonFiniteLoss as error:
             raise NotFinite(str(error)) from error
         except (torch.OutOfMemoryError, MemoryError) as error:
@@ -249,6 +255,16 @@ class VideoCLI(TrainerArguments):
             if any(words in str(error) for words in ALLOCATION_FAILED):
                 raise OutOfMemory(str(error)) from error
             raise
+
+    @rank_zero_only
+    def _check_kernels(self) -> None:
+        self.model.kernels_checked = half_precision.check(
+            self.trainer,
+            self.model,
+            self.datamodule,
+            fitting=self.subcommand == "fit",
+            trusted=self.config[self.subcommand].trust_kernels,
+        )
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         # The line that ResultWriter prints says more than Lightning's table.

@@ -103,6 +103,13 @@ class TrainerArguments(LightningCLI):
             "and predict re-estimate them where another number is asked for than the checkpoint has. 0: leave them. "
             "brn's are part of its training and left alone; other norms have none.",
         )
+        parser.add_argument(
+            "--trust_kernels",
+            type=bool,
+            default=False,
+            help="In half precision, do not hold each layer of the network, as the device computes it, against float32 "
+            "before the work (once on a machine, seconds). The result says so.",
+        )
         parser.link_arguments("data.num_classes", "model.num_classes", apply_on="instantiate")
         parser.link_arguments("data.num_frames", "model.num_frames")
         parser.link_arguments("data.crop_size", "model.crop_size")

@@ -20,8 +20,9 @@ def normalize(views: Tensor) -> Tensor:
         views: uint8 [B, V, T, H, W, C] or [N, T, H, W, C], RGB, 0..255.
 
     Returns:
-        float32 [B * V, C, T, H, W], (x / 255 - 0.45) / 0.225, in channels_last_3d memory: which is how the views lie
-        already, so nothing is moved.
+        [B * V, C, T, H, W], (x / 255 - 0.45) / 0.225, in channels_last_3d memory: which is how the views lie already,
+        so nothing is moved. float32; or, under autocast, its dtype: computed in float32 and rounded once, in one pass,
+        without a float32 copy.
 
     Raises:
         ValueError: Another dtype, or not three channels last.
@@ -29,5 +30,10 @@ def normalize(views: Tensor) -> Tensor:
     if views.dtype != torch.uint8 or views.ndim not in (5, 6) or views.shape[-1] != 3:
         raise ValueError(f"expected uint8 [..., T, H, W, 3], got {views.dtype} {list(views.shape)}")
     clips = views.flatten(0, 1) if views.ndim == 6 else views
-    scaled = clips.to(torch.float32).sub_(255 * MEAN).div_(255 * STD)
+    device = clips.device
+    if torch.is_autocast_enabled(device.type):
+        scaled = torch.empty(clips.shape, dtype=torch.get_autocast_dtype(device.type), device=device)
+        torch.add(torch.full((), -MEAN / STD, device=device), clips, alpha=1 / (255 * STD), out=scaled)
+    else:
+        scaled = clips.to(torch.float32).sub_(255 * MEAN).div_(255 * STD)
     return scaled.permute(0, 4, 1, 2, 3)

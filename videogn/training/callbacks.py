@@ -185,6 +185,8 @@ class ResultWriter(Callback):
             weights=pl_module.weights,
             test_seconds=time.monotonic() - self._started,
             peak_memory_bytes=run.get("peak_memory_bytes") or peak_memory_bytes(),
+            precision={"train": run.get("precision"), "test": str(trainer.precision)},
+            kernels_checked={"train": run.get("kernels_checked"), "test": pl_module.kernels_checked},
             parts=run.get("parts", []),
             code={"train": _code(run), "test": code_version()},
             versions=installed_versions(),

@@ -34,6 +34,9 @@ from videogn.training.schedule import Schedule, lr_factor, scaled_lr
 from videogn.training.scoring import Scorer
 from videogn.training.update import Mean, Update
 
+# What a checkpoint says of its last part where it speaks of the whole training, too.
+_OF_LAST_PART = ("device_batch_size", "num_devices", "device", "precision", "kernels_checked", "code")
+
 
 class VideoClassifier(Scorer):
     """Trains and tests an I3D on clips.
@@ -162,6 +165,7 @@ class VideoClassifier(Scorer):
         self.precise_bn: dict[str, int] | None = None  # batches asked for and clips seen, of re-estimated statistics
         # The validation with the highest top-1 so far: top1, step, and what all that it is compared with were on.
         self.best: dict[str, Any] | None = None
+        self.kernels_checked: bool | None = None  # in half precision: whether its layers were held against float32
         self.is_best = False  # whether a checkpoint that is saved now is saved because it is the best
         self._planned_steps: int | None = None
         self._seconds_before = 0.0
@@ -314,6 +318,8 @@ class VideoClassifier(Scorer):
             "num_devices": sizes.num_devices,
             "skip_undecodable": data.skip_undecodable if data else None,
             "device": device_name(self.device),
+            "precision": self.trainer.precision,
+            "kernels_checked": self.kernels_checked,
             "code": code_version(),
         }
         parts = list(self.training_run.get("parts", []))
@@ -341,7 +347,7 @@ class VideoClassifier(Scorer):
                 "weights": self.weights,
                 "precise_bn": self.precise_bn,
                 "renorm": self.renorm and asdict(self.renorm),
-                **{name: part[name] for name in ("device_batch_size", "num_devices", "device", "code")},
+                **{name: part[name] for name in _OF_LAST_PART},
             },
         }
 

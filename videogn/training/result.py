@@ -54,7 +54,9 @@ class Result:
     were asked to come from, and the clips that they came from (None: running averages, or a norm without).
     renorm: brn's bounds. weights: what the training started from (None: from scratch). code: the versions of videogn
     (code_version) that trained and tested. dataset_fingerprint and train_fingerprint: of the test's videos and of the
-    training's, equal for equal data sets wherever they lie. device, num_devices: what trained it. top5 is None among
+    training's, equal for equal data sets wherever they lie. device, num_devices: what trained it. precision: of the
+    training and of the test; kernels_checked: whether their layers were held against float32 before (None: in float32
+    there is nothing to hold). top5 is None among
     fewer than five classes. parts: one for each time that the training went on differently, with its first update, the
     updates planned then, device batch, devices and code; one for a training in one piece. chosen: None for the last
     checkpoint, or one that nothing chose; of the best one, among how many validations it was chosen, and whether the
@@ -97,6 +99,8 @@ class Result:
     train_seconds: float | None = None
     test_seconds: float | None = None
     peak_memory_bytes: int | None = None
+    precision: dict[str, str | None] = field(default_factory=dict)
+    kernels_checked: dict[str, bool | None] = field(default_factory=dict)
     device: str | None = None
     num_devices: int | None = None
     parts: list[dict[str, Any]] = field(default_factory=list)

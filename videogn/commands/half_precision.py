@@ -1,0 +1,68 @@
+"""What half precision needs before a run: a device that has it, and kernels that compute rightly in it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import torch
+from jsonargparse import Namespace
+from lightning import Trainer
+
+from videogn.commands.usage import UsageError
+from videogn.data.datamodule import KineticsDataModule
+from videogn.models.kernels import KernelError, cases_of, check_kernels
+from videogn.training.module import VideoClassifier
+
+DTYPES = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+
+
+def only_where_it_pays(settings: Namespace, words: Sequence[str], *, goes_on: bool) -> None:
+    """Set the precision of a config to 32-true where there is no GPU, and say so.
+
+    Args:
+        settings: Of the command; its trainer.precision may change.
+        words: The command line: what it says itself stays.
+        goes_on: Whether a training goes on, which keeps its precision.
+    """
+    given = any(word.split("=")[0] == "--trainer.precision" for word in words)
+    gpu = torch.cuda.is_available() or torch.backends.mps.is_available()
+    if given or goes_on or (gpu and settings.trainer.accelerator != "cpu"):
+        return
+    if settings.trainer.precision in (16, "16", "16-mixed", "bf16", "bf16-mixed"):
+        warnings.warn(
+            f"no GPU here: the config's precision {settings.trainer.precision} becomes 32-true "
+            f"(--trainer.precision {settings.trainer.precision} on the command line keeps it)",
+            stacklevel=2,
+        )
+        settings.trainer.precision = "32-true"
+
+
+def check(
+    trainer: Trainer, model: VideoClassifier, data: KineticsDataModule, *, fitting: bool, trusted: bool
+) -> bool | None:
+    """Check the kernels that a run in half precision will use, as far as this machine has not done it before.
+
+    Returns:
+        Whether they were checked: not where they are trusted; None for float32, where there is nothing to check.
+
+    Raises:
+        UsageError: A kernel is wrong.
+    """
+    dtype = DTYPES.get(str(trainer.precision))
+    if dtype is None or trusted:
+        return None if dtype is None else False
+    device, clips = trainer.strategy.root_device, model.device_batch_size
+    if device.type == "cpu":  # there, a kernel does not depend on the number of clips, and time does
+        clips = min(clips, max(2, model.norm_batch_size or 0))
+    seen = (clips, 3, data.num_frames, data.test_crop_size, data.test_crop_size)
+    cases = cases_of(model.model, seen, training=False)
+    if fitting:
+        cases += cases_of(model.model, (clips, 3, data.num_frames, data.crop_size, data.crop_size), training=True)
+    try:
+        check_kernels(cases, device=device, dtype=dtype, say=lambda line: print(line, flush=True))
+    except KernelError as error:
+        raise UsageError(
+            f"{error}: use --trainer.precision 32-true, or --trust_kernels true to go on all the same"
+        ) from error
+    return True
