@@ -21,7 +21,7 @@ ALLOWED = {
     "page": set(),
     "models": {"files", "machine", "norms"},
     "data": {"files", "machine"},
-    "tools": {"data", "files", "machine"},
+    "tools": {"data", "files", "machine", "models", "norms", "training"},
     "training": {"models", "data.batch", "data.datamodule", "files", "norms", "machine", "code_version"},
     "ablation": {
         *("training.batch_sizes", "training.result", "training.schedule", "data.views.protocols"),

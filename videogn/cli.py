@@ -17,6 +17,7 @@ from videogn.commands.usage import RunError, UsageError
 COMMANDS = {
     **dict.fromkeys(("fit", "validate", "test", "predict"), "trainer"),
     "plan": "plan",
+    "fits": "fits",
     "ablate": "ablate",
     "data": "data",
     "weights": "weights",
@@ -34,6 +35,8 @@ A run:
   validate    one centre view:  videogn validate --run_dir runs/i3d_gn
   plan        what fit would do, how long it would take, in how much memory:
                                 videogn plan --config i3d_gn.yaml --data.root DIR --measure
+  fits        which device batch fits into a GPU's memory, without a GPU:
+                                videogn fits --config i3d_gn.yaml --memory 24GB
   predict     classify files:   videogn predict --run_dir runs/i3d_gn --videos a.mp4 folder/
 
 An experiment:

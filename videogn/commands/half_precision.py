@@ -14,7 +14,11 @@ from videogn.data.datamodule import KineticsDataModule
 from videogn.models.kernels import KernelError, cases_of, check_kernels
 from videogn.training.module import VideoClassifier
 
-DTYPES = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+
+def dtype_of(precision: int | str | None) -> torch.dtype | None:
+    """Return the dtype of autocast under a trainer.precision; None in float32."""
+    name = str(precision)
+    return torch.bfloat16 if name.startswith("bf16") else torch.float16 if name.startswith("16") else None
 
 
 def only_where_it_pays(settings: Namespace, words: Sequence[str], *, goes_on: bool) -> None:
@@ -29,7 +33,7 @@ def only_where_it_pays(settings: Namespace, words: Sequence[str], *, goes_on: bo
     gpu = torch.cuda.is_available() or torch.backends.mps.is_available()
     if given or goes_on or (gpu and settings.trainer.accelerator != "cpu"):
         return
-    if settings.trainer.precision in (16, "16", "16-mixed", "bf16", "bf16-mixed"):
+    if dtype_of(settings.trainer.precision) is not None:
         warnings.warn(
             f"no GPU here: the config's precision {settings.trainer.precision} becomes 32-true "
             f"(--trainer.precision {settings.trainer.precision} on the command line keeps it)",
@@ -49,7 +53,7 @@ def check(
     Raises:
         UsageError: A kernel is wrong.
     """
-    dtype = DTYPES.get(str(trainer.precision))
+    dtype = dtype_of(trainer.precision)
     if dtype is None or trusted:
         return None if dtype is None else False
     device, clips = trainer.strategy.root_device, model.device_batch_size

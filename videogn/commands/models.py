@@ -20,8 +20,7 @@ for one clip. Nothing is computed for it: shapes are enough. With any flag, desc
 
 GFLOPs are multiply-adds in 10^9, counted as PyTorchVideo's zoo counts them (its I3D R50 8x8: 37.53, its C2D: 25.89).
 Memory is of activations in float32, one clip at the training crop; parameters, gradients and momentum come to 12 bytes
-a parameter besides. bf16-mixed halves most of it, but not on a GPU for gn, ln and in: CUDA's autocast runs these in
-float32, and they keep about as much as in float32, or more.
+a parameter besides. bf16-mixed halves most of it. `videogn fits` says which device batch fits into a GPU.
 """
 
 

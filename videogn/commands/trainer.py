@@ -50,6 +50,7 @@ SPLITS: dict[str, tuple[Split, ...]] = {"fit": ("train", "val"), "validate": ("v
 
 # torch has no exception of its own for the machine's memory.
 ALLOCATION_FAILED = ("can't allocate memory", "not enough memory", "Cannot allocate memory")
+WHAT_FITS = "`videogn fits` with the same settings says which device batch fits"
 
 # Warnings of libraries about what is meant to be so.
 QUIET = (
@@ -248,12 +249,12 @@ class VideoCLI(TrainerArguments):
         except NonFiniteLoss as error:
             raise NotFinite(str(error)) from error
         except (torch.OutOfMemoryError, MemoryError) as error:
-            raise OutOfMemory(str(error) or "out of memory") from error
+            raise OutOfMemory(f"{error or 'out of memory'}. {WHAT_FITS}") from error
         except (ValueError, OSError, MisconfigurationException) as error:
             raise RunError(str(error)) from error
         except RuntimeError as error:
             if any(words in str(error) for words in ALLOCATION_FAILED):
-                raise OutOfMemory(str(error)) from error
+                raise OutOfMemory(f"{error}. {WHAT_FITS}") from error
             raise
 
     @rank_zero_only

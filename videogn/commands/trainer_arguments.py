@@ -139,3 +139,16 @@ class TrainerArguments(LightningCLI):
         if not 0 <= seed < 2**32:
             raise UsageError(f"seed_everything is {seed}; expected 0 to {2**32 - 1}")
         super()._set_seed()
+
+
+class Settings(TrainerArguments):
+    """The settings of a command line, with their defaults, in `config`; nothing is made of them."""
+
+    def _set_seed(self) -> None:
+        """Do nothing."""
+
+    def instantiate_classes(self) -> None:
+        """Do nothing."""
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Do nothing."""

@@ -6,7 +6,8 @@ Shapes: T frames, H, W.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -87,6 +88,16 @@ def _multiply_adds(model: nn.Module, view: Tensor, norms: list[nn.Module]) -> fl
 
 def saved_bytes(model: nn.Module, clips: Tensor) -> int:
     """Return bytes that a training forward keeps for its backward, parameters and buffers left out."""
+    with saving(model) as saved:
+        output = model(clips)
+    total = saved()
+    del output
+    return total
+
+
+@contextmanager
+def saving(model: nn.Module) -> Iterator[Callable[[], int]]:
+    """Within it, follow what is kept for the backward pass; yield what tells its bytes, without the model's own."""
     kept: dict[int, torch.UntypedStorage] = {}
 
     def pack(tensor: Tensor) -> Tensor:
@@ -94,9 +105,6 @@ def saved_bytes(model: nn.Module, clips: Tensor) -> int:
         kept[storage._cdata] = storage  # held, so that no other gets its place
         return tensor
 
-    with saved_tensors_hooks(pack, lambda tensor: tensor):
-        output = model(clips)
     own = {tensor.untyped_storage()._cdata for tensor in (*model.parameters(), *model.buffers())}
-    total = sum(storage.nbytes() for key, storage in kept.items() if key not in own)
-    del output
-    return total
+    with saved_tensors_hooks(pack, lambda tensor: tensor):
+        yield lambda: sum(storage.nbytes() for key, storage in kept.items() if key not in own)

@@ -1,0 +1,199 @@
+"""videogn fits: which device batch fits into a GPU's memory, and how to use it without changing the experiment."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from videogn.commands.usage import CommandParser, UsageError, check_json, save_json
+from videogn.norms import NORMS, find_norm
+
+DESCRIPTION = """\
+Says which device batch of `videogn fit` fits into a GPU's memory, for one norm or several. Nothing runs: the tensors of
+a training step are counted without their values, on any machine, in seconds. All settings of `videogn fit` are taken;
+no videos are needed (the last layer is counted for 400 classes).
+
+A larger device batch is faster, but for bn it is another experiment: its normalisation batch grows. So the table has
+two device batches: the largest one that fits, and the largest one that keeps the experiment, with the same total batch
+(by accumulation) and the same normalisation batch (by --model.norm_batch_size). The line to type for it follows.
+
+Tensors are counted, and 1 GiB of each memory is left to CUDA, cuDNN and gaps between tensors. What these really take
+depends on the card.
+
+Examples:
+  videogn fits --config i3d_gn.yaml
+  videogn fits --config i3d_gn.yaml --norms gn bn --frames 32 64 --memory 12GB 24GB 80GB --json fits.json
+  videogn fits --config i3d_bn.yaml --data.batch_size 4 --trainer.precision 32-true --memory 24GB
+"""
+CARDS = ("8GB", "12GB", "16GB", "24GB", "40GB", "80GB")
+UNITS = {"GB": 10**9, "GiB": 2**30, "MB": 10**6, "MiB": 2**20}
+NETWORK = ("weight_standardization", "layout", "depth", "width", "temporal_convs", "nonlocal_blocks", "dropout")
+
+
+def run(words: Sequence[str]) -> int:
+    """Run `fits ...`; return the exit status.
+
+    Raises:
+        UsageError: A setting that is not possible.
+        RunError: The file that --json names can't be written.
+    """
+    parser = CommandParser(
+        prog="videogn fits",
+        usage="videogn fits --config FILE [--SETTING VALUE ...] [--norms NORM ...] [--frames T ...] "
+        "[--memory SIZE ...] [--json FILE]",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--norms", nargs="+", metavar="NORM", help=f"of {', '.join(NORMS)} (default: the config's)")
+    parser.add_argument("--frames", nargs="+", type=int, metavar="T", help="frames of a clip (default: the config's)")
+    parser.add_argument(
+        "--memory",
+        nargs="+",
+        metavar="SIZE",
+        help=f"such as 24GB or 23.5GiB (default: this machine's GPU; without one, {' '.join(CARDS)})",
+    )
+    parser.add_argument("--json", metavar="FILE", help="also write the figures to this file")
+    given, settings = parser.parse_known_args(list(words[1:]))
+    check_json(given.json)
+    sizes = {size: _bytes(size) for size in given.memory or ()}
+    for norm in given.norms or ():
+        if norm not in NORMS:
+            raise UsageError(f"--norms {norm}: expected some of {', '.join(NORMS)}")
+    rows = _rows(settings, norms=given.norms, frames=given.frames, sizes=sizes)
+    _print(rows)
+    if given.json is not None:
+        save_json(given.json, rows)
+        print(f"written: {given.json}")
+    return 0
+
+
+def _bytes(size: str) -> int:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(GB|GiB|MB|MiB)", size)
+    if found is None or not float(found[1]):
+        raise UsageError(f"--memory {size}: expected a number and one of {', '.join(UNITS)}, such as 24GB")
+    return int(float(found[1]) * UNITS[found[2]])
+
+
+def _rows(
+    words: list[str], *, norms: list[str] | None, frames: list[int] | None, sizes: dict[str, int]
+) -> list[dict[str, Any]]:
+    """Return a row for each norm and number of frames."""
+    import torch
+
+    from videogn.commands.configs import resolve_configs
+    from videogn.commands.half_precision import dtype_of
+    from videogn.commands.run_folder import with_run_config
+    from videogn.commands.trainer_arguments import Settings
+    from videogn.tools.fits import fits, memory_of
+
+    settings = Settings(with_run_config(resolve_configs(["fit", *words]))).config.fit
+    if not sizes and torch.cuda.is_available():
+        card = torch.cuda.get_device_properties(0)
+        sizes = {card.name: card.total_memory}
+    rows = []
+    for norm in norms or [settings.model.norm]:
+        for num_frames in frames or [settings.data.num_frames]:
+            try:
+                batches = _batches(settings, norm)
+                memory = memory_of(
+                    norm,
+                    num_frames=num_frames,
+                    crop_size=settings.data.crop_size,
+                    autocast=dtype_of(settings.trainer.precision),
+                    batches=batches,
+                    **{name: settings.model[name] for name in (*NETWORK, "num_groups", "channels_per_group")},
+                )
+            except ValueError as error:
+                raise UsageError(f"{norm}, {num_frames} frames: {error}") from error
+            found = fits(memory, sizes or {size: _bytes(size) for size in CARDS}, norm=norm, batches=batches)
+            line = partial(_command, words, settings, batches, norm=norm, num_frames=num_frames)
+            rows.append(
+                {
+                    "norm": norm,
+                    "num_frames": num_frames,
+                    "crop_size": settings.data.crop_size,
+                    "precision": str(settings.trainer.precision or "32-true"),
+                    "batch_sizes": {**asdict(batches), "total": batches.total},
+                    "memory": {**asdict(memory), "at_device_batch": memory.at(batches.device)},
+                    "fits": [{**asdict(fit), "command": fit.same and line(fit.same)} for fit in found],
+                }
+            )
+    return rows
+
+
+def _batches(settings: Any, norm: str) -> Any:
+    """Return the batch sizes that the settings mean for a norm, on the devices that they name (auto: one)."""
+    from videogn.training.batch_sizes import batch_sizes
+
+    devices = settings.trainer.devices
+    num_devices = len(devices) if isinstance(devices, list) else int(devices) if str(devices).isdigit() else 1
+    return batch_sizes(
+        norm,
+        device=settings.data.batch_size,
+        num_devices=max(1, num_devices) * settings.trainer.num_nodes,
+        norm_batch_size=settings.model.norm_batch_size if "norm_batch_size" in find_norm(norm).settings else None,
+        total=settings.total_batch_size,
+        accumulate=settings.trainer.accumulate_grad_batches,
+    )
+
+
+def _command(words: list[str], settings: Any, batches: Any, device_batch: int, *, norm: str, num_frames: int) -> str:
+    """Return the line that trains the same experiment with another device batch."""
+    more: dict[str, Any] = {"data.batch_size": device_batch, "total_batch_size": batches.total}
+    if "norm_batch_size" in find_norm(norm).settings:
+        more["model.norm_batch_size"] = batches.norm
+    if norm != settings.model.norm:
+        more["model.norm"] = norm
+    if num_frames != settings.data.num_frames:
+        more["data.num_frames"] = num_frames
+    flags = [word for name, value in more.items() for word in (f"--{name}", str(value))]
+    return shlex.join(["videogn", "fit", *words, *flags])
+
+
+def _print(rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    first = rows[0]
+    print(
+        f"A training step of {first['crop_size']} px clips in {first['precision']}. Under each memory: the largest "
+        f"device batch that fits / the largest one that keeps the experiment."
+    )
+    table = Table("norm", "frames", "fixed", "a clip", "of it kept", "device batch", "takes")
+    for fit in first["fits"]:
+        table.add_column(fit["memory"])
+    for row in rows:
+        memory, batches = row["memory"], row["batch_sizes"]
+        table.add_row(
+            row["norm"],
+            str(row["num_frames"]),
+            *(f"{memory[name] / 2**20:,.0f} MiB" for name in ("fixed", "clip", "saved_clip")),
+            str(batches["device"]),
+            f"{memory['at_device_batch'] / 2**30:.2f} GiB",
+            *(f"{fit['most']} / {fit['same'] or 'none'}" for fit in row["fits"]),
+        )
+    console = Console()
+    if not console.is_terminal:
+        console.width = 160  # a file or a pipe: nothing is cut
+    console.print(table)
+    print("The same experiment, with the largest device batch:")
+    for row in rows:
+        batches = row["batch_sizes"]
+        kept = f"normalisation batch {batches['norm']}" if batches["norm"] else "no batch statistics"
+        print(f"{row['norm']}, {row['num_frames']} frames (total batch {batches['total']}, {kept})")
+        for line, memories in _by_line(row["fits"]).items():
+            print(f"  {', '.join(memories)}: {line}")
+
+
+def _by_line(fits: list[dict[str, Any]]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for fit in fits:
+        none = "no device batch that fits keeps it" if fit["most"] else "not even one clip fits"
+        found.setdefault(fit["command"] or none, []).append(fit["memory"])
+    return found
