@@ -57,7 +57,8 @@ Networks:
   models      parameters, GFLOPs and memory of each: videogn models
 
 Speed:
-  bench       how fast clips are read, beside other libraries: videogn bench data DIR
+  bench       beside other libraries, how fast clips are read: videogn bench data DIR
+              and networks computed:                            videogn bench model
 
 fit, test, validate and predict are Lightning's trainer behind one command (LightningCLI): every setting of the model,
 the data and the trainer is a flag, and `--config` names a file of them; later ones win. A bare name such as i3d_gn.yaml

@@ -20,7 +20,17 @@ EXEMPT = (
     *(
         f"commands/{name}.py"
         for name in (
-            *("ablate", "bench", "bench_tables", "data", "data_prepare", "data_synthesize", "fits", "measure"),
+            *(
+                "ablate",
+                "bench",
+                "bench_model",
+                "bench_tables",
+                "data",
+                "data_prepare",
+                "data_synthesize",
+                "fits",
+                "measure",
+            ),
             *("models", "plan", "planned", "predictions", "prepare_progress", "refusals", "study_words"),
             *("usage", "weights"),
         )

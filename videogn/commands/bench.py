@@ -1,4 +1,4 @@
-"""`videogn bench`: how fast clips are read, beside other libraries."""
+"""`videogn bench`: how fast clips are read, and networks computed, beside other libraries."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from videogn.commands import bench_model
 from videogn.commands.bench_tables import print_tables
 from videogn.commands.usage import CommandParser, RunError, UsageError, check_json, save_json
 
@@ -62,6 +63,8 @@ def run(words: Sequence[str]) -> int:
         RunError: None of the videos can be read, or the file can't be written.
     """
     given = _parser().parse_args(words[1:])
+    if given.command == "model":
+        return bench_model.run(given)
     check_json(given.json)
     if not (0 < given.seconds < math.inf) or given.num_videos < 1:
         raise UsageError("--seconds and --num_videos must be positive")
@@ -117,6 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument("--seed", type=int, default=0, help="of the clips (%(default)s)")
     data.add_argument("--prepare", action="store_true", help="also measure prepared files (made in a temporary folder)")
     data.add_argument("--json", metavar="FILE", help="also write all figures to this file")
+    bench_model.add_parser(commands)
     return parser
 
 

@@ -1,1 +1,1 @@
-"""How fast clips are read: this package's reading beside that of other libraries, on the same clips."""
+"""How fast clips are read and networks computed: this package beside other libraries, on the same work."""

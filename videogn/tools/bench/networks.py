@@ -1,0 +1,239 @@
+"""How fast networks compute: a forward, and a whole training step, beside other libraries' networks.
+
+Shapes: N clips, C = 3 channels, T frames, H, W.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import repeat
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from videogn.models.group_norm import GroupNorm
+from videogn.models.i3d import i3d_r50
+from videogn.tools.bench.timing import Times, interleaved
+
+PLAIN_GN = "nn.GroupNorm"
+PYTORCHVIDEO = "pytorchvideo, bn"
+NUM_CLASSES = 400
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How a network is run.
+
+    Attributes:
+        clips: N.
+        autocast: Dtype of mixed precision; None for float32.
+        channels_last: Whether clips and weights lie in channels_last_3d memory, else contiguous.
+        compiled: Whether torch.compile makes its kernels.
+    """
+
+    clips: int
+    autocast: torch.dtype | None
+    channels_last: bool
+    compiled: bool
+
+    def __str__(self) -> str:
+        precision = "float32" if self.autocast is None else str(self.autocast).removeprefix("torch.")
+        memory = "channels last" if self.channels_last else "contiguous"
+        return f"{self.clips} clips, {precision}, {memory}, {'compiled' if self.compiled else 'eager'}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One network in one mode. Times are medians, in seconds; None where it could not be run.
+
+    Attributes:
+        name: A norm, or whose network it is.
+        mode: Of the row.
+        forward_seconds: Of a forward without gradients.
+        step_seconds: Of forward, backward and update.
+        clips_per_second: In training.
+        ratio: Its step's time by bn's, in the same rounds.
+        peak_bytes: Most memory of a GPU in a step; None on a CPU.
+        output_error: Of its output from that of the same weights in float32, contiguous, eager: root mean square,
+            relative. None for a network of its own kind.
+        error: Why it could not be run.
+    """
+
+    name: str
+    mode: Mode
+    forward_seconds: float | None
+    step_seconds: float | None
+    clips_per_second: float | None
+    ratio: float | None
+    peak_bytes: int | None
+    output_error: float | None
+    error: str | None
+
+
+def measure(
+    norms: Sequence[str],
+    modes: Sequence[Mode],
+    *,
+    device: torch.device,
+    num_frames: int,
+    crop_size: int,
+    layout: str,
+    depth: int,
+    width: int,
+    seconds: float,
+    seed: int = 0,
+    on_mode: Callable[[Mode], None] = lambda _: None,
+) -> list[Row]:
+    """Return a row for each network in each mode; all networks of a mode take turns.
+
+    Beside the norms run two others: this network with nn.GroupNorm, as autocast treats it, and PyTorchVideo's own.
+
+    Args:
+        norms: Some of NORMS.
+        modes: How they are run.
+        device: Where.
+        num_frames: T.
+        crop_size: H = W in px.
+        layout: "nonlocal" or "slowfast", which is PyTorchVideo's.
+        depth: Of the network.
+        width: Channels of the stem.
+        seconds: For all of it, about.
+        seed: Of weights and clips.
+        on_mode: Told which mode comes next.
+    """
+    settings = {"num_frames": num_frames, "crop_size": crop_size, "layout": layout, "depth": depth, "width": width}
+    rows: list[Row] = []
+    for mode in modes:
+        on_mode(mode)
+        ways: dict[str, _Way] = {}
+        failed: dict[str, str] = {}
+        for name in (*dict.fromkeys(norms), PLAIN_GN, PYTORCHVIDEO):
+            try:
+                ways[name] = _Way(name, mode, settings, device=device, seed=seed)
+            except (RuntimeError, ValueError) as error:  # a mode that is not possible is a finding
+                failed[name] = f"{type(error).__name__}: {error}".splitlines()[0]
+        share = seconds / len(modes)
+        forwards, steps = (
+            interleaved({name: work(way) for name, way in ways.items()}, repeat(None), seconds=part, seed=seed)
+            for work, part in ((lambda way: way.forward, 0.25 * share), (lambda way: way.step, 0.75 * share))
+        )
+        for name in (*ways, *failed):
+            rows.append(_row(name, mode, ways.get(name), forwards, steps, failed.get(name)))
+        del ways
+    return rows
+
+
+class _Way:
+    """A network that is ready to run, warm."""
+
+    def __init__(self, name: str, mode: Mode, settings: dict[str, Any], *, device: torch.device, seed: int) -> None:
+        torch.manual_seed(seed)
+        self.mode, self.device = mode, device
+        network = _network(name, settings).to(device)
+        clips = torch.randn(mode.clips, 3, settings["num_frames"], *2 * [settings["crop_size"]], device=device)
+        self.output_error: float | None = None
+        exact = None
+        if name != PYTORCHVIDEO:
+            with torch.no_grad():
+                exact = network.eval()(clips).float()
+        memory = torch.channels_last_3d if mode.channels_last else torch.contiguous_format
+        self.network, self.clips = network.to(memory_format=memory), clips.contiguous(memory_format=memory)
+        self.labels = torch.arange(mode.clips, device=device) % NUM_CLASSES
+        self.run = torch.compile(self.network) if mode.compiled else self.network
+        self.optimizer = torch.optim.SGD(self.network.parameters(), lr=1e-3, momentum=0.9, nesterov=True)
+        if exact is not None:
+            with torch.no_grad(), self._precision():
+                found = self.run(self.clips).float()
+            self.output_error = float((found - exact).square().mean().sqrt() / exact.square().mean().sqrt())
+        self.forward()
+        self.step()
+        self.peak_bytes: int | None = None
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+            self.step()
+            self.peak_bytes = torch.cuda.max_memory_allocated(device)
+
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self.device.type, self.mode.autocast, enabled=self.mode.autocast is not None)
+
+    def forward(self, _: object = None) -> None:
+        self.network.eval()
+        with torch.no_grad(), self._precision():
+            self.run(self.clips)
+        self._wait()
+
+    def step(self, _: object = None) -> None:
+        self.network.train()
+        with self._precision():
+            logits = self.run(self.clips)
+        loss = F.cross_entropy(logits.float(), self.labels)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        self._wait()
+
+    def _wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+
+def _network(name: str, settings: dict[str, Any]) -> nn.Module:
+    if name == PYTORCHVIDEO:
+        return _pytorchvideo(**settings)
+    groups = {} if settings["width"] >= 32 or name not in ("gn", PLAIN_GN) else {"channels_per_group": 4}
+    network = i3d_r50("gn" if name == PLAIN_GN else name, num_classes=NUM_CLASSES, **groups, **settings)  # type: ignore[arg-type]
+    for module in network.modules():
+        if name == PLAIN_GN and isinstance(module, GroupNorm):
+            module.forward = partial(nn.GroupNorm.forward, module)  # type: ignore[method-assign]
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.ndim == 1:  # as they begin, some gammas are 0, and silence the layers before them
+                parameter.uniform_(0.5, 1.5)
+    return network
+
+
+def _pytorchvideo(*, depth: int, width: int, num_frames: int, crop_size: int, layout: str) -> nn.Module:
+    """Return PyTorchVideo's I3D with batch normalization; its head's pool is for these clips."""
+    if layout != "slowfast" or depth < 50:
+        raise ValueError("it has layout slowfast and depths 50 and 101 alone")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"`torch\.jit.*")
+        from pytorchvideo.models.resnet import create_resnet
+    return create_resnet(
+        model_depth=depth,
+        model_num_class=NUM_CLASSES,
+        stem_dim_out=width,
+        stem_conv_kernel_size=(5, 7, 7),
+        stage1_pool=nn.MaxPool3d,
+        stage_conv_a_kernel_size=((3, 1, 1), [(3, 1, 1), (1, 1, 1)], [(3, 1, 1), (1, 1, 1)], [(1, 1, 1), (3, 1, 1)]),
+        head_pool_kernel_size=(num_frames // 2, math.ceil(crop_size / 32), math.ceil(crop_size / 32)),
+    )
+
+
+def _row(
+    name: str, mode: Mode, way: _Way | None, forwards: dict[str, Times], steps: dict[str, Times], error: str | None
+) -> Row:
+    if way is None:
+        return Row(name, mode, None, None, None, None, None, None, error)
+    step, forward = steps[name], forwards[name]
+    return Row(
+        name,
+        mode,
+        forward_seconds=_number(forward.median),
+        step_seconds=_number(step.median),
+        clips_per_second=_number(mode.clips / step.median),
+        ratio=_number(step.ratio_to(steps["bn"])) if "bn" in steps else None,
+        peak_bytes=way.peak_bytes,
+        output_error=way.output_error,
+        error=step.error or forward.error,
+    )
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
