@@ -19,7 +19,7 @@ ALLOWED = {
     "norms": set(),
     "machine": set(),
     "page": set(),
-    "models": {"files", "machine", "norms"},
+    "models": {"code_version", "files", "machine", "norms"},
     "data": {"files", "machine"},
     "tools": {"data", "files", "machine", "models", "norms", "training"},
     "training": {"models", "data.batch", "data.datamodule", "files", "norms", "machine", "code_version"},
@@ -42,6 +42,8 @@ KNOW_NORMS = {
     "models/weights/read.py": {"gn", "bn"},  # likewise
     "commands/weights.py": {"gn", "bn"},  # the packaged configs that such a file is for
     "commands/models.py": {"gn"},  # the default, to be read
+    "commands/bench_model.py": {"gn", "bn"},  # the default
+    "tools/bench/networks.py": {"gn", "bn"},  # what stands beside other libraries' networks
 }
 # A word that other settings have among their values: a file that holds it need not know norms.
 WORDS = {"none"}

@@ -42,6 +42,8 @@ def test_a_config_for_a_gpu_runs_in_float32_on_a_cpu_and_says_so(fit, capsys):
     assert "no GPU here: the config's precision bf16-mixed becomes 32-true" in captured.err
     assert "kernels" not in captured.out
     assert yaml.safe_load(Path("run/config.yaml").read_text())["trainer"]["precision"] == "32-true"
+    assert main([*fit, "--ckpt_path", "last"]) == 0  # the same words go on with it
+    capsys.readouterr()
     assert scored() == ({"train": "32-true", "test": "32-true"}, {"train": None, "test": None})
     assert "no GPU here" not in capsys.readouterr().err
 
@@ -70,10 +72,10 @@ def test_a_wrong_kernel_stops_a_run_before_it_begins_unless_it_is_trusted(fit, c
     assert "videogn fit: error: blocks.0.conv: the output of Conv3d(3, 8" in error
     assert "in bfloat16 is off from float32 by 2.0" in error
     assert f"with torch {torch.__version__}" in error
-    assert "use --trainer.precision 32-true, or --trust_kernels true" in error
+    assert "use --trainer.precision 32-true, or --trust_kernels to go on" in error
     assert not Path("run").exists()
-    assert main([*fit, *FLAG, "--trust_kernels", "true"]) == 0
+    assert main([*fit, *FLAG, "--trust_kernels"]) == 0
     assert main(["test", "--run_dir", "run", *FLAG]) == 0  # the run's config trusts them
-    assert main(["test", "--run_dir", "run", *FLAG, "--trust_kernels", "false"]) == 2
+    assert main(["test", "--run_dir", "run", *FLAG, "--trust_kernels=false"]) == 2
     result = json.loads(Path("run/result.json").read_text())
     assert (result["precision"]["test"], result["kernels_checked"]) == ("bf16-mixed", {"train": False, "test": False})

@@ -38,7 +38,7 @@ def test_layers_that_are_alike_are_checked_once():
     layers = [module for module in model.modules() if "weight" in module._parameters]
     cases = cases_of(model, (8, 3, 32, 224, 224), training=True)
     assert len(layers) == 53 + 53 + 1
-    assert len({str(case) for case in cases}) == len(cases) < 45
+    assert len({(str(case), case.channels_last) for case in cases}) == len(cases) < 45
     assert {(str(case), case.gradients) for case in cases} == {
         (str(case), case.gradients) for case in cases_of(model, (8, 3, 32, 224, 224), training=True)
     }
@@ -47,6 +47,24 @@ def test_layers_that_are_alike_are_checked_once():
     assert cases[0].shape == (8, 3, 32, 224, 224)
     assert [case.shape for case in cases if case.name == "blocks.5.res_blocks.1.branch2.conv_b"] == [(8, 512, 4, 7, 7)]
     assert not any(case.gradients for case in cases_of(model, (8, 3, 32, 256, 256), training=False))
+
+
+@pytest.mark.parametrize("nonlocal_blocks", [False, True])
+def test_a_layer_is_checked_in_the_memory_format_that_it_meets(nonlocal_blocks):
+    model = flat(nonlocal_blocks=nonlocal_blocks).to(memory_format=torch.channels_last_3d)
+    met: dict[nn.Module, tuple] = {}
+
+    def note(layer, inputs, _) -> None:
+        is_last = inputs[0].ndim == 5 and inputs[0].is_contiguous(memory_format=torch.channels_last_3d)
+        met[layer] = (tuple(inputs[0].shape), is_last)
+
+    layers = [module for module in model.modules() if "weight" in module._parameters]
+    hooks = [layer.register_forward_hook(note) for layer in layers]
+    model(torch.zeros(CLIPS).to(memory_format=torch.channels_last_3d))
+    for hook in hooks:
+        hook.remove()
+    for case in cases_of(model, CLIPS, training=True):
+        assert met[case.layer] == (case.shape, case.channels_last), case.name
 
 
 def test_looking_at_a_network_leaves_no_trace():
@@ -129,7 +147,7 @@ def test_one_wrong_column_is_found(monkeypatch):
 def test_a_cpus_own_fault_is_found():
     """Kernels of three frames on clips of two: torch 2.15 on a CPU with bf16 instructions."""
     layer = nn.Conv3d(32, 32, (3, 1, 1), padding=(1, 0, 0), bias=False)
-    case = Case("conv", layer, (2, 32, 2, 14, 14), ("input", "weight"))
+    case = Case("conv", layer, (2, 32, 2, 14, 14), True, ("input", "weight"))
     error = errors_of(case, device=CPU, dtype=torch.bfloat16)["the gradient of the weight"]
     # The same in other words: each frame of the kernel is a matrix product.
     torch.manual_seed(0)
@@ -145,6 +163,35 @@ def test_a_cpus_own_fault_is_found():
     if not is_right:
         with pytest.raises(KernelError, match="the gradient of the weight"):
             check_kernels([case], device=CPU, dtype=torch.bfloat16, say=lambda _: None)
+
+
+class AddsToMemoryNeverWritten(torch.autograd.Function):
+    """A convolution whose weight gradient is added to what memory happens to hold."""
+
+    @staticmethod
+    def forward(ctx, weight: Tensor) -> Tensor:
+        return weight.clone()
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        return torch.empty_like(gradient).add_(gradient)
+
+
+@pytest.mark.parametrize(
+    ("channels", "frames", "px"), [(8, 2, 7), (64, 4, 14), (256, 2, 14), (1024, 4, 14), (64, 16, 56), (512, 2, 7)]
+)
+def test_memory_that_was_never_written_is_seen(channels, frames, px, monkeypatch):
+    """Whatever the sizes of blocks, which decide on where memory comes from."""
+    right = nn.Conv3d._conv_forward
+
+    def wrong(self, input, weight, bias):
+        return right(self, input, AddsToMemoryNeverWritten.apply(weight), bias)
+
+    monkeypatch.setattr(nn.Conv3d, "_conv_forward", wrong)
+    layer = nn.Conv3d(channels, 64, (1, 3, 3), padding=(0, 1, 1), bias=False)
+    case = Case("conv", layer, (2, channels, frames, px, px), True, ("input", "weight"))
+    with pytest.raises(KernelError, match="the gradient of the weight"):
+        check_kernels([case], device=CPU, dtype=torch.bfloat16, say=lambda _: None)
 
 
 def test_what_passed_is_not_computed_again(cache, monkeypatch):

@@ -12,6 +12,7 @@ from lightning import Trainer
 from videogn.commands.usage import UsageError
 from videogn.data.datamodule import KineticsDataModule
 from videogn.models.kernels import KernelError, cases_of, check_kernels
+from videogn.norms import find_norm
 from videogn.training.module import VideoClassifier
 
 
@@ -21,17 +22,17 @@ def dtype_of(precision: int | str | None) -> torch.dtype | None:
     return torch.bfloat16 if name.startswith("bf16") else torch.float16 if name.startswith("16") else None
 
 
-def only_where_it_pays(settings: Namespace, words: Sequence[str], *, goes_on: bool) -> None:
+def only_where_it_pays(settings: Namespace, words: Sequence[str], *, trained: str | None) -> None:
     """Set the precision of a config to 32-true where there is no GPU, and say so.
 
     Args:
         settings: Of the command; its trainer.precision may change.
         words: The command line: what it says itself stays.
-        goes_on: Whether a training goes on, which keeps its precision.
+        trained: The precision of a training that goes on, which it keeps; None for all else.
     """
     given = any(word.split("=")[0] == "--trainer.precision" for word in words)
     gpu = torch.cuda.is_available() or torch.backends.mps.is_available()
-    if given or goes_on or (gpu and settings.trainer.accelerator != "cpu"):
+    if given or dtype_of(trained) is not None or (gpu and settings.trainer.accelerator != "cpu"):
         return
     if dtype_of(settings.trainer.precision) is not None:
         warnings.warn(
@@ -57,8 +58,10 @@ def check(
     if dtype is None or trusted:
         return None if dtype is None else False
     device, clips = trainer.strategy.root_device, model.device_batch_size
-    if device.type == "cpu":  # there, a kernel does not depend on the number of clips, and time does
+    if device.type == "cpu":  # there, the time grows with the clips: two, or a normalisation batch, must do
         clips = min(clips, max(2, model.norm_batch_size or 0))
+    if find_norm(model.architecture["norm"]).over_devices:
+        clips = max(clips, 2)  # one on each device may leave one value of a channel on this one
     seen = (clips, 3, data.num_frames, data.test_crop_size, data.test_crop_size)
     cases = cases_of(model.model, seen, training=False)
     if fitting:
@@ -67,6 +70,6 @@ def check(
         check_kernels(cases, device=device, dtype=dtype, say=lambda line: print(line, flush=True))
     except KernelError as error:
         raise UsageError(
-            f"{error}: use --trainer.precision 32-true, or --trust_kernels true to go on all the same"
+            f"{error}: use --trainer.precision 32-true, or --trust_kernels to go on all the same"
         ) from error
     return True

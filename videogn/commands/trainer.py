@@ -120,7 +120,8 @@ class VideoCLI(TrainerArguments):
                 f"--trainer.precision is {settings.trainer.precision}; expected 32-true, bf16-mixed or 16-mixed"
             )
         goes_on = self.subcommand == "fit" and settings.ckpt_path is not None
-        half_precision.only_where_it_pays(settings, self.words, goes_on=goes_on)
+        trained = self.training_found.get("recipe", {}).get("trainer.precision") if goes_on else None
+        half_precision.only_where_it_pays(settings, self.words, trained=trained)
         if self.subcommand != "fit":
             # The run knows its classes: its training list may lie on another machine.
             classes = Path(settings.ckpt_path).parent.parent / "classes.txt"

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from jsonargparse import DefaultHelpFormatter
+from jsonargparse import ActionYesNo, DefaultHelpFormatter
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from videogn.commands.refusals import in_words
@@ -105,10 +105,10 @@ class TrainerArguments(LightningCLI):
         )
         parser.add_argument(
             "--trust_kernels",
-            type=bool,
+            action=ActionYesNo,
             default=False,
             help="In half precision, do not hold each layer of the network, as the device computes it, against float32 "
-            "before the work (once on a machine, seconds). The result says so.",
+            "before the work (once on a machine: seconds on a GPU, up to a minute on a CPU). The result says so.",
         )
         parser.link_arguments("data.num_classes", "model.num_classes", apply_on="instantiate")
         parser.link_arguments("data.num_frames", "model.num_frames")

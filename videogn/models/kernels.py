@@ -10,6 +10,7 @@ Shapes: N clips, C channels, T frames, H, W.
 from __future__ import annotations
 
 import copy
+import ctypes
 import hashlib
 import json
 import os
@@ -18,17 +19,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from videogn.code_version import code_version
 from videogn.files import write_json
 from videogn.machine import processor_name
 
 # Rounding to bf16 moves a value by 0.4 % at most, and all of them by 0.2 % together. In float32 every sum is kept.
-OVERALL = 0.01  # of the root mean square of all errors, relative to that of the values
+OVERALL = 0.005  # of the root mean square of all errors, relative to that of the values
 ANYWHERE = 0.15  # of the largest error, relative to the same
+
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's mallopt
 
 
 class KernelError(ValueError):
@@ -43,12 +48,14 @@ class Case:
         name: Of the first such layer in its network.
         layer: It.
         shape: Of its input.
+        channels_last: Whether that lies in channels_last_3d memory.
         gradients: Of what gradients are needed: "input", "weight"; none where nothing is trained.
     """
 
     name: str
     layer: nn.Module
     shape: tuple[int, ...]
+    channels_last: bool
     gradients: tuple[str, ...]
 
     def __str__(self) -> str:
@@ -61,22 +68,24 @@ def cases_of(model: nn.Module, shape: tuple[int, ...], *, training: bool) -> lis
 
     Args:
         model: A network of clips [N, C, T, H, W].
-        shape: Of its input.
+        shape: Of its input, which lies in channels_last_3d memory.
         training: Whether gradients will be needed.
     """
-    found: dict[tuple[str, tuple[str, ...]], Case] = {}
+    found: dict[tuple[Any, ...], Case] = {}
     names = {module: name for name, module in model.named_modules() if "weight" in module._parameters}
 
     def note(layer: nn.Module, inputs: tuple[Tensor, ...], _: object) -> None:
         gradients = (("input",) if inputs[0].requires_grad else ()) + ("weight",) if training else ()
-        case = Case(names[layer], layer, tuple(inputs[0].shape), gradients)
-        found.setdefault((str(case), gradients), case)
+        is_last = inputs[0].ndim == 5 and inputs[0].is_contiguous(memory_format=torch.channels_last_3d)
+        case = Case(names[layer], layer, tuple(inputs[0].shape), is_last, gradients)
+        found.setdefault((str(case), case.channels_last, gradients), case)
 
     hooks = [layer.register_forward_hook(note) for layer in names]
     was_training = {module: module.training for module in model.modules()}
     try:
         with FakeTensorMode(allow_non_fake_inputs=True), torch.set_grad_enabled(training):
-            model.eval()(torch.empty(shape, device=next(model.parameters()).device))
+            clips = torch.empty(shape, device=next(model.parameters()).device)
+            model.eval()(clips.to(memory_format=torch.channels_last_3d))
     finally:
         for hook in hooks:
             hook.remove()
@@ -107,19 +116,20 @@ def check_kernels(
     """
     setting = _setting_of(device, dtype)
     known = _read_cache()
-    todo = {case: _digest({**setting, "layer": str(case), "gradients": case.gradients}) for case in cases}
-    todo = {case: key for case, key in todo.items() if key not in known}
+    keys = {case: _digest({**setting, "case": [str(case), case.channels_last, case.gradients]}) for case in cases}
+    todo = {case: key for case, key in keys.items() if key not in known}
     if not todo:
         return
     say(f"checking {len(todo)} kernels of this network in {_name(dtype)} against float32, once on this machine")
-    for case in todo:
-        for what, error in errors_of(case, device=device, dtype=dtype).items():
-            if not (error.overall < OVERALL and error.anywhere < ANYWHERE):
-                raise KernelError(
-                    f"{case.name}: {what} of {case} in {_name(dtype)} is off from float32 by "
-                    f"{100 * error.overall:.3g} % (largest error {100 * error.anywhere:.3g} %; rounding makes 0.2 %) "
-                    f"on {setting['device']} with {setting['versions']}"
-                )
+    with _memory_is_used_again():
+        for case in todo:
+            for what, error in errors_of(case, device=device, dtype=dtype).items():
+                if not (error.overall < OVERALL and error.anywhere < ANYWHERE):
+                    raise KernelError(
+                        f"{case.name}: {what} of {case} in {_name(dtype)} is off from float32 by "
+                        f"{100 * error.overall:.3g} % (largest error {100 * error.anywhere:.3g} %; rounding makes "
+                        f"0.2 %) on {setting['device']} with {setting['versions']}"
+                    )
     if device.type == "cuda":  # what a run reports of its memory is its own
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
@@ -152,23 +162,26 @@ def errors_of(case: Case, *, device: torch.device, dtype: torch.dtype) -> dict[s
             parameter.copy_(numbers(*parameter.shape) / max(1, fan_in) ** 0.5 + (0.0 if parameter.ndim > 1 else 1.0))
             parameter.copy_(parameter.to(dtype))
     x = numbers(*case.shape)
-    if x.ndim == 5 and case.shape[1] > 1:
+    if case.channels_last:
         x = x.contiguous(memory_format=torch.channels_last_3d)
     gradient: Tensor | None = None
     found: list[dict[str, Tensor]] = []
     for half in (True, False):
         values: dict[str, Tensor] = {}
         own = (x.clone() if half else x.float()).requires_grad_("input" in case.gradients)
+        weight = layer.get_parameter("weight")
         if half:
-            _fill_memory(own)
+            _fill_memory(own, weight)
         with torch.autocast(device.type, dtype, enabled=half), _exact_float32():
             output = layer(own)
             values["the output"] = output.detach()
             if case.gradients:
                 if gradient is None:
                     gradient = torch.empty_like(output).copy_(numbers(*output.shape))
-                wanted = {"input": own, "weight": layer.get_parameter("weight")}
+                wanted = {"input": own, "weight": weight}
                 of = [wanted[name] for name in case.gradients]
+                if half:
+                    _fill_memory(own, weight, output)
                 pulled = torch.autograd.grad(output, of, gradient.to(output.dtype))
                 values |= {
                     f"the gradient of the {name}": value for name, value in zip(case.gradients, pulled, strict=True)
@@ -182,11 +195,34 @@ def _error(found: Tensor, exact: Tensor) -> Error:
     return Error(float(error.square().mean().sqrt() / scale), float(error.abs().max() / scale))
 
 
-def _fill_memory(like: Tensor) -> None:
-    """Leave NaN in memory that the next tensors will get."""
-    for size in (1, 2, 4):
-        block = torch.full((size * like.numel(),), float("nan"), device=like.device)
-        del block
+def _fill_memory(*like: Tensor) -> None:
+    """Leave NaN in memory that the next tensors will get: blocks of these tensors' sizes, by half and by whole."""
+    blocks = [
+        torch.full((tensor.numel(),), float("nan"), dtype=dtype, device=tensor.device)
+        for tensor in like
+        for dtype in (torch.float32, torch.bfloat16, torch.float32, torch.bfloat16)
+    ]
+    del blocks
+
+
+@contextmanager
+def _memory_is_used_again() -> Iterator[None]:
+    """Have the C library keep what is freed, for the next that asks, instead of giving it back to the system.
+
+    Memory from the system is zero. A kernel that adds into memory that it never wrote is right there, and wrong later.
+    """
+    libc: Any = None
+    with suppress(OSError, AttributeError):
+        libc = ctypes.CDLL(None)
+        libc.mallopt(M_MMAP_MAX, 0)
+        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+    try:
+        yield
+    finally:
+        with suppress(AttributeError):  # None has none
+            libc.mallopt(M_MMAP_MAX, 65536)
+            libc.mallopt(M_TRIM_THRESHOLD, 128 * 2**10)
+            libc.malloc_trim(0)
 
 
 @contextmanager
@@ -206,8 +242,11 @@ def _setting_of(device: torch.device, dtype: torch.dtype) -> dict[str, str]:
     if device.type == "cuda":
         name, versions = torch.cuda.get_device_name(device), f"{versions}, cuDNN {torch.backends.cudnn.version()}"
     else:
-        name = f"{processor_name()} ({torch.backends.cpu.get_cpu_capability()})"
-    return {"device": name, "versions": versions, "dtype": _name(dtype)}
+        name = f"{processor_name()} ({torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads)"
+    benchmark = str(torch.backends.cudnn.benchmark)  # by which cuDNN may choose other kernels
+    return {
+        "device": name, "versions": versions, "dtype": _name(dtype), "benchmark": benchmark, "code": code_version()
+    }  # fmt: skip
 
 
 def _name(dtype: torch.dtype) -> str:

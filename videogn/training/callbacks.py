@@ -186,7 +186,7 @@ class ResultWriter(Callback):
             test_seconds=time.monotonic() - self._started,
             peak_memory_bytes=run.get("peak_memory_bytes") or peak_memory_bytes(),
             precision={"train": run.get("precision"), "test": str(trainer.precision)},
-            kernels_checked={"train": run.get("kernels_checked"), "test": pl_module.kernels_checked},
+            kernels_checked={"train": _checked(run), "test": pl_module.kernels_checked},
             parts=run.get("parts", []),
             code={"train": _code(run), "test": code_version()},
             versions=installed_versions(),
@@ -200,6 +200,12 @@ class ResultWriter(Callback):
 def _code(run: Mapping[str, Any]) -> str | None:
     """Return the code that trained: all versions, where a training went on with another one."""
     return ", then ".join(dict.fromkeys(part["code"] for part in run.get("parts", []))) or run.get("code")
+
+
+def _checked(run: Mapping[str, Any]) -> bool | None:
+    """Return whether the kernels of all parts of a training were checked; None where there was nothing to check."""
+    parts = {part.get("kernels_checked") for part in run.get("parts", [])}
+    return None if None in parts or not parts else parts == {True}
 
 
 def _chosen(run: Mapping[str, Any], checkpoint: Path, *, fingerprint: str) -> dict[str, Any] | None:

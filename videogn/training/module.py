@@ -35,7 +35,7 @@ from videogn.training.scoring import Scorer
 from videogn.training.update import Mean, Update
 
 # What a checkpoint says of its last part where it speaks of the whole training, too.
-_OF_LAST_PART = ("device_batch_size", "num_devices", "device", "precision", "kernels_checked", "code")
+_OF_LAST_PART = ("device_batch_size", "num_devices", "device", "precision", "code")
 
 
 class VideoClassifier(Scorer):

@@ -56,7 +56,7 @@ class Result:
     (code_version) that trained and tested. dataset_fingerprint and train_fingerprint: of the test's videos and of the
     training's, equal for equal data sets wherever they lie. device, num_devices: what trained it. precision: of the
     training and of the test; kernels_checked: whether their layers were held against float32 before (None: in float32
-    there is nothing to hold). top5 is None among
+    there is nothing to hold, or it is not known). top5 is None among
     fewer than five classes. parts: one for each time that the training went on differently, with its first update, the
     updates planned then, device batch, devices and code; one for a training in one piece. chosen: None for the last
     checkpoint, or one that nothing chose; of the best one, among how many validations it was chosen, and whether the
