@@ -4,25 +4,31 @@ Lightning's whole loop runs here on the CPU, and every reading of a tensor is co
 """
 
 import contextlib
+from pathlib import Path
 
 import lightning
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch._subclasses.fake_tensor import DataDependentOutputException
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader
 
 from tests.models.networks import NORM_SETTINGS
 from tests.training.networks import QUIET, SMALL, batch, build
+from videogn.models.batch_norm import BatchNorm, update_running_statistics
 from videogn.models.fake_cuda import fake_cuda
 from videogn.models.i3d import i3d_r50
 from videogn.norms import NORMS
-from videogn.training.callbacks import Throughput
+from videogn.training.callbacks import ProgressBar, Throughput
 from videogn.training.errors import NonFiniteLoss
+from videogn.training.log_points import LossWatch
+from videogn.training.loggers import MetricsCSV
 from videogn.training.module import VideoClassifier
+from videogn.training.update import Update
 
 NUM_BATCHES = 8
+pytestmark = pytest.mark.filterwarnings("ignore:The number of training batches .* is smaller than the logging interval")
 
 
 class Readings(TorchDispatchMode):
@@ -43,46 +49,58 @@ class Readings(TorchDispatchMode):
 
 
 class Watch(lightning.Callback):
-    """Counts from the start of each training batch to its end."""
+    """Counts from the start of each training batch to the start of the next: all hooks, metrics and loggers."""
 
     def __init__(self) -> None:
         self.by_batch: list[list[str]] = []
         self._inside = contextlib.ExitStack()
 
     def on_train_batch_start(self, *_) -> None:
-        self.mode = self._inside.enter_context(Readings())
-
-    def on_train_batch_end(self, *_) -> None:
         self._inside.close()
-        self.by_batch.append(self.mode.found)
+        self.by_batch.append(self._inside.enter_context(Readings()).found)
+
+    def on_validation_start(self, *_) -> None:
+        self._inside.close()
+
+    def on_train_epoch_end(self, *_) -> None:
+        self._inside.close()
 
 
-def train(model: VideoClassifier, monkeypatch, *, missing: tuple[int, ...] = ()) -> Watch:
+def train(model: VideoClassifier, monkeypatch, folder: Path, *, missing: tuple[int, ...] = ()) -> list[list[str]]:
+    """What each batch has read, up to the last one, which is a log point."""
     batches = [{**batch(4, seed=seed), "missing": list(missing)} for seed in range(NUM_BATCHES)]
     watch = Watch()
     trainer = lightning.Trainer(
         max_epochs=1, accelerator="cpu", accumulate_grad_batches=2, gradient_clip_val=1.0, log_every_n_steps=50,
-        callbacks=[Throughput(), watch], **QUIET,
+        logger=MetricsCSV(folder), enable_checkpointing=False, enable_model_summary=False,
+        callbacks=[watch, Throughput(), ProgressBar()],
     )  # fmt: skip
     with monkeypatch.context() as patched:
-        for name in ("tolist", "numpy"):  # they do not pass the dispatcher
-            patched.setattr(Tensor, name, lambda *_: pytest.fail("a tensor became a list or an array"))
+        right = {name: getattr(Tensor, name) for name in ("tolist", "numpy")}
+        for name in right:  # they do not pass the dispatcher
+            patched.setattr(Tensor, name, lambda self, *_, name=name, **__: note(name) or right[name](self))
+
+        def note(name: str) -> None:
+            watch.by_batch[-1].append(name)
+
         trainer.fit(model, DataLoader(batches, batch_size=None))
     assert trainer.global_step == NUM_BATCHES // 2
-    return watch
+    assert len(watch.by_batch) == NUM_BATCHES
+    assert "train/loss_epoch" in (folder / "metrics.csv").read_text()
+    return watch.by_batch[:-1]
 
 
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("missing", [(), (1,), (0, 1)])
-def test_a_step_reads_no_value(norm, missing, monkeypatch):
-    """Forward, backward, gradient clipping, SGD, running statistics, metrics and logging; two forwards an update."""
+def test_a_step_reads_no_value(norm, missing, monkeypatch, tmp_path):
+    """Forward, backward, gradient clipping, SGD, running statistics, metrics, logging and the progress bar."""
     split = {"norm_batch_size": 2} if norm in ("bn", "brn") else {}
-    found = train(build(norm, label_smoothing=0.1, **split), monkeypatch, missing=missing).by_batch
-    assert found == [[]] * NUM_BATCHES
+    found = train(build(norm, label_smoothing=0.1, **split), monkeypatch, tmp_path, missing=missing)
+    assert found == [[]] * (NUM_BATCHES - 1)
 
 
 @pytest.mark.parametrize("reading", [torch.Tensor.item, bool, torch.nonzero, lambda loss: loss[loss > 0]])
-def test_a_reading_is_seen(reading, monkeypatch):
+def test_a_reading_is_seen(reading, monkeypatch, tmp_path):
     model = build()
     step = model.training_step
 
@@ -92,7 +110,12 @@ def test_a_reading_is_seen(reading, monkeypatch):
         return loss
 
     model.training_step = training_step
-    assert all(train(model, monkeypatch).by_batch)
+    assert all(train(model, monkeypatch, tmp_path))
+
+
+def test_figures_that_are_read_at_every_batch_are_seen(monkeypatch, tmp_path):
+    monkeypatch.setattr("videogn.training.callbacks.at_log_point", lambda *_: True)
+    assert any(train(build(), monkeypatch, tmp_path))
 
 
 @pytest.mark.parametrize("norm", NORMS)
@@ -141,10 +164,73 @@ def test_a_loss_that_is_not_finite_stops_at_the_next_log_point_and_says_where_it
     assert trainer.global_step in (2, 4)
 
 
-def test_it_stops_before_a_checkpoint_is_written(tmp_path):
-    class Save(lightning.Callback):
-        def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
-            trainer.save_checkpoint(tmp_path / f"{batch_idx}.ckpt")
+class Save(lightning.Callback):
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
-    fit_with_nan(2, Save(), every=50)
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
+        trainer.save_checkpoint(self.folder / f"{batch_idx}.ckpt")
+
+    def on_exception(self, trainer, pl_module, exception) -> None:
+        with contextlib.suppress(NonFiniteLoss):
+            trainer.save_checkpoint(self.folder / "exception.ckpt")
+
+
+def test_no_checkpoint_has_weights_that_are_not_numbers(tmp_path):
+    fit_with_nan(2, Save(tmp_path), every=50)
     assert {path.name for path in tmp_path.iterdir()} == {"0.ckpt", "1.ckpt"}
+
+
+def test_gradients_that_are_infinite_under_a_finite_loss_leave_no_checkpoint(tmp_path):
+    class Infinite(lightning.Callback):
+        def on_before_optimizer_step(self, trainer, pl_module, optimizer) -> None:
+            if trainer.global_step == 1:
+                next(pl_module.model.parameters()).grad.fill_(float("inf"))
+
+    trainer = lightning.Trainer(
+        max_steps=2, accelerator="cpu", callbacks=[Infinite(), Save(tmp_path)], **QUIET
+    )  # fmt: skip
+    with pytest.raises(NonFiniteLoss, match="the weights are not finite after 2 updates"):
+        trainer.fit(build("gn"), DataLoader([batch(4, seed=seed) for seed in range(2)], batch_size=None))
+    assert {path.name for path in tmp_path.iterdir()} == {"0.ckpt"}
+
+
+def _on_one_of_two(rank: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    store = torch.distributed.FileStore(f"{folder}/store", 2)
+    torch.distributed.init_process_group("gloo", store=store, rank=rank, world_size=2)
+    watch, update, weight = LossWatch(), Update(7), nn.Parameter(torch.ones(1))
+    weight.grad = torch.ones(1)
+    said = "nothing"
+    for step in range(3):
+        logits = torch.full((2, 7), float("nan") if (rank, step) == (1, 1) else 1.0)
+        labels, weights = torch.zeros(2, dtype=torch.int64), torch.ones(2)
+        losses = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
+        loss = update.loss(losses, logits=logits, labels=labels, weights=weights)
+        watch.add_forward(loss, indices=torch.arange(2), where=f"batch {step + 1}")
+        sums, *_ = update.finish([weight], accumulate=1, num_devices=2)
+        watch.add_update(sums["loss"])
+    try:
+        watch.check()
+    except NonFiniteLoss as error:
+        said = str(error)
+    norms = [BatchNorm(4).train() for _ in range(5)]
+    exchanges = []
+    exchange = torch.distributed.all_reduce
+    torch.distributed.all_reduce = lambda *words, **more: (exchanges.append(1), exchange(*words, **more))[1]
+    for norm in norms:
+        norm.defer_update = True
+        norm(torch.randn(2, 4, 2, 3, 3))
+    update_running_statistics(norms)
+    torch.save({"said": said, "exchanges": len(exchanges), "mean": norms[3].running_mean}, f"{folder}/{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_all_devices_stop_at_one_place_and_exchange_statistics_once(tmp_path):
+    torch.multiprocessing.spawn(_on_one_of_two, args=(str(tmp_path),), nprocs=2)
+    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2))
+    assert first["said"].startswith("the training loss on another device is not finite, between batch 1 and batch 3")
+    assert second["said"].startswith("the training loss is nan in batch 2")
+    assert first["exchanges"] == second["exchanges"] == 1
+    assert torch.equal(first["mean"], second["mean"])

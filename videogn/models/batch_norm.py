@@ -121,7 +121,8 @@ def update_running_statistics(norms: Sequence[BatchNorm]) -> None:
     """
     if not norms:
         return
-    [num_groups] = {norm._num_clip_groups for norm in norms}
+    num_groups = norms[0]._num_clip_groups
+    assert all(norm._num_clip_groups == num_groups for norm in norms), "a forward has passed some norms alone"
     shared = norms[0].defer_update and devices_share()
     if not num_groups and not shared:
         return

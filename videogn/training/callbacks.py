@@ -31,6 +31,8 @@ _OF_TRAINING = (
     *("norm_batch_size", "device_batch_size", "total_batch_size", "renorm", "seed", "train_fingerprint", "steps"),
     *("epochs", "train_seconds", "device", "num_devices"),
 )
+# In the progress bar.
+SHOWN = ("train/loss_step", "train/top1_step", "clips_per_second", "train/loss_epoch", "train/top1_epoch", "val/top1")
 LIBRARIES = ("videogn", "torch", "torchvision", "pytorchvideo", "lightning", "av", "decord", "numpy")
 
 
@@ -53,7 +55,7 @@ class Throughput(Callback):
         if len(self._ends) > 1 and at_log_point(trainer, batch_idx):
             seconds = self._ends[-1][0] - self._ends[0][0]
             clips = sum(count for _, count in list(self._ends)[1:])
-            pl_module.log("clips_per_second", clips / seconds, prog_bar=True, sync_dist=True, reduce_fx="sum")
+            pl_module.log("clips_per_second", clips / seconds, sync_dist=True, reduce_fx="sum")
 
 
 class ProgressBar(RichProgressBar):
@@ -73,7 +75,8 @@ class ProgressBar(RichProgressBar):
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
         if self._is_due:
-            self._figures = dict(super().get_metrics(trainer, pl_module))
+            logged = trainer.callback_metrics
+            self._figures = {name: float(logged[name]) for name in SHOWN if name in logged}
         return self._figures
 
 

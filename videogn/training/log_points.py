@@ -1,4 +1,4 @@
-"""Where a training reads values from its device. In between it never waits for a GPU."""
+"""Where a training reads values from its device. In between, this package never waits for a GPU."""
 
 from __future__ import annotations
 
@@ -8,38 +8,54 @@ from torch import Tensor
 
 from videogn.training.errors import NonFiniteLoss
 
+WHAT_MAY_HELP = "a smaller --model.base_lr or a warm-up may help"
+
 
 def at_log_point(trainer: Trainer, batch_idx: int) -> bool:
     """Return whether, at the end of a training batch, values are read: every log_every_n_steps updates.
 
-    That is where the loggers read them anyway. The last batch of an epoch is one, too.
+    That is where the loggers read them anyway. The last batch of an epoch is one, too. Where nothing is logged
+    (log_every_n_steps 0), it is every 50 updates.
     """
     updated = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
-    every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
-    return trainer.is_last_batch or (updated and every > 0 and trainer.global_step % every == 0)
+    every: int = trainer.log_every_n_steps or 50  # type: ignore[attr-defined]
+    return trainer.is_last_batch or (updated and trainer.global_step % every == 0)
 
 
 class LossWatch:
-    """The losses since the last look, on the device. A look waits for it once."""
+    """The losses since the last look, on the device. A look waits for it once.
+
+    Whether one is not finite is decided by the sums over all devices, so that all of them stop at one place; which
+    forward it was, by this device's own.
+    """
 
     def __init__(self) -> None:
         self._forwards: list[tuple[str, Tensor, Tensor]] = []  # where, loss, places of the videos
+        self._updates: list[Tensor] = []
 
-    def add(self, loss: Tensor, *, indices: Tensor, where: str) -> None:
+    def add_forward(self, loss: Tensor, *, indices: Tensor, where: str) -> None:
         """Take in a forward: its loss, its videos' places in the training list, and its own place in the run."""
         self._forwards.append((where, loss.detach(), indices))
 
+    def add_update(self, loss: Tensor) -> None:
+        """Take in an update: the sum of its losses over all forwards and devices."""
+        self._updates.append(loss)
+
     def check(self) -> None:
-        """Look at the losses, and forget them.
+        """Look at the losses of all updates so far, and forget them.
 
         Raises:
-            NonFiniteLoss: One is not finite; names the first. Its videos are printed.
+            NonFiniteLoss: One is not finite; names the first forward. Its videos are printed.
         """
-        forwards, self._forwards = self._forwards, []
-        if not forwards or torch.stack([loss for _, loss, _ in forwards]).isfinite().all():
+        if not self._updates:
             return
-        where, loss, indices = next(forward for forward in forwards if not forward[1].isfinite())
-        print(f"the videos of that batch, as places in the training list: {indices.tolist()}", flush=True)
-        raise NonFiniteLoss(
-            f"the training loss is {loss.item()} in {where}: a smaller --model.base_lr or a warm-up may help"
-        )
+        updates, self._updates = self._updates, []
+        forwards, self._forwards = self._forwards, []
+        if torch.stack(updates).isfinite().all():
+            return
+        for where, loss, indices in forwards:
+            if not loss.isfinite():
+                print(f"the videos of that batch, as places in the training list: {indices.tolist()}", flush=True)
+                raise NonFiniteLoss(f"the training loss is {loss.item()} in {where}: {WHAT_MAY_HELP}")
+        where = f"between {forwards[0][0]} and {forwards[-1][0]}" if forwards else "of an update"
+        raise NonFiniteLoss(f"the training loss on another device is not finite, {where}: {WHAT_MAY_HELP}")

@@ -27,7 +27,8 @@ from videogn.norms import DEFAULT_NUM_GROUPS, HELP, NormName, find_norm
 from videogn.training.batch_sizes import BatchSizes, batch_sizes
 from videogn.training.checkpoint import CHECKPOINT_KEY, check_same_model, check_same_recipe, own_part
 from videogn.training.device import device_name, peak_memory_bytes
-from videogn.training.log_points import LossWatch, at_log_point
+from videogn.training.errors import NonFiniteLoss
+from videogn.training.log_points import WHAT_MAY_HELP, LossWatch, at_log_point
 from videogn.training.missing import filled, groups_without_clips
 from videogn.training.optimizer import num_steps, sgd
 from videogn.training.schedule import Schedule, lr_factor, scaled_lr
@@ -244,7 +245,7 @@ class VideoClassifier(Scorer):
         losses = F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing, reduction="none")
         loss = self.update.loss(losses, logits=logits, labels=labels, weights=batch["weights"])
         where = f"epoch {self.current_epoch + 1}, batch {batch_idx + 1}, after {self.global_step} updates"
-        self.losses.add(loss, indices=batch["indices"], where=where)
+        self.losses.add_forward(loss, indices=batch["indices"], where=where)
         return loss
 
     def _logits(self, batch: Batch) -> Tensor:
@@ -269,13 +270,14 @@ class VideoClassifier(Scorer):
             accumulate=self.trainer.accumulate_grad_batches,
             num_devices=self.trainer.world_size,
         )
+        self.losses.add_update(sums["loss"])
         for name, total in sums.items():
-            shown = name in ("loss", "top1")
-            self.log(f"train/{name}_step", total / clips, prog_bar=shown)
+            # Never with prog_bar=True: Lightning then reads the value at every batch, with a bar or without.
+            self.log(f"train/{name}_step", total / clips)
             of_epoch = self.train_means[name]
             assert isinstance(of_epoch, Mean)
             of_epoch.update(total, clips)
-            self.log(f"train/{name}_epoch", of_epoch, on_step=False, on_epoch=True, prog_bar=shown)
+            self.log(f"train/{name}_epoch", of_epoch, on_step=False, on_epoch=True)
         self.log("train/skipped_videos", skipped, on_step=False, on_epoch=True, reduce_fx="sum")
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
@@ -309,7 +311,10 @@ class VideoClassifier(Scorer):
     # Checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.losses.check()  # of weights that are not numbers there is no checkpoint
+        self.losses.check()
+        # The last update's gradients may have been infinite where its loss was not.
+        if not torch.stack([parameter.isfinite().all() for parameter in self.parameters()]).all():
+            raise NonFiniteLoss(f"the weights are not finite after {self.global_step} updates: {WHAT_MAY_HELP}")
         running = time.monotonic() - self._started if self._started is not None else 0.0
         data, sizes = self.data, self.batch_sizes
         part = {

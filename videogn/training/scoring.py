@@ -110,7 +110,7 @@ class Scorer(LightningModule):
             self.num_validations += 1
         self.log("val/loss", self.val_loss.compute())
         for name, share in self.val_accuracy.finish().items():
-            self.log(f"val/{name}", share, prog_bar=name == "top1")
+            self.log(f"val/{name}", share)
         self.val_loss.reset()
 
     def on_test_epoch_start(self) -> None:
