@@ -33,7 +33,7 @@ from videogn.machine import processor_name
 OVERALL = 0.005  # of the root mean square of all errors, relative to that of the values
 ANYWHERE = 0.15  # of the largest error, relative to the same
 
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's mallopt
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4  # of glibc's mallopt
 
 
 class KernelError(ValueError):
@@ -121,7 +121,7 @@ def check_kernels(
     if not todo:
         return
     say(f"checking {len(todo)} kernels of this network in {_name(dtype)} against float32, once on this machine")
-    with _memory_is_used_again():
+    with _memory_is_used_again(device):
         for case in todo:
             for what, error in errors_of(case, device=device, dtype=dtype).items():
                 if not (error.overall < OVERALL and error.anywhere < ANYWHERE):
@@ -206,23 +206,29 @@ def _fill_memory(*like: Tensor) -> None:
 
 
 @contextmanager
-def _memory_is_used_again() -> Iterator[None]:
+def _memory_is_used_again(device: torch.device) -> Iterator[None]:
     """Have the C library keep what is freed, for the next that asks, instead of giving it back to the system.
 
     Memory from the system is zero. A kernel that adds into memory that it never wrote is right there, and wrong later.
+    CUDA's allocator keeps what is freed anyway.
     """
     libc: Any = None
-    with suppress(OSError, AttributeError):
-        libc = ctypes.CDLL(None)
-        libc.mallopt(M_MMAP_MAX, 0)
-        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+    if device.type == "cpu":
+        with suppress(OSError):
+            libc = ctypes.CDLL(None)
+    mallopt = getattr(libc, "mallopt", None)  # glibc has it
+    if mallopt is None:
+        yield
+        return
+    mallopt(M_MMAP_MAX, 0)
+    mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
     try:
         yield
-    finally:
-        with suppress(AttributeError):  # None has none
-            libc.mallopt(M_MMAP_MAX, 65536)
-            libc.mallopt(M_TRIM_THRESHOLD, 128 * 2**10)
-            libc.malloc_trim(0)
+    finally:  # what glibc's own rule comes to, with tensors as large as these
+        mallopt(M_MMAP_MAX, 65536)
+        mallopt(M_MMAP_THRESHOLD, 2**25)
+        mallopt(M_TRIM_THRESHOLD, 2**26)
+        libc.malloc_trim(0)
 
 
 @contextmanager
