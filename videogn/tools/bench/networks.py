@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from videogn.models.batch_norm import batch_norms, update_running_statistics
 from videogn.models.group_norm import GroupNorm
 from videogn.models.i3d import i3d_r50
 from videogn.tools.bench.timing import Times, interleaved
@@ -135,15 +136,19 @@ class _Way:
     def __init__(self, name: str, mode: Mode, settings: dict[str, Any], *, device: torch.device, seed: int) -> None:
         torch.manual_seed(seed)
         self.mode, self.device = mode, device
+        others = torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
         network = _network(name, settings).to(device)
         clips = torch.randn(mode.clips, 3, settings["num_frames"], *2 * [settings["crop_size"]], device=device)
         self.output_error: float | None = None
         exact = None
         if name != PYTORCHVIDEO:
-            with torch.no_grad():
+            with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
                 exact = network.eval()(clips).float()
         memory = torch.channels_last_3d if mode.channels_last else torch.contiguous_format
         self.network, self.clips = network.to(memory_format=memory), clips.contiguous(memory_format=memory)
+        self.norms = batch_norms(network)
+        for norm in self.norms:
+            norm.defer_update = True  # as in training
         self.labels = torch.arange(mode.clips, device=device) % NUM_CLASSES
         self.run = torch.compile(self.network) if mode.compiled else self.network
         self.optimizer = torch.optim.SGD(self.network.parameters(), lr=1e-3, momentum=0.9, nesterov=True)
@@ -157,7 +162,7 @@ class _Way:
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
             self.step()
-            self.peak_bytes = torch.cuda.max_memory_allocated(device)
+            self.peak_bytes = torch.cuda.max_memory_allocated(device) - others
 
     def _precision(self) -> torch.autocast:
         return torch.autocast(self.device.type, self.mode.autocast, enabled=self.mode.autocast is not None)
@@ -175,6 +180,7 @@ class _Way:
         loss = F.cross_entropy(logits.float(), self.labels)
         self.optimizer.zero_grad()
         loss.backward()
+        update_running_statistics(self.norms)
         self.optimizer.step()
         self._wait()
 
