@@ -63,7 +63,7 @@ def test_more_than_there_is_is_refused(eight_cores, wanted, message):
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
 def test_cells_run_side_by_side_each_on_its_own_cores(command, tmp_path):
-    command.behave({f"fit {cell.name}": 0.5 for cell in cells(STUDY)})
+    command.behave({f"fit {cell.name}": 1.5 for cell in cells(STUDY)})
     first, second = sorted(os.sched_getaffinity(0))[:2]
     places = [Place({"CUDA_VISIBLE_DEVICES": "7"}, frozenset({first})), Place(cores=frozenset({second}))]
     assert run(STUDY, tmp_path, command=command, places=places) == 0

@@ -10,7 +10,6 @@ Shapes: N clips, C channels, T frames, H, W.
 from __future__ import annotations
 
 import copy
-import ctypes
 import hashlib
 import json
 import os
@@ -32,8 +31,6 @@ from videogn.machine import processor_name
 # Rounding to bf16 moves a value by 0.4 % at most, and all of them by 0.2 % together. In float32 every sum is kept.
 OVERALL = 0.005  # of the root mean square of all errors, relative to that of the values
 ANYWHERE = 0.15  # of the largest error, relative to the same
-
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4  # of glibc's mallopt
 
 
 class KernelError(ValueError):
@@ -121,7 +118,7 @@ def check_kernels(
     if not todo:
         return
     say(f"checking {len(todo)} kernels of this network in {_name(dtype)} against float32, once on this machine")
-    with _memory_is_used_again(device):
+    with _new_memory_is_nan(device):
         for case in todo:
             for what, error in errors_of(case, device=device, dtype=dtype).items():
                 if not (error.overall < OVERALL and error.anywhere < ANYWHERE):
@@ -206,29 +203,19 @@ def _fill_memory(*like: Tensor) -> None:
 
 
 @contextmanager
-def _memory_is_used_again(device: torch.device) -> Iterator[None]:
-    """Have the C library keep what is freed, for the next that asks, instead of giving it back to the system.
+def _new_memory_is_nan(device: torch.device) -> Iterator[None]:
+    """Have torch fill what it allocates with NaN, on a CPU: memory from the system is zero at first.
 
-    Memory from the system is zero. A kernel that adds into memory that it never wrote is right there, and wrong later.
-    CUDA's allocator keeps what is freed anyway.
+    A kernel that adds into memory that it never wrote is right there, and wrong later. On a GPU this setting would
+    choose other kernels; there, what is freed is what the next gets, see `_fill_memory`.
     """
-    libc: Any = None
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     if device.type == "cpu":
-        with suppress(OSError):
-            libc = ctypes.CDLL(None)
-    mallopt = getattr(libc, "mallopt", None)  # glibc has it
-    if mallopt is None:
-        yield
-        return
-    mallopt(M_MMAP_MAX, 0)
-    mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+        torch.use_deterministic_algorithms(True, warn_only=True)
     try:
         yield
-    finally:  # what glibc's own rule comes to, with tensors as large as these
-        mallopt(M_MMAP_MAX, 65536)
-        mallopt(M_MMAP_THRESHOLD, 2**25)
-        mallopt(M_TRIM_THRESHOLD, 2**26)
-        libc.malloc_trim(0)
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
 @contextmanager
