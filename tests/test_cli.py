@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.videos import write_video
 from videogn.cli import main
@@ -12,6 +13,7 @@ from videogn.commands.run_folder import default_run_dir, values, with_run_config
 from videogn.commands.usage import UsageError
 from videogn.models.norm import norm_factory
 from videogn.norms import NORMS
+from videogn.training.module import VideoClassifier
 from videogn.training.precise_bn import precise_norms
 
 SETTINGS = """
@@ -317,3 +319,12 @@ def test_norms_that_would_do_nothing_in_a_run_say_so(base, capsys):
     assert "brn is bn in this run: renorm.start is 5,000 and the run ends after 1 updates" in captured.err
     assert "precise_bn_batches has no effect: brn trains by its running statistics" in captured.err
     assert "none before update 5,000, in full from 40,000 and 25,000" in captured.out
+
+
+def test_a_training_that_lacks_memory_names_the_command_that_says_what_fits(base, capsys, monkeypatch):
+    def lacking(*_) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 MiB.")
+
+    monkeypatch.setattr(VideoClassifier, "training_step", lacking)
+    assert main([*base, "--data.num_workers", "0"]) == 3
+    assert "Tried to allocate 20 MiB: `videogn fits` with the same settings says which" in capsys.readouterr().err

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.runs import videogn
 from videogn.cli import main
 
 SMALL = ["--depth", "14", "--width", "16", "--num_frames", "8", "--crop_size", "64", "--seconds", "4"]
@@ -51,12 +52,21 @@ def test_every_network_in_every_mode_has_a_row(capsys):
 
 
 @pytest.mark.slow
-def test_pytorchvideos_network_computes_as_many_values_as_ours():
+def test_pytorchvideos_network_computes_what_ours_does():
     rows = {row["name"]: row for row in figures("--depth", "50", "--norms", "bn", "--seconds", "8")["rows"]}
     rival = rows["pytorchvideo, bn"]
     assert rival["error"] is None
-    assert rival["output_error"] is None
+    assert 0 < rival["output_error"] < 1e-5
     assert 0.2 < rival["ratio"] < 20
+
+
+@pytest.mark.slow
+def test_compiled_networks_compute_the_same(tmp_path):
+    more = ["--norms", "gn", "--compile", "--alone", "--seconds", "1", "--json", "model.json"]
+    videogn("bench", "model", *SMALL, *more, cwd=tmp_path)  # the compiler warns, which is an error in this process
+    found = json.loads((tmp_path / "model.json").read_text())["rows"]
+    assert [row["mode"].rpartition(", ")[2] for row in found] == ["eager", "compiled"]
+    assert all(row["error"] is None and row["output_error"] < 1e-5 for row in found)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from videogn.cli import main
 from videogn.commands.run_folder import with_run_config
 from videogn.models.memory import StepMemory
-from videogn.tools.fits import LEFT_TO_CUDA, fits, largest
+from videogn.tools.fits import fits, largest
 from videogn.training.batch_sizes import BatchSizes
 
 GIB = 2**30
@@ -84,19 +84,35 @@ def test_the_largest_device_batch_that_keeps_an_experiment(norm, batches, most, 
     assert largest(most, norm=norm, batches=batches) == expected
 
 
-def test_a_gibibyte_is_left_to_cuda():
+def test_a_gibibyte_and_a_twentieth_are_left():
     memory = StepMemory(parameters=0, fixed=GIB, clip=GIB, saved_clip=0)
-    [one, other] = fits(memory, {"a": 4 * GIB, "b": LEFT_TO_CUDA + GIB}, norm="gn", batches=BatchSizes(None, 8))
-    assert (one.memory, one.most, one.same) == ("a", 2, 2)
+    [one, other] = fits(memory, {"a": 20 * GIB, "b": 3 * GIB}, norm="gn", batches=BatchSizes(None, 8))
+    assert (one.memory, one.most, one.same) == ("a", 17, 8)
     assert (other.most, other.same) == (0, None)
 
 
 def test_what_does_not_fit_is_said(capsys):
-    assert main(["fits", "--config", "i3d_bn.yaml", "--memory", "1.2GiB", "3GiB"]) == 0
+    assert main(["fits", "--config", "i3d_bn.yaml", "--memory", "1.4GiB", "3GiB"]) == 0
     out = capsys.readouterr().out
-    assert "1.2GiB: not even one clip fits" in out
+    assert "1.4GiB: not even one clip fits" in out
     assert "3GiB: no device batch that fits keeps it" in out  # 8 clips must be normalised together
     assert "bn, 32 frames (total batch 64, normalisation batch 8)" in out
+
+
+@pytest.mark.parametrize(
+    "accumulate", [["--trainer.accumulate_grad_batches", "4"], ["--trainer.accumulate_grad_batches=4"]]
+)
+def test_accumulation_that_was_asked_for_becomes_a_total_batch(accumulate, capsys):
+    words = ["--config", "i3d_gn.yaml", "--total_batch_size", "null", *accumulate, "--memory", "24GB"]
+    [row] = rows(capsys, *words)
+    assert row["batch_sizes"]["total"] == 32
+    assert row["fits"][0]["command"].endswith("--total_batch_size null --data.batch_size 32 --total_batch_size 32")
+
+
+@pytest.mark.parametrize(("devices", "expected"), [("1", 1), ("2", 2), ("0,1", 2), ("[0,1]", 2), ("auto", 1)])
+def test_devices_are_counted(devices, expected, capsys):
+    [row] = rows(capsys, "--config", "i3d_gn.yaml", "--memory", "24GB", "--trainer.devices", devices)
+    assert row["batch_sizes"]["num_devices"] == expected
 
 
 def test_several_devices_keep_a_copy_of_the_gradients(capsys):

@@ -4,6 +4,7 @@ FAIL_WITHOUT_CUDA=1 fails without a GPU: for a machine that is meant to have one
 """
 
 import copy
+import gc
 import json
 import os
 
@@ -42,18 +43,20 @@ def off(found: torch.Tensor, exact: torch.Tensor) -> float:
     return float((found.detach().double().cpu() - exact).square().mean().sqrt() / exact.square().mean().sqrt())
 
 
+@pytest.mark.parametrize("mean", [1, 10])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last_3d])
 @pytest.mark.parametrize("norm", NORMS)
-def test_a_norm_is_float64s(device, norm, memory, dtype):
-    """Output and gradients; gammas are rounded alike, as CUDA's group norm takes them in half precision."""
+def test_a_norm_is_float64s(device, norm, memory, dtype, mean):
+    """Output and gradients. CUDA's group norm takes gammas, and keeps statistics, in half precision: gammas are rounded
+    alike here, and a mean far from 0 may be off by its own rounding."""
     torch.manual_seed(0)
     exact = randomize_norms(norm_factory(**NORM_SETTINGS[norm])(num_features=32)).train()
     for parameter in exact.parameters():
         parameter.data = parameter.to(dtype).float()
     layer = copy.deepcopy(exact).to(device)
     exact = exact.double()
-    x = (torch.randn(4, 32, 4, 9, 9) * 2 + 1).to(dtype)
+    x = (torch.randn(4, 32, 4, 9, 9) + mean).to(dtype)
     gradient = torch.randn(x.shape).to(dtype)
     own = x.to(device).contiguous(memory_format=memory).requires_grad_()
     with torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16):
@@ -63,7 +66,7 @@ def test_a_norm_is_float64s(device, norm, memory, dtype):
     found = torch.autograd.grad(output, (own, layer.weight, layer.bias), gradient.to(device))
     of_exact = torch.autograd.grad(expected, (wide, exact.weight, exact.bias), gradient.double())
     assert output.dtype == found[0].dtype == dtype
-    bound = 1e-5 if dtype == torch.float32 else 0.005
+    bound = 1e-4 if dtype == torch.float32 else 0.005 * mean
     for one, other in zip((output, *found), (expected, *of_exact), strict=True):
         assert off(one, other) < bound
 
@@ -91,14 +94,14 @@ def test_input_is_normalised_alike(device):
 
 
 @needs_cuda
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode")
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("missing", [[], [1]])
 def test_a_step_does_not_wait_for_the_gpu(device, norm, missing):
     class WithoutWaiting(lightning.Callback):
         def on_train_batch_start(self, trainer, pl_module, batch, batch_idx) -> None:
-            torch.cuda.set_sync_debug_mode(
-                "error" if batch_idx >= 2 else "default"
-            )  # the first makes what later ones use
+            # The first update makes what later ones use.
+            torch.cuda.set_sync_debug_mode("error" if batch_idx >= 2 else "default")
 
         def on_train_batch_end(self, *_) -> None:
             torch.cuda.set_sync_debug_mode("default")
@@ -120,6 +123,9 @@ def test_a_step_does_not_wait_for_the_gpu(device, norm, missing):
 def test_a_step_takes_the_memory_that_is_counted(device, norm):
     sizes = {"num_frames": 32, "crop_size": 112}
     counted = step_memory(lambda: i3d_r50(norm, **sizes), **sizes, autocast=torch.bfloat16, multiple_of=2)
+    gc.collect()
+    torch.cuda.empty_cache()
+    before = torch.cuda.memory_allocated()
     network = i3d_r50(norm, **sizes).train().to(device, memory_format=torch.channels_last_3d)
     optimizer = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, nesterov=True)
     views = torch.zeros(8, 1, 32, 112, 112, 3, dtype=torch.uint8, device=device)
@@ -130,7 +136,7 @@ def test_a_step_takes_the_memory_that_is_counted(device, norm):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert torch.cuda.max_memory_allocated() == pytest.approx(counted.at(8), rel=0.1)
+    assert torch.cuda.max_memory_allocated() - before == pytest.approx(counted.at(8), rel=0.1)
 
 
 @pytest.mark.slow

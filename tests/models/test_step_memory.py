@@ -113,6 +113,12 @@ def test_gn_takes_what_bn_takes():
     assert found["gn", torch.bfloat16].clip < 0.6 * found["gn", None].clip
 
 
+def test_it_grows_by_the_same_for_each_clip():
+    few, more = (step_memory(lambda: network("bn"), **CLIP, autocast=None, multiple_of=n) for n in (2, 6))
+    assert few.clip == pytest.approx(more.clip, rel=0.01)
+    assert few.at(12) == pytest.approx(more.at(12), rel=0.01)
+
+
 def test_a_split_and_several_devices():
     whole = step_memory(lambda: network("bn"), **CLIP, autocast=None, multiple_of=2)
     split = step_memory(lambda: network("bn", norm_batch_size=2), **CLIP, autocast=None, multiple_of=2)

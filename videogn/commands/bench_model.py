@@ -20,7 +20,8 @@ SGD), by norm, precision, memory format and device batch, eager or compiled.
   videogn bench model --norms gn bn --batch_sizes 8 16 --precision 32-true bf16-mixed --json model.json
 
 Beside them run the same network with nn.GroupNorm, which CUDA's autocast runs in float32, and PyTorchVideo's I3D with
-its BN, as it comes; all have its layout, so that they compute the same (--layout nonlocal: the paper's, without it).
+its BN, as it comes, with our weights; all have its layout, so that they compute the same (--layout nonlocal: the
+paper's, without it).
 
 All networks of a mode take turns, in another order each round, after a first round that is not counted. Times are
 medians over rounds; ratios are medians of the rounds' ratios to bn's step. "off" is how far a network's output is from
@@ -46,6 +47,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--batch_sizes", nargs="+", type=int, help="clips of a forward (GPU: 8; CPU: 2)")
     parser.add_argument("--contiguous", action="store_true", help="also in contiguous memory, not channels last alone")
     parser.add_argument("--compile", action="store_true", help="also by torch.compile (minutes, before it is measured)")
+    parser.add_argument("--alone", action="store_true", help="without nn.GroupNorm and PyTorchVideo")
     parser.add_argument("--layout", default="slowfast", help="slowfast or nonlocal (%(default)s)")
     parser.add_argument("--depth", type=int, default=50, help="14, 26, 50 or 101 (%(default)s)")
     parser.add_argument("--width", type=int, default=64, help="channels of the stem (%(default)s)")
@@ -105,6 +107,7 @@ def run(given: argparse.Namespace) -> int:
         device=device,
         **network,
         seconds=given.seconds,
+        alone=given.alone,
         on_mode=lambda mode: print(f"measuring: {mode}", flush=True),
     )
     figures = {

@@ -22,8 +22,8 @@ A larger device batch is faster, but for bn it is another experiment: its normal
 two device batches: the largest one that fits, and the largest one that keeps the experiment, with the same total batch
 (by accumulation) and the same normalisation batch (by --model.norm_batch_size). The line to type for it follows.
 
-Tensors are counted, and 1 GiB of each memory is left to CUDA, cuDNN and gaps between tensors. What these really take
-depends on the card.
+Tensors are counted. Of each memory 1 GiB is left to CUDA and cuDNN, and 5 % to gaps between tensors; what these really
+take depends on the card.
 
 Examples:
   videogn fits --config i3d_gn.yaml
@@ -32,6 +32,7 @@ Examples:
 """
 CARDS = ("8GB", "12GB", "16GB", "24GB", "40GB", "80GB")
 UNITS = {"GB": 10**9, "GiB": 2**30, "MB": 10**6, "MiB": 2**20}
+ACCUMULATE = "--trainer.accumulate_grad_batches"
 NETWORK = ("weight_standardization", "layout", "depth", "width", "temporal_convs", "nonlocal_blocks", "dropout")
 
 
@@ -131,8 +132,8 @@ def _batches(settings: Any, norm: str) -> Any:
     """Return the batch sizes that the settings mean for a norm, on the devices that they name (auto: one)."""
     from videogn.training.batch_sizes import batch_sizes
 
-    devices = settings.trainer.devices
-    num_devices = len(devices) if isinstance(devices, list) else int(devices) if str(devices).isdigit() else 1
+    devices = str(settings.trainer.devices).strip("[]")
+    num_devices = int(devices) if devices.isdigit() else devices.count(",") + 1  # "0,1" names two; "auto": one
     return batch_sizes(
         norm,
         device=settings.data.batch_size,
@@ -152,6 +153,10 @@ def _command(words: list[str], settings: Any, batches: Any, device_batch: int, *
         more["model.norm"] = norm
     if num_frames != settings.data.num_frames:
         more["data.num_frames"] = num_frames
+    words = [*words]
+    for place in [place for place, word in enumerate(words) if word == ACCUMULATE]:
+        words[place : place + 2] = []  # the total batch says it
+    words = [word for word in words if not word.startswith(f"{ACCUMULATE}=")]
     flags = [word for name, value in more.items() for word in (f"--{name}", str(value))]
     return shlex.join(["videogn", "fit", *words, *flags])
 

@@ -57,9 +57,10 @@ def check(
     dtype = dtype_of(trainer.precision)
     if dtype is None or trusted:
         return None if dtype is None else False
-    device, clips = trainer.strategy.root_device, model.device_batch_size
-    if device.type == "cpu":  # there, the time grows with the clips: two, or a normalisation batch, must do
-        clips = min(clips, max(2, model.norm_batch_size or 0))
+    device = trainer.strategy.root_device
+    # A layer in both precisions takes more memory than its share of a step; on a CPU, time.
+    at_most = 2 if device.type == "cpu" else 8
+    clips = min(model.device_batch_size, max(at_most, model.norm_batch_size or 0))
     if find_norm(model.architecture["norm"]).over_devices:
         clips = max(clips, 2)  # one on each device may leave one value of a channel on this one
     seen = (clips, 3, data.num_frames, data.test_crop_size, data.test_crop_size)

@@ -50,7 +50,6 @@ SPLITS: dict[str, tuple[Split, ...]] = {"fit": ("train", "val"), "validate": ("v
 
 # torch has no exception of its own for the machine's memory.
 ALLOCATION_FAILED = ("can't allocate memory", "not enough memory", "Cannot allocate memory")
-WHAT_FITS = "`videogn fits` with the same settings says which device batch fits"
 
 # Warnings of libraries about what is meant to be so.
 QUIET = (
@@ -250,13 +249,19 @@ class VideoCLI(TrainerArguments):
         except NonFiniteLoss as error:
             raise NotFinite(str(error)) from error
         except (torch.OutOfMemoryError, MemoryError) as error:
-            raise OutOfMemory(f"{error or 'out of memory'}. {WHAT_FITS}") from error
+            raise self._out_of_memory(str(error) or "out of memory") from error
         except (ValueError, OSError, MisconfigurationException) as error:
             raise RunError(str(error)) from error
         except RuntimeError as error:
             if any(words in str(error) for words in ALLOCATION_FAILED):
-                raise OutOfMemory(f"{error}. {WHAT_FITS}") from error
+                raise self._out_of_memory(str(error)) from error
             raise
+
+    def _out_of_memory(self, reason: str) -> OutOfMemory:
+        hint = (
+            ": `videogn fits` with the same settings says which device batch fits" if self.subcommand == "fit" else ""
+        )
+        return OutOfMemory(f"{reason.rstrip('. ')}{hint}")
 
     @rank_zero_only
     def _check_kernels(self) -> None:

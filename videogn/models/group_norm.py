@@ -14,14 +14,17 @@ class GroupNorm(nn.GroupNorm):
     """Group normalization over (C/G, T, H, W) of each clip; the output has the input's dtype (Wu & He, 2018).
 
     Under CUDA's autocast nn.GroupNorm computes in float32, and batch normalization in half precision: the same network
-    with GN then keeps twice the activations, and its residual stream is float32. Here no autocast applies. The kernel
-    computes statistics in float32 and rounds the output once, as that of batch normalization does.
+    with GN then keeps twice the activations, and its residual stream is float32. Here no autocast applies: the kernel
+    takes half precision, sums in float32, and rounds the output, as that of batch normalization does.
 
     G = 1 is layer normalization, G = C instance normalization. Names are nn.GroupNorm's.
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        """Normalise [N, C, T, H, W]; the same shape, dtype and memory format come out."""
+        """Normalise [N, C, T, H, W]; the same shape and dtype come out.
+
+        On a CPU, the same memory format too; on a GPU, from torch 2.15 on.
+        """
         on_cpu = input.device.type == "cpu"
         # GPUs' kernels take one dtype for all; a CPU's takes float32 gammas with any input.
         dtype = self.weight.dtype if on_cpu else input.dtype

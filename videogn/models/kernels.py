@@ -197,7 +197,7 @@ def _fill_memory(*like: Tensor) -> None:
     blocks = [
         torch.full((tensor.numel(),), float("nan"), dtype=dtype, device=tensor.device)
         for tensor in like
-        for dtype in (torch.float32, torch.bfloat16, torch.float32, torch.bfloat16)
+        for dtype in (torch.float32, torch.bfloat16)
     ]
     del blocks
 

@@ -11,7 +11,10 @@ from videogn.models.memory import StepMemory, step_memory
 from videogn.norms import divisors, find_norm
 from videogn.training.batch_sizes import BatchSizes
 
-LEFT_TO_CUDA = 2**30  # to its context, cuDNN's workspaces and gaps between tensors
+
+def left_for_tensors(memory: int) -> int:
+    """Return bytes of a memory that tensors may take: without 1 GiB for CUDA and cuDNN, and 5 % for gaps."""
+    return int(0.95 * memory) - 2**30
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ def fits(memory: StepMemory, sizes: dict[str, int], *, norm: str, batches: Batch
     return [
         Fit(name, most, largest(most, norm=norm, batches=batches))
         for name, size in sizes.items()
-        for most in [memory.most_clips(size - LEFT_TO_CUDA)]
+        for most in [memory.most_clips(left_for_tensors(size))]
     ]
 
 

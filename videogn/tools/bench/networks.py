@@ -5,21 +5,23 @@ Shapes: N clips, C = 3 channels, T frames, H, W.
 
 from __future__ import annotations
 
+import gc
 import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import repeat
 from typing import Any
 
 import torch
+import torch._dynamo
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from videogn.models.batch_norm import batch_norms, update_running_statistics
 from videogn.models.group_norm import GroupNorm
 from videogn.models.i3d import i3d_r50
+from videogn.models.input import normalize
 from videogn.tools.bench.timing import Times, interleaved
 
 PLAIN_GN = "nn.GroupNorm"
@@ -44,7 +46,10 @@ class Mode:
     compiled: bool
 
     def __str__(self) -> str:
-        precision = "float32" if self.autocast is None else str(self.autocast).removeprefix("torch.")
+        tf32 = torch.cuda.is_available() and torch.backends.cudnn.allow_tf32
+        precision = (
+            ("TF32" if tf32 else "float32") if self.autocast is None else str(self.autocast).removeprefix("torch.")
+        )
         memory = "channels last" if self.channels_last else "contiguous"
         return f"{self.clips} clips, {precision}, {memory}, {'compiled' if self.compiled else 'eager'}"
 
@@ -61,20 +66,20 @@ class Row:
         clips_per_second: In training.
         ratio: Its step's time by bn's, in the same rounds.
         peak_bytes: Most memory of a GPU in a step; None on a CPU.
-        output_error: Of its output from that of the same weights in float32, contiguous, eager: root mean square,
-            relative. None for a network of its own kind.
+        output_error: Of its output from that of the same weights in our network, in float32, contiguous, eager: root
+            mean square, relative.
         error: Why it could not be run.
     """
 
     name: str
     mode: Mode
-    forward_seconds: float | None
-    step_seconds: float | None
-    clips_per_second: float | None
-    ratio: float | None
-    peak_bytes: int | None
-    output_error: float | None
-    error: str | None
+    forward_seconds: float | None = None
+    step_seconds: float | None = None
+    clips_per_second: float | None = None
+    ratio: float | None = None
+    peak_bytes: int | None = None
+    output_error: float | None = None
+    error: str | None = None
 
 
 def measure(
@@ -88,7 +93,7 @@ def measure(
     depth: int,
     width: int,
     seconds: float,
-    seed: int = 0,
+    alone: bool = False,
     on_mode: Callable[[Mode], None] = lambda _: None,
 ) -> list[Row]:
     """Return a row for each network in each mode; all networks of a mode take turns.
@@ -105,58 +110,64 @@ def measure(
         depth: Of the network.
         width: Channels of the stem.
         seconds: For all of it, about.
-        seed: Of weights and clips.
+        alone: Whether to leave the others out.
         on_mode: Told which mode comes next.
     """
     settings = {"num_frames": num_frames, "crop_size": crop_size, "layout": layout, "depth": depth, "width": width}
     rows: list[Row] = []
     for mode in modes:
         on_mode(mode)
+        _forget_compiled()
         ways: dict[str, _Way] = {}
         failed: dict[str, str] = {}
-        for name in (*dict.fromkeys(norms), PLAIN_GN, PYTORCHVIDEO):
+        for name in (*dict.fromkeys(norms), *(() if alone else (PLAIN_GN, PYTORCHVIDEO))):
             try:
-                ways[name] = _Way(name, mode, settings, device=device, seed=seed)
+                ways[name] = _Way(name, mode, settings, device=device)
             except (RuntimeError, ValueError) as error:  # a mode that is not possible is a finding
                 failed[name] = f"{type(error).__name__}: {error}".splitlines()[0]
         share = seconds / len(modes)
-        forwards, steps = (
-            interleaved({name: work(way) for name, way in ways.items()}, repeat(None), seconds=part, seed=seed)
-            for work, part in ((lambda way: way.forward, 0.25 * share), (lambda way: way.step, 0.75 * share))
-        )
-        for name in (*ways, *failed):
-            rows.append(_row(name, mode, ways.get(name), forwards, steps, failed.get(name)))
-        del ways
+        forwards = interleaved({name: way.forward for name, way in ways.items()}, repeat(None), seconds=0.25 * share)
+        steps = interleaved({name: way.step for name, way in ways.items()}, repeat(None), seconds=0.75 * share)
+        rows += [_row(name, mode, way, forwards[name], steps[name], steps.get("bn")) for name, way in ways.items()]
+        rows += [Row(name, mode, error=error) for name, error in failed.items()]
     return rows
+
+
+def _forget_compiled() -> None:
+    """Free what the last mode left, and let each network be compiled: torch.compile gives up after a few of a class."""
+    gc.collect()
+    torch._dynamo.reset()
+    torch._dynamo.config.recompile_limit = 64
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 class _Way:
     """A network that is ready to run, warm."""
 
-    def __init__(self, name: str, mode: Mode, settings: dict[str, Any], *, device: torch.device, seed: int) -> None:
-        torch.manual_seed(seed)
+    def __init__(self, name: str, mode: Mode, settings: dict[str, Any], *, device: torch.device) -> None:
+        torch.manual_seed(0)
         self.mode, self.device = mode, device
         others = torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
-        network = _network(name, settings).to(device)
-        clips = torch.randn(mode.clips, 3, settings["num_frames"], *2 * [settings["crop_size"]], device=device)
-        self.output_error: float | None = None
-        exact = None
-        if name != PYTORCHVIDEO:
-            with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-                exact = network.eval()(clips).float()
-        memory = torch.channels_last_3d if mode.channels_last else torch.contiguous_format
-        self.network, self.clips = network.to(memory_format=memory), clips.contiguous(memory_format=memory)
+        frames, px = settings["num_frames"], settings["crop_size"]
+        self.views = torch.randint(0, 256, (mode.clips, 1, frames, px, px, 3), dtype=torch.uint8, device=device)
+        self.labels = torch.arange(mode.clips, device=device) % NUM_CLASSES
+        network = _network("bn" if name == PYTORCHVIDEO else name, settings).to(device)
+        exact = self._exact(network)
+        if name == PYTORCHVIDEO:  # our weights in their network
+            weights, network = network.state_dict(), _pytorchvideo(**settings).to(device)
+            network.load_state_dict(weights)
+            del weights
         self.norms = batch_norms(network)
         for norm in self.norms:
             norm.defer_update = True  # as in training
-        self.labels = torch.arange(mode.clips, device=device) % NUM_CLASSES
-        self.run = torch.compile(self.network) if mode.compiled else self.network
-        self.optimizer = torch.optim.SGD(self.network.parameters(), lr=1e-3, momentum=0.9, nesterov=True)
-        if exact is not None:
-            with torch.no_grad(), self._precision():
-                found = self.run(self.clips).float()
-            self.output_error = float((found - exact).square().mean().sqrt() / exact.square().mean().sqrt())
-        self.forward()
+        network = network.to(memory_format=torch.channels_last_3d if mode.channels_last else torch.contiguous_format)
+        self.network = network
+        self.run = torch.compile(network, dynamic=False) if mode.compiled else network
+        self.optimizer = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, nesterov=True)
+        found = self.forward()
+        self.output_error = float((found - exact).square().mean().sqrt() / exact.square().mean().sqrt())
+        del found, exact
         self.step()
         self.peak_bytes: int | None = None
         if device.type == "cuda":
@@ -164,19 +175,28 @@ class _Way:
             self.step()
             self.peak_bytes = torch.cuda.max_memory_allocated(device) - others
 
+    def _exact(self, network: nn.Module) -> Tensor:
+        with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            return network.eval()(normalize(self.views).contiguous()).float()
+
+    def _clips(self) -> Tensor:
+        clips = normalize(self.views)
+        return clips if self.mode.channels_last else clips.contiguous()
+
     def _precision(self) -> torch.autocast:
         return torch.autocast(self.device.type, self.mode.autocast, enabled=self.mode.autocast is not None)
 
-    def forward(self, _: object = None) -> None:
+    def forward(self, _: object = None) -> Tensor:
         self.network.eval()
         with torch.no_grad(), self._precision():
-            self.run(self.clips)
+            logits = self.run(self._clips())
         self._wait()
+        return logits.float()
 
     def step(self, _: object = None) -> None:
         self.network.train()
         with self._precision():
-            logits = self.run(self.clips)
+            logits = self.run(self._clips())
         loss = F.cross_entropy(logits.float(), self.labels)
         self.optimizer.zero_grad()
         loss.backward()
@@ -189,14 +209,18 @@ class _Way:
             torch.cuda.synchronize(self.device)
 
 
+class _PlainGroupNorm(GroupNorm):
+    """nn.GroupNorm, for which autocast decides on the dtype."""
+
+    forward = nn.GroupNorm.forward
+
+
 def _network(name: str, settings: dict[str, Any]) -> nn.Module:
-    if name == PYTORCHVIDEO:
-        return _pytorchvideo(**settings)
     groups = {} if settings["width"] >= 32 or name not in ("gn", PLAIN_GN) else {"channels_per_group": 4}
     network = i3d_r50("gn" if name == PLAIN_GN else name, num_classes=NUM_CLASSES, **groups, **settings)  # type: ignore[arg-type]
     for module in network.modules():
         if name == PLAIN_GN and isinstance(module, GroupNorm):
-            module.forward = partial(nn.GroupNorm.forward, module)  # type: ignore[method-assign]
+            module.__class__ = _PlainGroupNorm
     with torch.no_grad():
         for parameter in network.parameters():
             if parameter.ndim == 1:  # as they begin, some gammas are 0, and silence the layers before them
@@ -222,19 +246,14 @@ def _pytorchvideo(*, depth: int, width: int, num_frames: int, crop_size: int, la
     )
 
 
-def _row(
-    name: str, mode: Mode, way: _Way | None, forwards: dict[str, Times], steps: dict[str, Times], error: str | None
-) -> Row:
-    if way is None:
-        return Row(name, mode, None, None, None, None, None, None, error)
-    step, forward = steps[name], forwards[name]
+def _row(name: str, mode: Mode, way: _Way, forward: Times, step: Times, of_bn: Times | None) -> Row:
     return Row(
         name,
         mode,
         forward_seconds=_number(forward.median),
         step_seconds=_number(step.median),
         clips_per_second=_number(mode.clips / step.median),
-        ratio=_number(step.ratio_to(steps["bn"])) if "bn" in steps else None,
+        ratio=None if of_bn is None else _number(step.ratio_to(of_bn)),
         peak_bytes=way.peak_bytes,
         output_error=way.output_error,
         error=step.error or forward.error,
