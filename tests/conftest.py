@@ -16,7 +16,9 @@ torch.set_num_threads(1)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--full", action="store_true", help="damaged files by the thousand, memory over thousands of clips"
+        "--full",
+        action="store_true",
+        help="damaged files by the thousand, memory over thousands of clips, compiled networks",
     )
 
 
