@@ -56,6 +56,7 @@ def allocated(of: profile) -> tuple[int, int]:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Warning. Profiler clears events")  # of torch 2.11
 @pytest.mark.parametrize(
     ("norm", "settings"),
     [("gn", {}), ("bn", {}), ("brn", {}), ("bn", {"layout": "slowfast"}), ("gn", {"nonlocal_blocks": True})],

@@ -108,7 +108,7 @@ class TrainerArguments(LightningCLI):
             action=ActionYesNo,
             default=False,
             help="In half precision, do not hold each layer of the network, as the device computes it, against float32 "
-            "before the work (once on a machine: seconds on a GPU, up to a minute on a CPU). The result says so.",
+            "before the work (once on a machine, in seconds). The result says so.",
         )
         parser.link_arguments("data.num_classes", "model.num_classes", apply_on="instantiate")
         parser.link_arguments("data.num_frames", "model.num_frames")
