@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 
@@ -12,6 +13,9 @@ from tests.videos import write_video
 # the command from choosing another number in the tests' process.
 os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("videogn", deadline=None)
+hypothesis.settings.load_profile("videogn")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

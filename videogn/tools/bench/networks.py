@@ -10,6 +10,7 @@ import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import repeat
 from typing import Any
 
@@ -126,8 +127,9 @@ def measure(
             except (RuntimeError, ValueError) as error:  # a mode that is not possible is a finding
                 failed[name] = f"{type(error).__name__}: {error}".splitlines()[0]
         share = seconds / len(modes)
-        forwards = interleaved({name: way.forward for name, way in ways.items()}, repeat(None), seconds=0.25 * share)
-        steps = interleaved({name: way.step for name, way in ways.items()}, repeat(None), seconds=0.75 * share)
+        in_turn = partial(interleaved, work=repeat(None), all_of_them=True)
+        forwards = in_turn({name: way.forward for name, way in ways.items()}, seconds=0.25 * share)
+        steps = in_turn({name: way.step for name, way in ways.items()}, seconds=0.75 * share)
         rows += [_row(name, mode, way, forwards[name], steps[name], steps.get("bn")) for name, way in ways.items()]
         rows += [Row(name, mode, error=error) for name, error in failed.items()]
     return rows

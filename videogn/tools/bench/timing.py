@@ -72,6 +72,7 @@ def interleaved(
     seconds: float,
     min_rounds: int = 5,
     seed: int = 0,
+    all_of_them: bool = False,
     on_round: Callable[[Work, Mapping[str, Any]], None] | None = None,
 ) -> dict[str, Times]:
     """Time ways to do the same work, in turn, in another order each round.
@@ -82,6 +83,7 @@ def interleaved(
         seconds: When to stop, once min_rounds are done. A way that alone would take twice as long for that is left out.
         min_rounds: At least.
         seed: Of the order.
+        all_of_them: Whether none is left out, however slow.
         on_round: Gets the results of a round, untimed.
     """
     times = {name: Times() for name in ways}
@@ -102,7 +104,7 @@ def interleaved(
                 times[name].error = times[name].error or f"{type(error).__name__}: {error}".splitlines()[0]
             if round_number >= 0:
                 times[name].seconds.append(taken)
-            elif taken is not None and taken * min_rounds > 2 * seconds:
+            elif taken is not None and taken * min_rounds > 2 * seconds and not all_of_them:
                 times[name].error = f"left out: {taken:.1f} s a round"
                 names.remove(name)
         if on_round is not None:
