@@ -23,7 +23,7 @@ def dtype_of(precision: int | str | None) -> torch.dtype | None:
 
 
 def only_where_it_pays(settings: Namespace, words: Sequence[str], *, trained: str | None) -> None:
-    """Set the precision of a config to 32-true where there is no GPU, and say so.
+    """Set the precision of a config to 32-true where it runs on a CPU, and say so.
 
     Args:
         settings: Of the command; its trainer.precision may change.
@@ -36,7 +36,7 @@ def only_where_it_pays(settings: Namespace, words: Sequence[str], *, trained: st
         return
     if dtype_of(settings.trainer.precision) is not None:
         warnings.warn(
-            f"no GPU here: the config's precision {settings.trainer.precision} becomes 32-true "
+            f"on a CPU, the config's precision {settings.trainer.precision} becomes 32-true "
             f"(--trainer.precision {settings.trainer.precision} on the command line keeps it)",
             stacklevel=2,
         )
