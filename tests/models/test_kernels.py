@@ -73,7 +73,7 @@ def test_looking_at_a_network_leaves_no_trace():
     check(model, training=False), cases_of(model, CLIPS, training=True)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert all(module.training for module in model.modules())
-    assert all(norm._mean_sum is None for norm in batch_norms(model))
+    assert all(norm._sums is None for norm in batch_norms(model))
     assert all(parameter.grad is None for parameter in model.parameters())
 
 

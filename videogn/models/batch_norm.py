@@ -43,12 +43,13 @@ class BatchNorm(nn.BatchNorm3d):
         self.defer_update = False
         # Where precise statistics gather while they are re-estimated; running statistics then rest.
         self.population: PopulationStatistics | None = None
-        # Sums over the groups seen since the last update. Not buffers: no checkpoint and no broadcast may carry them.
-        self._mean_sum: Tensor | None = None
-        self._var_sum: Tensor | None = None
-        self._num_clip_groups = 0
+        # Sums over the groups seen since the last update: mean [C], variance [C], number of groups [1]. Not a buffer:
+        # no checkpoint and no broadcast may carry it. A tensor throughout, so that torch.compile sees one graph.
+        self._sums: Tensor | None = None
         # Groups of the next forward, counted from 0, that show no clip at all: they are normalised, and leave no trace.
         self.without_clips: frozenset[int] = frozenset()
+        # Whether a forward is made again for the backward pass: what it shows was seen before.
+        self.recomputes = False
         self._leaves_trace = True
 
     def forward(self, input: Tensor) -> Tensor:
@@ -68,9 +69,9 @@ class BatchNorm(nn.BatchNorm3d):
             )
         outputs = []
         for place, group in enumerate(input.split(size)):
-            self._leaves_trace = place not in self.without_clips
+            self._leaves_trace = not self.recomputes and place not in self.without_clips
             outputs.append(self._normalize_group(group))
-        if not self.defer_update:
+        if not (self.defer_update or self.recomputes or self.population):
             update_running_statistics([self])
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
 
@@ -96,14 +97,15 @@ class BatchNorm(nn.BatchNorm3d):
         if self.population is not None:
             self.population.add(mean, var * ((count - 1) / count))
             return
-        self._mean_sum = mean if self._mean_sum is None else self._mean_sum + mean
-        self._var_sum = var if self._var_sum is None else self._var_sum + var
-        self._num_clip_groups += 1
+        if self._sums is None:
+            self.forget()
+        assert self._sums is not None
+        self._sums += torch.cat([mean, var, mean.new_ones(1)])
 
     def forget(self) -> None:
         """Forget the groups since the last update."""
-        self._mean_sum = self._var_sum = None
-        self._num_clip_groups = 0
+        assert self.running_mean is not None
+        self._sums = self.running_mean.new_zeros(2 * self.num_features + 1)
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, norm_batch_size={self.norm_batch_size}"
@@ -111,7 +113,7 @@ class BatchNorm(nn.BatchNorm3d):
 
 @torch.no_grad()
 def update_running_statistics(norms: Sequence[BatchNorm]) -> None:
-    """Make one momentum update in each norm, from all groups since the last one; nothing where there were none.
+    """Make one momentum update in each norm, from all groups since the last one; none where there were no groups.
 
     The groups of all devices belong to the update, where `defer_update` is set: one exchange for all norms. No value is
     read from the device.
@@ -121,22 +123,20 @@ def update_running_statistics(norms: Sequence[BatchNorm]) -> None:
     """
     if not norms:
         return
-    num_groups = norms[0]._num_clip_groups
-    assert all(norm._num_clip_groups == num_groups for norm in norms), "a forward has passed some norms alone"
-    shared = norms[0].defer_update and devices_share()
-    if not num_groups and not shared:
-        return
-    running = [buffer for norm in norms for buffer in (norm.running_mean, norm.running_var) if buffer is not None]
-    own = [sum_ for norm in norms for sum_ in (norm._mean_sum, norm._var_sum) if sum_ is not None]
-    # One vector, so that several devices need one exchange.
-    sums = torch.cat([*(own or map(torch.zeros_like, running)), running[0].new_full((1,), num_groups)])
-    if shared:
-        torch.distributed.all_reduce(sums)
-    sizes = [len(buffer) for buffer in running]
-    totals, count = sums.split([sum(sizes), 1])
+    for norm in norms:
+        if norm._sums is None:
+            norm.forget()
+    own = [norm._sums for norm in norms if norm._sums is not None]
+    sums = torch.cat(own)
+    if norms[0].defer_update and devices_share():
+        torch.distributed.all_reduce(sums)  # one vector: one exchange
+    count = sums[-1:]  # of groups: every forward passes all norms
+    running = [
+        vector for norm in norms for vector in (norm.running_mean, norm.running_var, count) if vector is not None
+    ]
     seen = count > 0  # a clip on any device
-    statistics = torch.where(seen, totals / count, torch.cat(running)).split(sizes)
-    for norm, mean, var in zip(norms, statistics[::2], statistics[1::2], strict=True):
+    statistics = torch.where(seen, sums / count, torch.cat(running)).split([len(vector) for vector in running])
+    for norm, mean, var in zip(norms, statistics[::3], statistics[1::3], strict=True):
         assert norm.running_mean is not None
         assert norm.running_var is not None
         assert norm.num_batches_tracked is not None
@@ -144,7 +144,7 @@ def update_running_statistics(norms: Sequence[BatchNorm]) -> None:
         norm.running_mean.lerp_(mean, norm.momentum)
         norm.running_var.lerp_(var, norm.momentum)
         norm.num_batches_tracked += seen[0]
-        norm.forget()
+    torch._foreach_zero_(own)
 
 
 class PopulationStatistics:
