@@ -20,8 +20,9 @@ def check(*words: str, status: int = 0) -> str:
 @pytest.mark.slow
 def test_stages_leave_figures_that_a_later_check_stands_beside(tmp_path):
     target = tmp_path / "gpu.json"
-    check("--tiny", "--stages", "tests", "memory", "--json", str(target))
+    check("--tiny", "--stages", "tests", "memory", "compiled", "--json", str(target))
     found = json.loads(target.read_text())
+    assert {name.rpartition(", ")[2] for name in found["compiled"] if "seconds" not in name} == {"gn", "bn"}
     assert found["environment"]["torch"] == torch.__version__
     assert "passed" in found["tests"]["summary"]
     assert found["memory"]["gn"]["counted"] > 1e7

@@ -65,6 +65,18 @@ def test_the_line_to_type_is_one_that_fit_takes_and_keeps_the_experiment(capsys)
     }  # fmt: skip
 
 
+def test_activations_that_are_computed_again(capsys):
+    found = rows(capsys, "--config", "i3d_gn.yaml", "--memory", "12GB", "--checkpointing")
+    kept = [row["memory"]["saved_clip"] for row in found]
+    assert [row["activation_checkpointing"] for row in found][:2] == [[], ["stem", "res2"]]
+    assert kept[2] < kept[1] < 0.6 * kept[0]
+    assert [row["fits"][0]["same"] for row in found] == [16, 32, 64]
+    words = shlex.split(found[1]["fits"][0]["command"])[2:]
+    [again] = rows(capsys, *words, "--memory", "12GB")  # the line itself is counted the same
+    assert again["memory"] == {**found[1]["memory"], "at_device_batch": again["memory"]["at_device_batch"]}
+    assert again["activation_checkpointing"] == ["stem", "res2"]
+
+
 @pytest.mark.parametrize(
     ("norm", "batches", "most", "expected"),
     [

@@ -7,6 +7,7 @@ import copy
 import gc
 import json
 import os
+from typing import get_args
 
 import lightning
 import pytest
@@ -17,12 +18,14 @@ from tests.models.networks import NORM_SETTINGS, clips, randomize_norms
 from tests.models.networks import build as build_network
 from tests.runs import TINY, videogn
 from tests.training.networks import QUIET, batch, build
-from videogn.models.i3d import i3d_r50
+from videogn.models.compiled import compiled, positions
+from videogn.models.i3d import PartName, i3d_r50
 from videogn.models.input import normalize
 from videogn.models.memory import step_memory
 from videogn.models.norm import norm_factory
 from videogn.norms import NORMS
 
+ALL = get_args(PartName)
 HAS_CUDA = torch.cuda.is_available()
 needs_cuda = pytest.mark.skipif(not HAS_CUDA and not os.environ.get("FAIL_WITHOUT_CUDA"), reason="no GPU here")
 
@@ -119,10 +122,34 @@ def test_a_step_does_not_wait_for_the_gpu(device, norm, missing):
 
 
 @needs_cuda
-@pytest.mark.parametrize("norm", NORMS)
-def test_a_step_takes_the_memory_that_is_counted(device, norm):
-    sizes = {"num_frames": 32, "crop_size": 112}
-    counted = step_memory(lambda: i3d_r50(norm, **sizes), **sizes, autocast=torch.bfloat16, multiple_of=2)
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of the compiler
+@pytest.mark.parametrize("norm", ["gn", "bn"])
+def test_a_compiled_network_is_float64s(device, norm):
+    """In training and in evaluation; in float32 as close as eager mode, in bf16 within its rounding."""
+    exact = randomize_norms(build_network(norm))
+    network = copy.deepcopy(exact).to(device, memory_format=torch.channels_last_3d)
+    exact = exact.double()
+    views = torch.randint(0, 256, (4, 8, 48, 48, 3), dtype=torch.uint8)
+    run = compiled(positions)
+    for training in (True, False):
+        expected = exact.train(training).positions(normalize(views).double())
+        assert off(run(network.train(training), views.to(device)), expected) < 1e-4
+        with torch.autocast("cuda", torch.bfloat16):
+            assert off(run(network, views.to(device)), expected) < 0.03
+    expected = exact.train().positions(normalize(views).double())
+    expected.square().sum().backward()
+    run(network.train(), views.to(device)).square().sum().backward()
+    for name in ("blocks.0.conv.weight", "blocks.6.proj.weight"):
+        assert off(network.get_parameter(name).grad, exact.get_parameter(name).grad) < 5e-3
+
+
+@needs_cuda
+@pytest.mark.parametrize(("norm", "parts"), [*((norm, ()) for norm in NORMS), ("gn", ("stem", "res2")), ("gn", ALL)])
+def test_a_step_takes_the_memory_that_is_counted(device, norm, parts):
+    sizes = {"num_frames": 32, "crop_size": 112, "activation_checkpointing": parts}
+    clip = {"num_frames": 32, "crop_size": 112}
+    counted = step_memory(lambda: i3d_r50(norm, **sizes), **clip, autocast=torch.bfloat16, multiple_of=2)
     gc.collect()
     torch.cuda.empty_cache()
     before = torch.cuda.memory_allocated()

@@ -59,12 +59,31 @@ def allocated(of: profile) -> tuple[int, int]:
 @pytest.mark.filterwarnings("ignore:Warning. Profiler clears events")  # of torch 2.11
 @pytest.mark.parametrize(
     ("norm", "settings"),
-    [("gn", {}), ("bn", {}), ("brn", {}), ("bn", {"layout": "slowfast"}), ("gn", {"nonlocal_blocks": True})],
+    [
+        ("gn", {}),
+        ("bn", {}),
+        ("brn", {}),
+        ("bn", {"layout": "slowfast"}),
+        ("gn", {"nonlocal_blocks": True}),
+    ],
 )
 def test_a_step_takes_what_the_allocator_gives_out(norm, settings):
     """Within 5 %: kernels of the CPU take some memory for themselves."""
     counted = step_memory(lambda: network(norm, **settings), **CLIP, autocast=None, multiple_of=2)
     assert counted.at(4) == pytest.approx(real_peak(network(norm, **settings), 4), rel=0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Warning. Profiler clears events")  # of torch 2.11
+@pytest.mark.parametrize("parts", [("stem", "res2"), ("stem", "res2", "pool2", "res3", "res4", "res5")])
+def test_activations_that_are_computed_again_spare_what_the_allocator_says(parts):
+    """Within 15 %: what kernels of the CPU take for themselves is more beside them."""
+    plain, recomputing = (
+        lambda chosen=chosen: network("bn", activation_checkpointing=chosen) for chosen in ((), parts)
+    )
+    counted = [step_memory(build, **CLIP, autocast=None, multiple_of=2).at(4) for build in (plain, recomputing)]
+    real = [real_peak(build(), 4) for build in (plain, recomputing)]
+    assert counted[0] - counted[1] == pytest.approx(real[0] - real[1], rel=0.15)
 
 
 @pytest.mark.slow

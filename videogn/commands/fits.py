@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
+from itertools import product
 from typing import Any
 
 from videogn.commands.usage import CommandParser, UsageError, check_json, save_json
@@ -22,11 +23,16 @@ A larger device batch is faster, but for bn it is another experiment: its normal
 two device batches: the largest one that fits, and the largest one that keeps the experiment, with the same total batch
 (by accumulation) and the same normalisation batch (by --model.norm_batch_size). The line to type for it follows.
 
+With --checkpointing it also says what fits where activations are computed again in the backward pass, not kept
+(--model.activation_checkpointing): in the stem and res2, which have most of them, and everywhere. The numbers of the
+training stay the same. A compiled network (--model.compile) keeps less than is counted here, which is eager mode.
+
 Tensors are counted. Of each memory 1 GiB is left to CUDA and cuDNN, and 5 % to gaps between tensors; what these really
 take depends on the card.
 
 Examples:
   videogn fits --config i3d_gn.yaml
+  videogn fits --config i3d_gn.yaml --checkpointing
   videogn fits --config i3d_gn.yaml --norms gn bn --frames 32 64 --memory 12GB 24GB 80GB --json fits.json
   videogn fits --config i3d_bn.yaml --data.batch_size 4 --trainer.precision 32-true --memory 24GB
 """
@@ -34,6 +40,8 @@ CARDS = ("8GB", "12GB", "16GB", "24GB", "40GB", "80GB")
 UNITS = {"GB": 10**9, "GiB": 2**30, "MB": 10**6, "MiB": 2**20}
 ACCUMULATE = "--trainer.accumulate_grad_batches"
 NETWORK = ("weight_standardization", "layout", "depth", "width", "temporal_convs", "nonlocal_blocks", "dropout")
+# Where most activations are, and everywhere.
+CHECKPOINTING = (("stem", "res2"), ("stem", "res2", "pool2", "res3", "res4", "res5"))
 
 
 def run(words: Sequence[str]) -> int:
@@ -46,7 +54,7 @@ def run(words: Sequence[str]) -> int:
     parser = CommandParser(
         prog="videogn fits",
         usage="videogn fits --config FILE [--SETTING VALUE ...] [--norms NORM ...] [--frames T ...] "
-        "[--memory SIZE ...] [--json FILE]",
+        "[--memory SIZE ...] [--checkpointing] [--json FILE]",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -59,6 +67,7 @@ def run(words: Sequence[str]) -> int:
         metavar="SIZE",
         help=f"such as 24GB or 23.5GiB (default: this machine's GPU; without one, {' '.join(CARDS)})",
     )
+    parser.add_argument("--checkpointing", action="store_true", help="also with activations computed again")
     parser.add_argument("--json", metavar="FILE", help="also write the figures to this file")
     given, settings = parser.parse_known_args(list(words[1:]))
     check_json(given.json)
@@ -66,7 +75,7 @@ def run(words: Sequence[str]) -> int:
     for norm in given.norms or ():
         if norm not in NORMS:
             raise UsageError(f"--norms {norm}: expected some of {', '.join(NORMS)}")
-    rows = _rows(settings, norms=given.norms, frames=given.frames, sizes=sizes)
+    rows = _rows(settings, norms=given.norms, frames=given.frames, sizes=sizes, also=given.checkpointing)
     _print(rows)
     if given.json is not None:
         save_json(given.json, rows)
@@ -82,9 +91,9 @@ def _bytes(size: str) -> int:
 
 
 def _rows(
-    words: list[str], *, norms: list[str] | None, frames: list[int] | None, sizes: dict[str, int]
+    words: list[str], *, norms: list[str] | None, frames: list[int] | None, sizes: dict[str, int], also: bool
 ) -> list[dict[str, Any]]:
-    """Return a row for each norm and number of frames."""
+    """Return a row for each norm, number of frames and choice of parts that are computed again."""
     import torch
 
     from videogn.commands.configs import resolve_configs
@@ -98,33 +107,39 @@ def _rows(
         card = torch.cuda.get_device_properties(0)
         sizes = {card.name: card.total_memory}
     rows = []
-    for norm in norms or [settings.model.norm]:
-        for num_frames in frames or [settings.data.num_frames]:
-            try:
-                batches = _batches(settings, norm)
-                memory = memory_of(
-                    norm,
-                    num_frames=num_frames,
-                    crop_size=settings.data.crop_size,
-                    autocast=dtype_of(settings.trainer.precision),
-                    batches=batches,
-                    **{name: settings.model[name] for name in (*NETWORK, "num_groups", "channels_per_group")},
-                )
-            except ValueError as error:
-                raise UsageError(f"{norm}, {num_frames} frames: {error}") from error
-            found = fits(memory, sizes or {size: _bytes(size) for size in CARDS}, norm=norm, batches=batches)
-            line = partial(_command, words, settings, batches, norm=norm, num_frames=num_frames)
-            rows.append(
-                {
-                    "norm": norm,
-                    "num_frames": num_frames,
-                    "crop_size": settings.data.crop_size,
-                    "precision": str(settings.trainer.precision or "32-true"),
-                    "batch_sizes": {**asdict(batches), "total": batches.total},
-                    "memory": {**asdict(memory), "at_device_batch": memory.at(batches.device)},
-                    "fits": [{**asdict(fit), "command": fit.same and line(fit.same)} for fit in found],
-                }
+    parts = tuple(settings.model.activation_checkpointing)
+    choices = dict.fromkeys([parts, *(CHECKPOINTING if also and not settings.model.compile else ())])
+    for norm, num_frames, recomputed in product(
+        norms or [settings.model.norm], frames or [settings.data.num_frames], choices
+    ):
+        try:
+            batches = _batches(settings, norm)
+            memory = memory_of(
+                norm,
+                num_frames=num_frames,
+                crop_size=settings.data.crop_size,
+                autocast=dtype_of(settings.trainer.precision),
+                batches=batches,
+                activation_checkpointing=recomputed,
+                **{name: settings.model[name] for name in (*NETWORK, "num_groups", "channels_per_group")},
             )
+        except ValueError as error:
+            raise UsageError(f"{norm}, {num_frames} frames: {error}") from error
+        found = fits(memory, sizes or {size: _bytes(size) for size in CARDS}, norm=norm, batches=batches)
+        more = {} if recomputed == parts else {"model.activation_checkpointing": f"[{','.join(recomputed)}]"}
+        line = partial(_command, words, settings, batches, norm=norm, num_frames=num_frames, more=more)
+        rows.append(
+            {
+                "norm": norm,
+                "num_frames": num_frames,
+                "activation_checkpointing": recomputed,
+                "crop_size": settings.data.crop_size,
+                "precision": str(settings.trainer.precision or "32-true"),
+                "batch_sizes": {**asdict(batches), "total": batches.total},
+                "memory": {**asdict(memory), "at_device_batch": memory.at(batches.device)},
+                "fits": [{**asdict(fit), "command": fit.same and line(fit.same)} for fit in found],
+            }
+        )
     return rows
 
 
@@ -144,9 +159,18 @@ def _batches(settings: Any, norm: str) -> Any:
     )
 
 
-def _command(words: list[str], settings: Any, batches: Any, device_batch: int, *, norm: str, num_frames: int) -> str:
+def _command(
+    words: list[str],
+    settings: Any,
+    batches: Any,
+    device_batch: int,
+    *,
+    norm: str,
+    num_frames: int,
+    more: dict[str, Any],
+) -> str:
     """Return the line that trains the same experiment with another device batch."""
-    more: dict[str, Any] = {"data.batch_size": device_batch, "total_batch_size": batches.total}
+    more = {"data.batch_size": device_batch, "total_batch_size": batches.total, **more}
     if "norm_batch_size" in find_norm(norm).settings:
         more["model.norm_batch_size"] = batches.norm
     if norm != settings.model.norm:
@@ -170,7 +194,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
         f"A training step of {first['crop_size']} px clips in {first['precision']}. Under each memory: the largest "
         f"device batch that fits / the largest one that keeps the experiment."
     )
-    table = Table("norm", "frames", "fixed", "a clip", "of it kept", "device batch", "takes")
+    table = Table("norm", "frames", "again", "fixed", "a clip", "of it kept", "device batch", "takes")
     for fit in first["fits"]:
         table.add_column(fit["memory"])
     for row in rows:
@@ -178,6 +202,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
         table.add_row(
             row["norm"],
             str(row["num_frames"]),
+            ", ".join(row["activation_checkpointing"]) if len(row["activation_checkpointing"]) < 6 else "all",
             *(f"{memory[name] / 2**20:,.0f} MiB" for name in ("fixed", "clip", "saved_clip")),
             str(batches["device"]),
             f"{memory['at_device_batch'] / 2**30:.2f} GiB",
@@ -191,7 +216,9 @@ def _print(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         batches = row["batch_sizes"]
         kept = f"normalisation batch {batches['norm']}" if batches["norm"] else "no batch statistics"
-        print(f"{row['norm']}, {row['num_frames']} frames (total batch {batches['total']}, {kept})")
+        again = row["activation_checkpointing"]
+        parts = f", {', '.join(again)} computed again" if again else ""
+        print(f"{row['norm']}, {row['num_frames']} frames (total batch {batches['total']}, {kept}{parts})")
         for line, memories in _by_line(row["fits"]).items():
             print(f"  {', '.join(memories)}: {line}")
 

@@ -17,6 +17,7 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.callbacks import ProgressBar as AnyProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from torch._dynamo.exc import TorchDynamoException
 
 from videogn.commands import half_precision
 from videogn.commands.configs import resolve_configs
@@ -169,6 +170,8 @@ class VideoCLI(TrainerArguments):
         if self.subcommand == "predict":
             settings["devices"] = 1  # one table, one file
         settings["default_root_dir"] = str(self.run_dir)
+        torch.backends.cudnn.allow_tf32 = self.config[self.subcommand].allow_tf32
+        torch.backends.cuda.matmul.allow_tf32 = self.config[self.subcommand].allow_tf32
         settings["use_distributed_sampler"] = False  # ours deals the videos, and none twice
         return super().instantiate_trainer(**kwargs)
 
@@ -252,6 +255,11 @@ class VideoCLI(TrainerArguments):
             raise self._out_of_memory(str(error) or "out of memory") from error
         except (ValueError, OSError, MisconfigurationException) as error:
             raise RunError(str(error)) from error
+        except TorchDynamoException as error:
+            reason = str(error.__cause__ or error).strip().splitlines()[0]
+            raise RunError(
+                f"torch.compile failed: {reason} (without --model.compile the run needs no compiler)"
+            ) from error
         except RuntimeError as error:
             if any(words in str(error) for words in ALLOCATION_FAILED):
                 raise self._out_of_memory(str(error)) from error

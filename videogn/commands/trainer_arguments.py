@@ -110,6 +110,13 @@ class TrainerArguments(LightningCLI):
             help="In half precision, do not hold each layer of the network, as the device computes it, against float32 "
             "before the work (once on a machine, in seconds). The result says so.",
         )
+        parser.add_argument(
+            "--allow_tf32",
+            action=ActionYesNo,
+            default=True,
+            help="In 32-true, let NVIDIA GPUs from Ampere on multiply in TF32: float32 numbers with 10 bits, several "
+            "times as fast. torch itself does so for convolutions. The result says so.",
+        )
         parser.link_arguments("data.num_classes", "model.num_classes", apply_on="instantiate")
         parser.link_arguments("data.num_frames", "model.num_frames")
         parser.link_arguments("data.crop_size", "model.crop_size")

@@ -89,6 +89,9 @@ class BatchRenorm(BatchNorm):
         self.bounds = bounds
 
     def _normalize_group(self, group: Tensor) -> Tensor:
+        if self.recomputes and not self.defer_update:
+            # These statistics are not those of the first forward, and the gradients would be another function's.
+            raise RuntimeError("activation checkpointing of brn needs defer_update: running statistics have moved on")
         count = group.numel() // self.num_features
         if group.dtype in (torch.float16, torch.bfloat16):
             # Statistics first, then one kernel that does the rest in float32: the output is rounded once, and the

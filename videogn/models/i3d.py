@@ -6,8 +6,9 @@ Shapes: N clips, C channels, T frames, H, W, K classes. The plans are in layout.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import get_args
+from typing import Literal, get_args
 
 from torch import Tensor, nn
 
@@ -26,6 +27,7 @@ from videogn.models.layout import (
     stem_kernel,
 )
 from videogn.models.norm import NormFactory, norm_factory
+from videogn.models.recompute import recomputed
 from videogn.models.weight_standardization import StandardizedConv3d
 from videogn.norms import NormName, find_norm
 
@@ -37,6 +39,8 @@ with warnings.catch_warnings():
     from pytorchvideo.models.resnet import ResBlock, create_bottleneck_block, create_res_block
     from pytorchvideo.models.stem import ResNetBasicStem
 
+PartName = Literal["stem", "res2", "pool2", "res3", "res4", "res5"]
+
 
 class I3D(nn.Module):
     """Stem, res2, pool2, res3, res4, res5, head in `blocks`: the names of PyTorchVideo's zoo.
@@ -46,14 +50,31 @@ class I3D(nn.Module):
         layout: Strides and pools of the first ones.
         temporal: Whether kernels extend over time.
         head_pool: (T, H, W) that the last part averages into one position.
+        activation_checkpointing: Parts whose activations are computed again in the backward pass; of res2 ... res5 one
+            residual block at a time.
     """
 
-    def __init__(self, blocks: list[nn.Module], *, layout: Layout, temporal: bool, head_pool: Size3) -> None:
+    def __init__(
+        self,
+        blocks: list[nn.Module],
+        *,
+        layout: Layout,
+        temporal: bool,
+        head_pool: Size3,
+        activation_checkpointing: Sequence[PartName] = (),
+    ) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
         self.layout = layout
         self.temporal = temporal
         self.head_pool = head_pool
+        # Units of which the input alone is kept for the backward pass.
+        self.recomputed: list[nn.Module] = []
+        for name, part in zip(get_args(PartName), blocks, strict=False):
+            if name in activation_checkpointing:
+                if isinstance(part, Stage):
+                    part.recomputes_blocks = True
+                self.recomputed += [*part.units()] if isinstance(part, Stage) else [part]
 
     def positions(self, clips: Tensor) -> Tensor:
         """Return logits at every position that the head's pool finds: fully convolutional.
@@ -70,8 +91,8 @@ class I3D(nn.Module):
         """
         self.check_size(*clips.shape[-3:])
         x = clips
-        for block in self.blocks:
-            x = block(x)
+        for part in self.blocks:
+            x = recomputed(part, x) if part in self.recomputed else part(x)
         return x.flatten(2)
 
     def check_size(self, frames: int, height: int, width: int) -> None:
@@ -103,13 +124,19 @@ class Stage(nn.Module):
         super().__init__()
         self.res_blocks = nn.ModuleList(res_blocks)
         self.nonlocal_blocks = nn.ModuleDict({str(index): block for index, block in nonlocal_blocks.items()})
+        self.recomputes_blocks = False
+
+    def units(self) -> Iterator[nn.Module]:
+        """Yield the blocks in order: each residual block, and the non-local block behind it."""
+        for index, block in enumerate(self.res_blocks):
+            yield block
+            if str(index) in self.nonlocal_blocks:
+                yield self.nonlocal_blocks[str(index)]
 
     def forward(self, x: Tensor) -> Tensor:
         """Return [N, C, T, H, W] -> [N, C', T, H', W']."""
-        for index, block in enumerate(self.res_blocks):
-            x = block(x)
-            if str(index) in self.nonlocal_blocks:
-                x = self.nonlocal_blocks[str(index)](x)
+        for block in self.units():
+            x = recomputed(block, x) if self.recomputes_blocks else block(x)
         return x
 
 
@@ -130,6 +157,7 @@ def i3d_r50(
     norm_batch_size: int | None = None,
     renorm: RenormBounds | None = None,
     dropout: float = 0.5,
+    activation_checkpointing: Sequence[PartName] = (),
 ) -> I3D:
     """Build an I3D ResNet-50, or a smaller, larger or flatter sibling, freshly initialised.
 
@@ -150,6 +178,8 @@ def i3d_r50(
             channels, pooled by 2 in space; Wang et al., sections 3.3 and 5.1): 5 at depths 50 and 101.
         weight_standardization: Standardise the kernels of stem and residual blocks (Qiao et al., 2019); meant for gn.
         dropout: Rate before the last layer.
+        activation_checkpointing: Parts (stem, res2, pool2, res3, res4, res5) whose activations are computed again in
+            the backward pass, not kept: less memory, more time, the same numbers.
 
     Raises:
         ValueError: A name or number that is not possible; groups that do not divide some layer's channels.
@@ -162,6 +192,8 @@ def i3d_r50(
         raise ValueError(f"width is {width} and num_classes {num_classes}; both must be at least 1")
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout is {dropout}; expected a rate in [0, 1)")
+    if unknown := [name for name in activation_checkpointing if name not in get_args(PartName)]:
+        raise ValueError(f"activation_checkpointing names {unknown}; expected some of {', '.join(get_args(PartName))}")
     if weight_standardization and not find_norm(norm).normalises:
         raise ValueError(f"weight_standardization needs a norm behind the convolutions: norm is {norm}")
     plan = LAYOUTS[layout]
@@ -214,7 +246,16 @@ def i3d_r50(
         dropout_rate=dropout,
         output_with_global_average=False,
     )
-    model = I3D([stem, stages[0], pool2, *stages[1:], head], layout=plan, temporal=temporal, head_pool=left)
+    model = I3D(
+        [stem, stages[0], pool2, *stages[1:], head],
+        layout=plan,
+        temporal=temporal,
+        head_pool=left,
+        activation_checkpointing=activation_checkpointing,
+    )
+    for module in model.modules():
+        if isinstance(module, nn.Conv3d):  # NumPy's integers of pytorchvideo's would break torch.compile's graph
+            module.stride = tuple(map(int, module.stride))
     initialize(model)
     return model
 

@@ -13,7 +13,6 @@ import copy
 import hashlib
 import json
 import os
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -56,8 +55,7 @@ class Case:
     gradients: tuple[str, ...]
 
     def __str__(self) -> str:
-        settings = re.sub(r"np\.int64\((\d+)\)", r"\1", self.layer.extra_repr())  # pytorchvideo's strides
-        return f"{type(self.layer).__name__}({settings}) of {list(self.shape)}"
+        return f"{type(self.layer).__name__}({self.layer.extra_repr()}) of {list(self.shape)}"
 
 
 def cases_of(model: nn.Module, shape: tuple[int, ...], *, training: bool) -> list[Case]:

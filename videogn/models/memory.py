@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
@@ -58,8 +58,8 @@ def step_memory(
 ) -> StepMemory:
     """Return what a step takes.
 
-    The most is in use when the forward pass ends, with the gradients of the step before still there: the backward pass
-    frees more than it makes.
+    The most is in use when the forward pass ends, with the gradients of the step before still there (the backward pass
+    frees more than it makes), or when a part of the network is computed again.
 
     Args:
         build: Makes the network; called where nothing is computed.
@@ -92,11 +92,28 @@ def _forward(model: I3D, clips: int, *, num_frames: int, crop_size: int) -> tupl
     """Return (bytes saved for the backward pass, the most in use at once), parameters and clips in the latter."""
     views = torch.empty(clips, 1, num_frames, crop_size, crop_size, 3, dtype=torch.uint8)
     labels = torch.empty(clips, dtype=torch.int64)
+    before: list[tuple[nn.Module, Tensor, int]] = []  # a unit that is computed again, its input, bytes in use
+
+    def note(unit: nn.Module, inputs: tuple[Tensor]) -> None:
+        before.append((unit, inputs[0].detach(), in_use.now()))
+
+    hooks = [unit.register_forward_pre_hook(note) for unit in model.recomputed]
     with saving(model) as saved, InUse(*model.parameters(), *model.buffers(), views, labels) as in_use:
         loss = F.cross_entropy(model(normalize(views)).float(), labels, reduction="sum")
+    for hook in hooks:
+        hook.remove()
     torch.clear_autocast_cache()
     del loss
-    return saved(), in_use.most
+    return saved(), max([in_use.most, *(at_first + _again(unit, x) for unit, x, at_first in before)])
+
+
+def _again(unit: nn.Module, x: Tensor) -> int:
+    """Return what computing a unit again takes in the backward pass, with the gradient of its output."""
+    with InUse(x, *unit.parameters(), *unit.buffers()) as in_use:
+        there = in_use.now()
+        output = unit(x.requires_grad_(x.is_floating_point()))
+    torch.clear_autocast_cache()
+    return in_use.most - there + output.nbytes
 
 
 class InUse(TorchDispatchMode):
@@ -121,5 +138,9 @@ class InUse(TorchDispatchMode):
         for tensor in filter(torch.is_tensor, tree_iter(found)):
             storage = tensor.untyped_storage()
             self._storages[storage._cdata] = (StorageWeakRef(storage), storage.nbytes())
+        self.most = max(self.most, self.now())
+
+    def now(self) -> int:
+        """Return the bytes that are in use now."""
         self._storages = {key: item for key, item in self._storages.items() if not item[0].expired()}
-        self.most = max(self.most, sum(size for _, size in self._storages.values()))
+        return sum(size for _, size in self._storages.values())

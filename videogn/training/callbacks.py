@@ -17,7 +17,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 
 from videogn.code_version import code_version
 from videogn.training.checkpoint import read_own_part
-from videogn.training.device import peak_memory_bytes
+from videogn.training.device import peak_memory_bytes, precision_name
 from videogn.training.log_points import at_log_point
 from videogn.training.module import VideoClassifier
 from videogn.training.result import Result, chosen_text, ks_of, top_k, write_per_class, write_result
@@ -188,7 +188,7 @@ class ResultWriter(Callback):
             weights=pl_module.weights,
             test_seconds=time.monotonic() - self._started,
             peak_memory_bytes=run.get("peak_memory_bytes") or peak_memory_bytes(),
-            precision={"train": run.get("precision"), "test": str(trainer.precision)},
+            precision={"train": run.get("precision"), "test": precision_name(trainer.precision, pl_module.device)},
             kernels_checked={"train": _checked(run), "test": pl_module.kernels_checked},
             parts=run.get("parts", []),
             code={"train": _code(run), "test": code_version()},

@@ -15,6 +15,12 @@ def device_name(device: torch.device) -> str:
     return f"{processor_name()}, {cores} core{'' if cores == 1 else 's'}"
 
 
+def precision_name(precision: str, device: torch.device) -> str:
+    """Return the trainer's precision, and whether a GPU multiplies its float32 numbers in TF32, with 10 bits."""
+    tf32 = precision == "32-true" and device.type == "cuda" and torch.backends.cudnn.allow_tf32
+    return f"{precision} (TF32)" if tf32 else precision
+
+
 def peak_memory_bytes() -> int:
     """Return the most memory in use at once so far: tensors on the GPU where there is one, else of this process."""
     if torch.cuda.is_available() and torch.cuda.max_memory_allocated():

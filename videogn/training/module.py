@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -20,13 +22,14 @@ from videogn.code_version import code_version
 from videogn.data.batch import Batch
 from videogn.models.batch_norm import batch_norms, update_running_statistics
 from videogn.models.batch_renorm import RenormBounds
-from videogn.models.i3d import i3d_r50
+from videogn.models.compiled import compiled, positions
+from videogn.models.i3d import PartName, i3d_r50
 from videogn.models.layout import Depth, LayoutName
 from videogn.models.weights import LoadReport, load_weights, read_weights
 from videogn.norms import DEFAULT_NUM_GROUPS, HELP, NormName, find_norm
 from videogn.training.batch_sizes import BatchSizes, batch_sizes
 from videogn.training.checkpoint import CHECKPOINT_KEY, check_same_model, check_same_recipe, own_part
-from videogn.training.device import device_name, peak_memory_bytes
+from videogn.training.device import device_name, peak_memory_bytes, precision_name
 from videogn.training.errors import NonFiniteLoss
 from videogn.training.log_points import WHAT_MAY_HELP, LossWatch, at_log_point
 from videogn.training.missing import filled, groups_without_clips
@@ -63,6 +66,13 @@ class VideoClassifier(Scorer):
         weight_decay: On convolutions and the last layer.
         norm_weight_decay: On gamma and beta of the norms (0 in the paper's released code).
         label_smoothing: 0 for none.
+        compile: Whether torch.compile makes the network's kernels: minutes before the first update and the first
+            evaluation, and faster steps on a GPU from then on. The numbers differ by rounding alone.
+        activation_memory_budget: With compile: the share of the activations to keep for the backward pass, 0 to 1. The
+            others are computed again. Less memory, more time.
+        activation_checkpointing: Without compile: parts of the network (stem, res2, pool2, res3, res4, res5) whose
+            activations are not kept but computed again in the backward pass. Less memory, more time, the same numbers;
+            [stem,res2] pays most. videogn fits says what it saves.
         num_classes: K. With the command, it comes from the data.
         num_frames: Frames of a clip. With the command, it comes from the data.
         crop_size: Height and width of a training clip in px. With the command, it comes from the data.
@@ -96,6 +106,9 @@ class VideoClassifier(Scorer):
         weight_decay: float = 1e-4,
         norm_weight_decay: float = 0.0,
         label_smoothing: float = 0.0,
+        compile: bool = False,
+        activation_memory_budget: float = 1.0,
+        activation_checkpointing: Sequence[PartName] = (),
         num_classes: int = 400,
         num_frames: int = 32,
         crop_size: int = 224,
@@ -111,6 +124,12 @@ class VideoClassifier(Scorer):
         for name, value in {"weight_decay": weight_decay, "norm_weight_decay": norm_weight_decay}.items():
             if value < 0:
                 raise ValueError(f"{name} is {value}; expected 0 or more")
+        if not 0 <= activation_memory_budget <= 1:
+            raise ValueError(f"activation_memory_budget is {activation_memory_budget}; expected a share in [0, 1]")
+        if activation_memory_budget < 1 and not compile:
+            raise ValueError("activation_memory_budget is for compile: give it, or activation_checkpointing instead")
+        if activation_checkpointing and compile:
+            raise ValueError("activation_checkpointing is for eager mode: with compile give activation_memory_budget")
         architecture: dict[str, Any] = {
             "norm": norm,
             "num_groups": DEFAULT_NUM_GROUPS
@@ -127,8 +146,19 @@ class VideoClassifier(Scorer):
             "num_frames": num_frames,
             "crop_size": crop_size,
         }
-        network = i3d_r50(norm_batch_size=norm_batch_size, renorm=renorm, dropout=dropout, **architecture)
-        super().__init__(network, num_classes=num_classes, device_batch_size=device_batch_size)
+        network = i3d_r50(
+            norm_batch_size=norm_batch_size,
+            renorm=renorm,
+            dropout=dropout,
+            activation_checkpointing=activation_checkpointing,
+            **architecture,
+        )
+        super().__init__(
+            network,
+            num_classes=num_classes,
+            device_batch_size=device_batch_size,
+            compiled=compiled(positions, activation_memory_budget=activation_memory_budget) if compile else None,
+        )
         self.architecture = architecture
         self.weights: dict[str, str] | None = None  # what it started from: file, kind, sha256
         self.weights_report: LoadReport | None = None
@@ -157,6 +187,7 @@ class VideoClassifier(Scorer):
         self.weight_decay = weight_decay
         self.norm_weight_decay = norm_weight_decay
         self.dropout = dropout
+        self.activation_checkpointing = tuple(activation_checkpointing)
         self.label_smoothing = label_smoothing
         self.update = Update(num_classes)
         self.losses = LossWatch()
@@ -257,7 +288,9 @@ class VideoClassifier(Scorer):
         without = groups_without_clips(batch, norm_batch=size)
         for norm in batch_norms(self.model):
             norm.without_clips = without
-        logits = self(filled(batch, norm_batch=size))
+        # A graph of its own for such a batch would take minutes.
+        with torch.compiler.set_stance("force_eager") if without else nullcontext():
+            logits = self(filled(batch, norm_batch=size))
         for norm in batch_norms(self.model):
             norm.without_clips = frozenset()
         return logits
@@ -323,7 +356,8 @@ class VideoClassifier(Scorer):
             "num_devices": sizes.num_devices,
             "skip_undecodable": data.skip_undecodable if data else None,
             "device": device_name(self.device),
-            "precision": self.trainer.precision,
+            "precision": precision_name(self.trainer.precision, self.device),
+            "compiled": self.compiled is not None,
             "kernels_checked": self.kernels_checked,
             "code": code_version(),
         }

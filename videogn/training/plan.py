@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,8 @@ class Plan:
     norm_weight_decay: float
     steps_per_epoch: int  # optimiser steps ("updates")
     total_steps: int
+    compiled: bool = False
+    activation_checkpointing: Sequence[str] = ()  # parts of the network
     steps_before: int = 0  # those of the checkpoint that the run goes on from
     before: Mapping[str, Any] | None = None  # the last part of the training so far (result.py, `parts`)
 
@@ -78,6 +80,8 @@ def plan_of(model: VideoClassifier, *, run_dir: str, start: str, precise_bn_batc
         norm_weight_decay=model.norm_weight_decay,
         steps_per_epoch=steps_per_epoch,
         total_steps=total_steps,
+        compiled=model.compiled is not None,
+        activation_checkpointing=model.activation_checkpointing,
         steps_before=model.training_run.get("steps", 0),
         before=model.training_run["parts"][-1] if model.training_run else None,
     )
@@ -121,6 +125,7 @@ def summary(plan: Plan) -> str:
         "normalisation batch": _norm_batch(plan),
         **_renorm(plan),
         "device batch": _device_batch(plan),
+        **_kernels(plan),
         "total batch": f"{_count(plan.sizes.total, 'clip')} = {plan.sizes.device:,} x "
         f"{_count(plan.sizes.num_devices, 'device')} x {plan.sizes.accumulate:,} accumulated",
         "learning rate": _learning_rate(plan),
@@ -170,6 +175,15 @@ def _device_batch(plan: Plan) -> str:
         return text
     before = f"{plan.before['device_batch_size']:,} on {_count(plan.before['num_devices'], 'device')}"
     return f"{text} (before: {before}; the clips of an update are the same, the masks of dropout are others)"
+
+
+def _kernels(plan: Plan) -> dict[str, str]:
+    """Return a line of its own, where the network does not run as it comes."""
+    if plan.compiled:
+        return {"compiled": "by torch.compile, which takes minutes before the first update and the first evaluation"}
+    if plan.activation_checkpointing:
+        return {"activations": f"of {' and '.join(plan.activation_checkpointing)}: computed again, not kept"}
+    return {}
 
 
 def _renorm(plan: Plan) -> dict[str, str]:

@@ -54,7 +54,8 @@ class PreciseBatchNorm(Callback):
         assert isinstance(module, VideoClassifier)
         if not precise_norms(module.model) or self._estimated_at == trainer.global_step:
             return
-        with trainer.precision_plugin.forward_context():
+        # Of norms in training in a network in evaluation, torch.compile would make a graph of its own.
+        with trainer.precision_plugin.forward_context(), torch.compiler.set_stance("force_eager"):
             clips = estimate_statistics(module.model, self._views(module), module)
         on_all = trainer.strategy.reduce(torch.tensor(clips, device=module.device), reduce_op="sum")
         module.precise_bn = {"batches": self.num_batches, "clips": int(on_all)}

@@ -18,8 +18,8 @@ from torchmetrics.aggregation import MeanMetric
 from videogn.data.batch import VideoBatch, VideoViews
 from videogn.data.datamodule import KineticsDataModule
 from videogn.models.batch_norm import devices_share
+from videogn.models.compiled import Run, positions
 from videogn.models.i3d import I3D
-from videogn.models.input import normalize
 from videogn.training.accuracy import TopK, ranks
 from videogn.training.errors import NonFiniteLoss
 from videogn.training.result import ScoredVideo, ks_of, top_k
@@ -42,13 +42,15 @@ class Scorer(LightningModule):
         model: The network; its memory format becomes channels_last_3d.
         num_classes: K.
         device_batch_size: Views that are forwarded at once, at most.
+        compiled: Computes `positions` of as many views, where it is faster.
     """
 
-    def __init__(self, model: I3D, *, num_classes: int, device_batch_size: int) -> None:
+    def __init__(self, model: I3D, *, num_classes: int, device_batch_size: int, compiled: Run | None = None) -> None:
         super().__init__()
         self.model = model.to(memory_format=torch.channels_last_3d)
         self.num_classes = num_classes
         self.device_batch_size = device_batch_size
+        self.compiled = compiled
         self.class_names: list[str] = []
         self.val_accuracy = TopK(num_classes)
         self.val_loss = MeanMetric(nan_strategy="disable")
@@ -65,7 +67,12 @@ class Scorer(LightningModule):
 
     def forward(self, views: Tensor) -> Tensor:
         """Return logits [B * V, K] of uint8 views [B, V, T, H, W, C]."""
-        return self.model(normalize(views))
+        return self._positions(views.flatten(0, 1)).mean(dim=-1)
+
+    def _positions(self, views: Tensor) -> Tensor:
+        # Another number of views is seldom, and not worth the minutes of another compilation.
+        run = self.compiled if self.compiled and len(views) == self.device_batch_size else positions
+        return run(self.model, views)
 
     def probabilities(self, videos: Sequence[VideoViews | Tensor] | Tensor) -> Tensor:
         """Return class probabilities [B, K] of the views of B videos, uint8 [T, H, W, C].
@@ -76,8 +83,7 @@ class Scorer(LightningModule):
         views = (view for video in videos for view in video)
         parts = []
         while chunk := list(islice(views, self.device_batch_size)):
-            positions = self.model.positions(normalize(torch.stack(chunk)))
-            parts.append(positions.float().softmax(dim=1).mean(dim=-1))
+            parts.append(self._positions(torch.stack(chunk)).float().softmax(dim=1).mean(dim=-1))
         of_views = torch.cat(parts).split([len(video) for video in videos])
         probabilities = torch.stack([of_video.mean(dim=0) for of_video in of_views])
         if not probabilities.isfinite().all():

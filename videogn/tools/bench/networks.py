@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from videogn.models.batch_norm import batch_norms, update_running_statistics
+from videogn.models.compiled import compiled
 from videogn.models.group_norm import GroupNorm
 from videogn.models.i3d import i3d_r50
 from videogn.models.input import normalize
@@ -165,7 +166,7 @@ class _Way:
             norm.defer_update = True  # as in training
         network = network.to(memory_format=torch.channels_last_3d if mode.channels_last else torch.contiguous_format)
         self.network = network
-        self.run = torch.compile(network, dynamic=False) if mode.compiled else network
+        self.run = compiled(self._logits) if mode.compiled else self._logits
         self.optimizer = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, nesterov=True)
         found = self.forward()
         self.output_error = float((found - exact).square().mean().sqrt() / exact.square().mean().sqrt())
@@ -181,9 +182,9 @@ class _Way:
         with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             return network.eval()(normalize(self.views).contiguous()).float()
 
-    def _clips(self) -> Tensor:
-        clips = normalize(self.views)
-        return clips if self.mode.channels_last else clips.contiguous()
+    def _logits(self, network: nn.Module, views: Tensor) -> Tensor:
+        clips = normalize(views)
+        return network(clips if self.mode.channels_last else clips.contiguous())
 
     def _precision(self) -> torch.autocast:
         return torch.autocast(self.device.type, self.mode.autocast, enabled=self.mode.autocast is not None)
@@ -191,14 +192,14 @@ class _Way:
     def forward(self, _: object = None) -> Tensor:
         self.network.eval()
         with torch.no_grad(), self._precision():
-            logits = self.run(self._clips())
+            logits = self.run(self.network, self.views)
         self._wait()
         return logits.float()
 
     def step(self, _: object = None) -> None:
         self.network.train()
         with self._precision():
-            logits = self.run(self._clips())
+            logits = self.run(self.network, self.views)
         loss = F.cross_entropy(logits.float(), self.labels)
         self.optimizer.zero_grad()
         loss.backward()

@@ -1,0 +1,43 @@
+"""Networks by torch.compile: one graph for training and one for evaluation, with fused norms, ReLUs and sums."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch._functorch.config
+import torch._inductor.config
+from torch import Tensor
+
+from videogn.models.i3d import I3D
+from videogn.models.input import normalize
+
+Run = Callable[..., Tensor]
+
+
+def positions(model: I3D, views: Tensor) -> Tensor:
+    """Return logits [N, K, P] at the positions of uint8 views [N, T, H, W, C]."""
+    return model.positions(normalize(views))
+
+
+def compiled(run: Run, *, activation_memory_budget: float = 1.0) -> Run:
+    """Return `run` with the kernels of torch.compile, which are made at its first call.
+
+    Sizes are fixed: each other one is compiled again.
+
+    Args:
+        run: Takes a network and its input.
+        activation_memory_budget: torch's setting: the share of the activations that may be kept for the backward pass,
+            0 to 1; the others are computed again. At 1 it computes again what costs next to nothing.
+    """
+    made = torch.compile(run, dynamic=False)
+
+    def call(*inputs: Any) -> Tensor:
+        with (
+            torch._functorch.config.patch(activation_memory_budget=activation_memory_budget),
+            torch._inductor.config.patch(fallback_random=True),  # dropout draws what it draws in eager mode
+        ):
+            return made(*inputs)
+
+    return call
