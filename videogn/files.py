@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,11 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 def walk(
-    folder: str | Path, *, prefix: str = "", skip_unreadable: bool = False
+    folder: str | Path,
+    *,
+    prefix: str = "",
+    skip_unreadable: bool = False,
+    enters: Callable[[str], bool] = lambda name: True,
 ) -> Iterator[tuple[str, os.DirEntry[str]]]:
     """Yield all that is no folder below a folder, in the order of its paths, except partial files.
 
@@ -59,6 +63,7 @@ def walk(
         folder: Where to begin.
         prefix: Put before each path.
         skip_unreadable: Leave out folders that may not be listed.
+        enters: Whether to go into a folder of that name.
 
     Yields:
         Path relative to the folder, and the entry.
@@ -66,11 +71,11 @@ def walk(
     Raises:
         OSError: A folder can't be listed.
     """
-    return _walk(folder, prefix, (os.path.realpath(folder),), skip_unreadable)
+    return _walk(folder, prefix, (os.path.realpath(folder),), skip_unreadable, enters)
 
 
 def _walk(
-    folder: str | Path, prefix: str, way: tuple[str, ...], skip_unreadable: bool
+    folder: str | Path, prefix: str, way: tuple[str, ...], skip_unreadable: bool, enters: Callable[[str], bool]
 ) -> Iterator[tuple[str, os.DirEntry[str]]]:
     """Walk a folder; `way`: the real paths of the folders from the first to this one."""
     try:
@@ -85,10 +90,12 @@ def _walk(
             if not is_partial(entry.name):
                 yield prefix + entry.name, entry
             continue
+        if not enters(entry.name):
+            continue
         real = os.path.realpath(entry.path) if entry.is_symlink() else os.path.join(way[-1], entry.name)
         if not leads_back(real, way):
             below = f"{prefix}{entry.name}{os.sep}"
-            yield from _walk(entry.path, below, (*way, real), skip_unreadable)
+            yield from _walk(entry.path, below, (*way, real), skip_unreadable, enters)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

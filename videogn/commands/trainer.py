@@ -35,7 +35,7 @@ from videogn.commands.run_folder import (
 from videogn.commands.trainer_arguments import TrainerArguments
 from videogn.commands.usage import NotFinite, OutOfMemory, RunError, UsageError, check_json
 from videogn.data.lists.entries import Split
-from videogn.files import replacing
+from videogn.files import replacing, write_json
 from videogn.machine import available_cores
 from videogn.training.batch_sizes import batch_sizes
 from videogn.training.best_and_last import Checkpoints
@@ -124,9 +124,10 @@ class VideoCLI(TrainerArguments):
         half_precision.only_where_it_pays(settings, self.words, trained=trained)
         if self.subcommand != "fit":
             # The run knows its classes: its training list may lie on another machine.
-            classes = Path(settings.ckpt_path).parent.parent / "classes.txt"
-            if settings.data.classes is None and classes.is_file():
-                settings.data.classes = str(classes)
+            folder = Path(settings.ckpt_path).parent.parent
+            known = [folder / name for name in ("classes.json", "classes.txt") if (folder / name).is_file()]
+            if settings.data.classes is None and known:
+                settings.data.classes = str(known[0])
 
     @rank_zero_only
     def _check_run_dir(self, settings: Namespace) -> None:
@@ -300,10 +301,10 @@ class VideoCLI(TrainerArguments):
         parser = self._parser(self.subcommand)
         with replacing(self.run_dir / "config.yaml") as partial:
             parser.save(settings, partial, skip_unset=False, overwrite=True)
-        with replacing(self.run_dir / "classes.txt") as partial:
-            partial.write_text("\n".join(self.datamodule.classes) + "\n", encoding="utf-8")
+        write_json(self.run_dir / "classes.json", self.datamodule.classes)  # of any characters
         plan = self.plan_of_run()
-        for sentence in without_effect(plan, precise_bn_batches=settings.precise_bn_batches):
+        doubts = self.datamodule.catalog.doubts()
+        for sentence in [*doubts, *without_effect(plan, precise_bn_batches=settings.precise_bn_batches)]:
             warnings.warn(sentence, stacklevel=2)
         print(summary(plan), flush=True)
 

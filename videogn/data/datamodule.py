@@ -19,10 +19,10 @@ from videogn.data.batch import Batch, VideoBatch
 from videogn.data.dataset import TestDataset, TrainDataset, as_it_is
 from videogn.data.decoding import DecodeError, DecoderName, PacketIndex
 from videogn.data.lists.catalog import Catalog
-from videogn.data.lists.entries import ListError
+from videogn.data.lists.entries import ListError, Split
 from videogn.data.lists.folders import read_folder
 from videogn.data.lists.records import Records
-from videogn.data.media import without_thumbnails
+from videogn.data.media import LeftOut, without_thumbnails
 from videogn.data.sampler import TestSampler, TrainSampler
 from videogn.data.views.protocols import PROTOCOLS, ClipPolicy, ProtocolName
 from videogn.data.views.testing import TestViews
@@ -43,11 +43,14 @@ class KineticsDataModule(LightningDataModule):
     Args:
         root: Folder that holds the data set. It must be given before videos are asked for. data/motions, the built-in
             videos, is made when it is missing.
-        train_list: Training videos: a file of `path label` lines, Kinetics' CSV, a folder of class folders, UCF101's or
-            HMDB51's split files. Relative to root or to the working folder. Default: train.csv, train.txt or train in
-            root.
+        train_list: Training videos: a file of `path label` or `path frames label` lines, a table with a header (CSV,
+            TSV), a folder of class folders or with metadata.csv, the lists of Kinetics, UCF101, HMDB51,
+            Something-Something, Diving48, Moments in Time, VGGSound. Relative to root or to the working folder.
+            Default: train.csv, train.txt or train in root.
         val_list: Validation videos, likewise; default: val.csv, val.txt or val in root.
         test_list: Test videos, likewise; default: the validation videos.
+        list_columns: Columns of paths and of labels in lists with a header, where theirs have other names than usual:
+            [clip_id,verb].
         classes: File of class names, one a line, in the order of the class indices. Default: classes.txt in root, else
             what the training list says.
         num_frames: Frames of a clip.
@@ -83,6 +86,7 @@ class KineticsDataModule(LightningDataModule):
         train_list: str | None = None,
         val_list: str | None = None,
         test_list: str | None = None,
+        list_columns: tuple[str, str] | None = None,
         classes: str | None = None,
         num_frames: int = 32,
         frame_interval: int = 2,
@@ -136,7 +140,8 @@ class KineticsDataModule(LightningDataModule):
             raise ValueError(f"seed is {seed}; expected 0 or more")
         if num_workers is not None and num_workers < 0:
             raise ValueError(f"num_workers is {num_workers}; expected 0 (decode in the main process) or more")
-        self.catalog = Catalog(root, lists={"train": train_list, "val": val_list, "test": test_list}, classes=classes)
+        lists: dict[Split, str | None] = {"train": train_list, "val": val_list, "test": test_list}
+        self.catalog = Catalog(root, lists=lists, classes=classes, columns=list_columns)
         self.num_frames = num_frames
         self.frame_interval = frame_interval
         self.crop_size = crop_size
@@ -234,9 +239,11 @@ class KineticsDataModule(LightningDataModule):
         for given in map(Path, self.predict_paths):
             if not given.exists():
                 raise ListError(f"{given}: no such file or folder")
-            inside = without_thumbnails(read_folder(given), where=given) if given.is_dir() else []
+            left_out = LeftOut()
+            inside = without_thumbnails(read_folder(given, left_out=left_out), where=given) if given.is_dir() else []
             if given.is_dir() and not inside:
                 raise ListError(f"{given}: no videos in this folder, and no images")
+            left_out.warn(given)
             paths += [given / file.name for file in inside] or [given]
         if not paths:
             raise ListError("no videos were given: name files or folders with --videos")

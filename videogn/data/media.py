@@ -7,18 +7,25 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from videogn.files import walk
 
 VIDEO_SUFFIXES = frozenset(
-    [".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".3gp", ".gif", ".ogv"]
-)
+    [
+        ".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".3gp", ".gif", ".ogv",
+        ".mts", ".m2ts", ".vob", ".asf", ".rm", ".rmvb", ".divx", ".f4v", ".3g2", ".mxf", ".m2v", ".dv", ".ogg", ".qt",
+    ]
+)  # fmt: skip
 # Those of torchvision's ImageFolder: the same tree gives the same images.
 IMAGE_SUFFIXES = frozenset([".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"])
 _SUFFIXES = VIDEO_SUFFIXES | IMAGE_SUFFIXES
+# What systems leave behind in folders. Beside these, names with a dot at the beginning are hidden.
+_OF_SYSTEMS = frozenset(["__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "lost+found", "Thumbs.db", "desktop.ini"])
 
 
 class Media(NamedTuple):
@@ -40,19 +47,77 @@ def is_image(path: str | Path) -> bool:
     return _suffix(os.fspath(path)) in IMAGE_SUFFIXES
 
 
-def media_below(folder: str | Path, prefix: str = "") -> Iterator[Media]:
-    """Yield all videos and images below a folder; see `walk`.
+def is_media(path: str | Path) -> bool:
+    """Return whether a file's name is that of a video or an image."""
+    return _suffix(os.fspath(path)) in _SUFFIXES
+
+
+def is_hidden(name: str) -> bool:
+    """Return whether a file or a folder is hidden, or is what a system leaves in folders."""
+    return name.startswith(".") or name in _OF_SYSTEMS
+
+
+@dataclass
+class LeftOut:
+    """What a look into folders left out, to be said once.
+
+    Attributes:
+        hidden: Hidden files and folders, and what systems leave there.
+        others: Files by their suffix that are no videos and no images.
+    """
+
+    hidden: int = 0
+    others: Counter[str] = field(default_factory=Counter)
+
+    def warn(self, where: str | Path) -> None:
+        """Say what was left out below a folder; nothing where nothing was."""
+        parts = [f"{_count(self.hidden, 'hidden file')}"] if self.hidden else []
+        parts += [f"{number:,} x {suffix or 'no suffix'}" for suffix, number in sorted(self.others.items())]
+        if parts:
+            warnings.warn(f"{where}: left out: {', '.join(parts)}", stacklevel=2)
+
+
+def below(
+    folder: str | Path, *, prefix: str = "", skip_unreadable: bool = False, left_out: LeftOut | None = None
+) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Yield all files below a folder that are not hidden; see `walk`.
 
     Args:
         folder: Where to look.
         prefix: Put before each path.
+        skip_unreadable: Leave out folders that may not be listed.
+        left_out: Counts what is hidden.
 
     Raises:
         OSError: A folder can't be read.
     """
-    for name, entry in walk(folder, prefix=prefix):
+
+    def enters(name: str) -> bool:
+        if left_out is not None and is_hidden(name):
+            left_out.hidden += 1
+        return not is_hidden(name)
+
+    for name, entry in walk(folder, prefix=prefix, skip_unreadable=skip_unreadable, enters=enters):
+        if enters(entry.name):
+            yield name, entry
+
+
+def media_below(folder: str | Path, prefix: str = "", *, left_out: LeftOut | None = None) -> Iterator[Media]:
+    """Yield all videos and images below a folder that are not hidden; see `walk`.
+
+    Args:
+        folder: Where to look.
+        prefix: Put before each path.
+        left_out: Counts the others.
+
+    Raises:
+        OSError: A folder can't be read.
+    """
+    for name, entry in below(folder, prefix=prefix, left_out=left_out):
         if (suffix := _suffix(entry.name)) in _SUFFIXES:
             yield Media(name, _is_file(entry), suffix in IMAGE_SUFFIXES)
+        elif left_out is not None:
+            left_out.others[suffix] += 1
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:

@@ -24,6 +24,7 @@ class Plan:
     architecture: Mapping[str, Any]  # of the model: layout, depth, norm and what else it is built by
     num_parameters: int
     start: str  # what the network starts from, in words
+    read_as: str  # how the training list was understood
     num_videos: int
     num_classes: int
     num_frames: int
@@ -67,6 +68,7 @@ def plan_of(model: VideoClassifier, *, run_dir: str, start: str, precise_bn_batc
         num_parameters=sum(parameter.numel() for parameter in model.model.parameters()),
         start=start,
         num_videos=len(data.catalog.records("train")),
+        read_as=data.catalog.read_as["train"],
         num_classes=data.num_classes,
         num_frames=data.num_frames,
         frame_interval=data.frame_interval,
@@ -122,6 +124,7 @@ def summary(plan: Plan) -> str:
         "network": _network(plan),
         "start": plan.start,
         "data": f"{_count(plan.num_videos, 'video')}, {_count(plan.num_classes, 'class', 'classes')}; {_clip(plan)}",
+        "list read as": plan.read_as,
         "normalisation batch": _norm_batch(plan),
         **_renorm(plan),
         "device batch": _device_batch(plan),

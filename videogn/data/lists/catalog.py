@@ -7,15 +7,18 @@ import os
 import stat
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 from videogn.data.lists.entries import Entries, ListError, Split
 from videogn.data.lists.folders import refuse_empty_folders
 from videogn.data.lists.formats import default_list, read_list
-from videogn.data.lists.labels import classes_of, read_classes, resolve
+from videogn.data.lists.labels import classes_of, read_classes, resolve, without_videos
+from videogn.data.lists.names import as_on_disk, why_missing
 from videogn.data.lists.presence import on_disk
 from videogn.data.lists.records import Records
+from videogn.data.lists.tables import Columns
 from videogn.data.motions.synthesize import synthesize
 
 MOTIONS_ROOT = Path("data") / "motions"
@@ -29,12 +32,22 @@ class Catalog:
             asked for.
         lists: The list of each split, relative to root or to the working folder; None: what root has.
         classes: File of class names; None: classes.txt in root, else what the training list says.
+        columns: Names of the columns of path and label; None: the usual ones.
     """
 
-    def __init__(self, root: str | None, *, lists: Mapping[Split, str | None], classes: str | None) -> None:
+    def __init__(
+        self,
+        root: str | None,
+        *,
+        lists: Mapping[Split, str | None],
+        classes: str | None,
+        columns: Columns | None = None,
+    ) -> None:
         self.root = root
         self.lists = lists
         self.classes_file = classes
+        self.columns = columns
+        self.read_as: dict[Split, str] = {}  # of the lists that were read: their format, in words
         self._records: dict[Split, Records] = {}
         self._present: dict[Split, Records] = {}
         self._fingerprints: dict[Split, str] = {}
@@ -78,7 +91,7 @@ class Catalog:
         if self._file_of_classes is not None:
             return read_classes(self._file_of_classes)
         if self._train_entries is None:
-            self._train_entries = read_list(self._list("train"), root=self.root_path, split="train")
+            self._train_entries = self._read("train")
         names = classes_of(self._train_entries)
         refuse_empty_folders(self._list("train"), names)
         return names
@@ -94,26 +107,60 @@ class Catalog:
             source = self._list(split)
             classes = self.classes
             kept = self._train_entries if split == "train" else None
-            entries = kept or read_list(source, root=self.root_path, split=split)
+            entries = kept or self._read(split)
             self._train_entries = None  # of a million files they are heavy
+            self.read_as[split] = entries.read_as
+            is_there = on_disk(entries)
+            if not is_there.all():
+                files = as_on_disk(entries.paths, folder=entries.folder, is_there=is_there.tolist())
+                if files != list(entries.paths):
+                    entries = replace(entries, files=files, were_seen=None)
+                    is_there = on_disk(entries)
             records = resolve(entries, classes)
             if self._file_of_classes is None:
                 refuse_empty_folders(source, classes)
-            is_there = on_disk(entries)
             if not is_there.all():
                 first, num_missing = records[int(is_there.argmin())].name, int((~is_there).sum())
+                reason = why_missing(first)
                 if num_missing == len(records):
                     raise ListError(
                         f"{source}: none of its {len(records)} videos lies below {self.root_path} "
-                        f"(the first is {first!r}): is data.root right?"
+                        f"(the first is {first!r}{reason}): is data.root right?"
                     )
                 print(
-                    f"{source}: {num_missing} of {len(records)} videos are missing on disk (the first is {first!r})",
+                    f"{source}: {num_missing} of {len(records)} videos are missing on disk "
+                    f"(the first is {first!r}{reason})",
                     file=sys.stderr,
                 )
             present = records if is_there.all() else records.select(is_there)
             self._records[split], self._present[split] = records, present
         return self._records[split]
+
+    def doubts(self) -> list[str]:
+        """Return what a training should know of its videos, a sentence each: empty classes, videos of two splits."""
+        classes, train, val = self.classes, self.present("train"), self.present("val")
+        found = []
+        if empty := without_videos(train, classes):
+            start = ": do its labels begin with 1?" if empty == ["0"] and classes[-1].isdigit() else ""
+            found.append(f"{self._list('train')}: no training video of {_some_classes(empty, classes)}{start}")
+            labels = {classes.index(name) for name in empty}
+            if lacking := labels & set(val.labels().tolist()):
+                names = [classes[label] for label in sorted(lacking)]
+                found.append(
+                    f"{self._list('val')}: validation videos of {_some_classes(names, classes)}, which no training "
+                    f"video shows"
+                )
+        of_training = {record.path for record in train}
+        both = [record.name for record in val if record.path in of_training]
+        if both:
+            found.append(
+                f"{len(both):,} of {len(val):,} validation videos are training videos, too (the first is {both[0]!r}): "
+                f"their accuracy says nothing of other videos"
+            )
+        return found
+
+    def _read(self, split: Split) -> Entries:
+        return read_list(self._list(split), root=self.root_path, split=split, columns=self.columns)
 
     def settings(self) -> dict[str, str | None]:
         """Return root, lists and classes such that they name the same files from any working folder."""
@@ -133,7 +180,7 @@ class Catalog:
         if split not in self._fingerprints:
             digest = hashlib.sha256()
             for record in self.records(split):
-                digest.update(f"{record.name}\t{record.label}\t{_size(record.path)}\n".encode())
+                digest.update(f"{record.name}\t{record.label}\t{_size(record.path)}\n".encode("utf-8", "surrogatepass"))
             self._fingerprints[split] = digest.hexdigest()[:16]
         return self._fingerprints[split]
 
@@ -151,6 +198,11 @@ class Catalog:
                 f"{split}): give --data.{split}_list"
             )
         return found
+
+
+def _some_classes(names: list[str], classes: list[str]) -> str:
+    shown = ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")
+    return f"{len(names)} of {len(classes)} classes ({shown})"
 
 
 def _size(path: str | None) -> int:

@@ -36,6 +36,7 @@ class Entries(Sequence[Entry]):
         are_class_names: Whether labels are names even where they look like indices.
         files: Paths of the files where these are not the names, and None where there is none.
         were_seen: Which files are on disk, where a listing has shown that already: no need to look again.
+        read_as: The format that was recognised, in words.
     """
 
     names: Sequence[str]
@@ -45,6 +46,7 @@ class Entries(Sequence[Entry]):
     are_class_names: bool = True
     files: Sequence[str | None] | None = None
     were_seen: Sequence[bool] | None = None
+    read_as: str = ""
 
     @property
     def paths(self) -> Sequence[str | None]:

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from videogn.data.lists.entries import Entries, ListError
-from videogn.data.media import Media, media_below, warn_of_mixture, without_thumbnails
+from videogn.data.media import (
+    LeftOut,
+    Media,
+    is_hidden,
+    is_media,
+    media_below,
+    warn_of_mixture,
+    without_thumbnails,
+)
 from videogn.files import leads_back
 
 
@@ -21,8 +30,12 @@ def class_folders(folder: Path) -> Entries:
     folders = _folders_in(folder)
     if not folders:
         raise ListError(f"{folder}: no class folders in it")
-    found = [file for child in folders for file in read_folder(child, f"{child.name}{os.sep}")]
+    left_out = LeftOut()
+    found = [file for child in folders for file in read_folder(child, f"{child.name}{os.sep}", left_out=left_out)]
     media = without_thumbnails(found, where=folder)
+    if media:
+        left_out.warn(folder)
+    _warn_of_loose_files(folder)
     warn_of_mixture(media, where=folder)
     names = [file.name for file in media]
     below = str(folder.absolute())
@@ -32,21 +45,31 @@ def class_folders(folder: Path) -> Entries:
         folder=below,
         where=partial(_file_of, below, names),
         were_seen=[file.is_there for file in media],
+        read_as="class folders",
     )
+
+
+def _warn_of_loose_files(folder: Path) -> None:
+    loose = sorted(child.name for child in folder.iterdir() if is_media(child.name) and not is_hidden(child.name))
+    if loose := [name for name in loose if not (folder / name).is_dir()]:
+        warnings.warn(
+            f"{folder}: left out: {len(loose)} beside the class folders, of no class (the first is {loose[0]!r})",
+            stacklevel=3,
+        )
 
 
 def _file_of(folder: str, names: Sequence[str], place: int) -> str:
     return os.path.join(folder, names[place])
 
 
-def read_folder(folder: Path, prefix: str = "") -> list[Media]:
+def read_folder(folder: Path, prefix: str = "", *, left_out: LeftOut) -> list[Media]:
     """Return all videos and images below a folder, in order; see `media_below`.
 
     Raises:
         ListError: A folder can't be read.
     """
     try:
-        return list(media_below(folder, prefix))
+        return list(media_below(folder, prefix, left_out=left_out))
     except OSError as error:
         raise ListError(f"{error.filename}: the folder can't be read ({error.strerror})") from error
 
@@ -78,5 +101,7 @@ def refuse_empty_folders(source: str | Path, classes: Sequence[str]) -> None:
 def _folders_in(folder: Path) -> list[Path]:
     way = (os.path.realpath(folder),)
     return sorted(
-        child for child in folder.iterdir() if child.is_dir() and not leads_back(os.path.realpath(child), way)
+        child
+        for child in folder.iterdir()
+        if not is_hidden(child.name) and child.is_dir() and not leads_back(os.path.realpath(child), way)
     )

@@ -1,9 +1,11 @@
 """The formats of lists: how each is recognised, and what reads it. A new one is a function, a row here and a test.
 
-- a folder of class folders (folders.py);
+- a folder of class folders (folders.py), or of videos with metadata.csv or metadata.jsonl (tables.py);
+- JSON documents: Kinetics', Something-Something's, Diving48's (documents.py);
 - UCF101's and HMDB51's split files (lines.py), HMDB51's also by a pattern (`splits/*_test_split1.txt`);
 - Kinetics' own CSV (kinetics.py says where the files lie);
-- lines `path label` (lines.py).
+- tables whose header names columns of paths and labels (tables.py);
+- lines `path label`, `path frames label` and others of fixed fields (lines.py).
 """
 
 from __future__ import annotations
@@ -14,10 +16,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from videogn.data.lists.documents import document
 from videogn.data.lists.entries import Entries, ListError, Split
 from videogn.data.lists.folders import class_folders
 from videogn.data.lists.kinetics import is_kinetics, kinetics
 from videogn.data.lists.lines import HMDB51_SUFFIXES, Lines, hmdb51, path_label, ucf101
+from videogn.data.lists.tables import METADATA, Columns, columns_of, metadata_folder, read_text, table
 
 
 @dataclass(frozen=True)
@@ -29,25 +33,29 @@ class Source:
         matches: All files that a pattern matches; none where a path was given.
         root: What paths in it are relative to, and where Kinetics' files are looked for.
         split: Which part is wanted, where a list holds several.
+        columns: Of path and label, where the user names them.
     """
 
     path: Path
     matches: tuple[Path, ...]
     root: Path
     split: Split
+    columns: Columns | None
 
     @cached_property
     def text(self) -> str:
         """The file's content."""
-        try:
-            return self.path.read_text(encoding="utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise ListError(f"{self.path}: not a text file in UTF-8 ({error.reason} at byte {error.start})") from None
+        return read_text(self.path)
 
     @cached_property
     def lines(self) -> Lines:
-        """Its lines that are not blank."""
+        """Its lines that are not blank and no comments."""
         return Lines.of(self.text, file=self.path)
+
+    @property
+    def header(self) -> str:
+        """Its first line."""
+        return self.lines.texts[0] if self.lines.texts else ""
 
 
 @dataclass(frozen=True)
@@ -61,15 +69,28 @@ class Format:
 
 # The first that recognises a source reads it.
 FORMATS = (
+    Format(
+        "folder with metadata",
+        lambda it: it.path.is_dir() and any((it.path / name).is_file() for name in METADATA),
+        lambda it: metadata_folder(it.path, split=it.split, given=it.columns),
+    ),
     Format("folder of class folders", lambda it: it.path.is_dir(), lambda it: class_folders(it.path)),
     Format(
         "HMDB51 split files",
         lambda it: bool(it.matches) or it.path.name.endswith(HMDB51_SUFFIXES),
-        lambda it: hmdb51(it.matches or (it.path,), root=it.root, split=it.split),
+        lambda it: hmdb51(
+            [Lines.of(read_text(file), file=file) for file in it.matches or (it.path,)], root=it.root, split=it.split
+        ),
     ),
     Format(
+        "JSON document",
+        lambda it: it.path.suffix.lower() == ".json" or it.text[:1] in ("{", "["),
+        lambda it: document(it.text, file=it.path, root=it.root, split=it.split),
+    ),
+    Format("table of the user's columns", lambda it: it.columns is not None, lambda it: _table_of(it)),
+    Format(
         "Kinetics CSV",
-        lambda it: bool(it.lines.texts) and is_kinetics(it.lines.texts[0]),
+        lambda it: is_kinetics(it.header),
         lambda it: kinetics(it.text, file=it.path, root=it.root, split=it.split),
     ),
     Format(
@@ -77,17 +98,28 @@ FORMATS = (
         lambda it: it.path.name.startswith(("trainlist", "testlist")) and (it.path.parent / "classInd.txt").is_file(),
         lambda it: ucf101(it.lines, root=it.root),
     ),
-    Format("lines of path and label", lambda it: True, lambda it: path_label(it.lines, root=it.root)),
+    Format("table", lambda it: columns_of(it.header, None) is not None, lambda it: _table_of(it)),
+    Format("lines", lambda it: True, lambda it: path_label(it.lines, root=it.root, split=it.split)),
 )
 
 
-def read_list(given: str | Path, *, root: Path, split: Split) -> Entries:
+def _table_of(source: Source) -> Entries:
+    if source.columns is not None and columns_of(source.header, source.columns) is None:
+        raise ListError(
+            f"{source.path}: no columns {' and '.join(source.columns)} in its first line, {source.header!r}: "
+            f"--data.list_columns names columns of the header"
+        )
+    return table(source.lines, root=source.root, split=source.split, given=source.columns)
+
+
+def read_list(given: str | Path, *, root: Path, split: Split, columns: Columns | None = None) -> Entries:
     """Read a list of any known format.
 
     Args:
         given: A file, a folder of class folders, or a pattern of HMDB51's split files.
-        root: What paths in it are relative to, and where Kinetics' files are looked for.
+        root: What paths in it are relative to, and where files are looked for by their ids.
         split: Which part is wanted, where a list holds several.
+        columns: Names of the columns of path and label, for a table whose own are not known.
 
     Raises:
         ListError: It does not exist, is empty, or a line can't be parsed (file and line number).
@@ -96,15 +128,15 @@ def read_list(given: str | Path, *, root: Path, split: Split) -> Entries:
     matches = () if path.is_dir() or path.is_file() else tuple(map(Path, sorted(glob.glob(str(given)))))
     if not (path.is_dir() or path.is_file() or matches):
         raise ListError(f"{given}: no such list of videos (a file, a folder of class folders, or a pattern)")
-    source = Source(matches[0] if matches else path, matches, root, split)
+    source = Source(matches[0] if matches else path, matches, root, split, columns)
     entries = next(each for each in FORMATS if each.recognises(source)).read(source)
     if not entries:
-        raise ListError(f"{given}: the list names no video")
+        raise ListError(f"{given}: the list names no video" + (f" of {split}" if entries.read_as else ""))
     return entries
 
 
 def default_list(root: Path, split: Split) -> Path | None:
-    """Return a data root's list for a split: SPLIT.csv, SPLIT.txt or a folder SPLIT; None where it has none."""
+    """Return a data root's list for a split: SPLIT.csv, .txt or .json, or a folder SPLIT; None where it has none."""
     names = {"train": ("train",), "val": ("val", "validate", "validation"), "test": ("test",)}[split]
-    candidates = [root / f"{name}{suffix}" for name in names for suffix in (".csv", ".txt", "")]
+    candidates = [root / f"{name}{suffix}" for name in names for suffix in (".csv", ".txt", ".json", "")]
     return next((candidate for candidate in candidates if candidate.exists()), None)

@@ -11,17 +11,25 @@ from operator import itemgetter
 from pathlib import Path
 
 from videogn.data.lists.entries import Entries, ListError, Split
-from videogn.data.media import VIDEO_SUFFIXES
-from videogn.files import walk
+from videogn.data.lists.lines import SPLIT_NAMES
+from videogn.data.media import VIDEO_SUFFIXES, below
 
 COLUMNS = ("label", "youtube_id", "time_start", "time_end", "split")
-SPLIT_NAMES: dict[str, set[str]] = {"train": {"train"}, "val": {"val", "validate", "validation"}}
-SPLIT_NAMES["test"] = SPLIT_NAMES["val"] | {"test"}
 
 
 def is_kinetics(header: str) -> bool:
-    """Return whether a first line is that of Kinetics' CSV."""
-    return "youtube_id" in [field.strip() for field in next(csv.reader([header], skipinitialspace=True))]
+    """Return whether a first line is that of Kinetics' CSV or TSV, in any case."""
+    return "youtube_id" in _header(header)
+
+
+def _header(line: str) -> list[str]:
+    return [
+        name.strip().lower() for name in next(csv.reader([line], delimiter=_separator(line), skipinitialspace=True))
+    ]
+
+
+def _separator(header: str) -> str:
+    return "\t" if "\t" in header else ","
 
 
 def kinetics(text: str, *, file: Path, root: Path, split: Split) -> Entries:
@@ -32,7 +40,7 @@ def kinetics(text: str, *, file: Path, root: Path, split: Split) -> Entries:
     Raises:
         ListError: A row lacks its label or id, or its times are no numbers.
     """
-    lines = text.splitlines()
+    lines = text.split("\n")
     # Read twice: rows that are kept, as objects, would cost more.
     several = len({fields[-1] for _, _, fields in _rows(lines)}) > 1
     found = find_videos(root, VIDEO_SUFFIXES)
@@ -55,7 +63,14 @@ def kinetics(text: str, *, file: Path, root: Path, split: Split) -> Entries:
         labels.append(label)
         files.append(path and path.removeprefix(above))
         numbers.append(number)
-    return Entries(names=names, labels=labels, files=files, folder=folder, where=partial(_where, file, numbers))
+    return Entries(
+        names=names,
+        labels=labels,
+        files=files,
+        folder=folder,
+        where=partial(_where, file, numbers),
+        read_as="Kinetics' CSV",
+    )
 
 
 def _where(file: Path, numbers: Sequence[int], place: int) -> str:
@@ -64,8 +79,9 @@ def _where(file: Path, numbers: Sequence[int], place: int) -> str:
 
 def _rows(lines: list[str]) -> Iterator[tuple[int, list[str], tuple[str, ...]]]:
     """Yield for each row: number of its line, all fields, and those of COLUMNS; "" where there is none."""
-    rows = csv.reader(lines, skipinitialspace=True)
-    header = next(rows)
+    rows = csv.reader(lines, delimiter=_separator(lines[0]), skipinitialspace=True)
+    next(rows)
+    header = _header(lines[0])
     width = len(header)
     place_of = {name: place for place, name in enumerate(header)}
     wanted = itemgetter(*(place_of.get(name, width) for name in COLUMNS))
@@ -77,7 +93,7 @@ def _rows(lines: list[str]) -> Iterator[tuple[int, list[str], tuple[str, ...]]]:
 
 def _by_column(lines: list[str], row: list[str]) -> dict[str | None, str | list[str] | None]:
     """Return a row, for an error; fields that have no column under None."""
-    header = next(csv.reader(lines, skipinitialspace=True))
+    header = _header(lines[0])
     fields: dict[str | None, str | list[str] | None] = dict(zip_longest(header, row[: len(header)]))
     return fields | {None: row[len(header) :]} if len(row) > len(header) else fields
 
@@ -90,7 +106,7 @@ def find_videos(root: Path, suffixes: Collection[str]) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     above = os.path.join(os.path.abspath(root), "")
-    for name, entry in walk(root, skip_unreadable=True):
+    for name, entry in below(root, skip_unreadable=True):
         stem, suffix = os.path.splitext(entry.name)
         if suffix.lower() in suffixes and (stem not in found or _is_replacement(name)):
             found[stem] = above + name

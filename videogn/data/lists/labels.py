@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from videogn.data.lists.entries import Entries, ListError
+from videogn.data.lists.lines import is_index
 from videogn.data.lists.records import Records
+from videogn.data.lists.tables import read_text
+
+# What is a number and no class index.
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|nan", flags=re.IGNORECASE)
+# A list with fewer lines has no more classes than this: a last layer of millions is a slip.
+MOST_CLASSES = 10_000
 
 
 def read_classes(path: Path) -> list[str]:
-    """Return class names, one a line.
+    """Return class names: a JSON list (.json), or one a line.
 
     Raises:
         ListError: The file does not exist, is empty, or names a class twice.
     """
     if not path.is_file():
         raise ListError(f"{path}: no such file of class names")
-    names = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    text = read_text(path)
+    if path.suffix == ".json":
+        try:
+            names = list(map(str, json.loads(text)))
+        except (ValueError, TypeError) as error:
+            raise ListError(f"{path}: no JSON list of class names ({error})") from None
+    else:
+        names = [line.strip() for line in text.split("\n") if line.strip()]
     if not names:
         raise ListError(f"{path}: no class names in it (expected one a line)")
     if len(set(names)) < len(names):
@@ -27,11 +45,53 @@ def read_classes(path: Path) -> list[str]:
 
 
 def classes_of(entries: Entries) -> list[str]:
-    """Return class names that a training list implies: its names, sorted; or 0 ... the largest index."""
+    """Return class names that a training list implies: its names, sorted; or 0 ... the largest index.
+
+    Raises:
+        ListError: Some labels are indices and some are names, one is a number and no index, an index is far beyond the
+            number of lines, or all lines have one class.
+    """
     labels = set(entries.labels)
-    if not entries.are_class_names and all(map(_is_index, labels)):
-        return [str(index) for index in range(max(map(int, labels)) + 1)]
+    if not entries.are_class_names:
+        indices = set(filter(is_index, labels))
+        if others := labels - indices:
+            _check_names(entries, indices=indices, others=others)
+        else:
+            return _indices(entries, max(map(int, indices)))
+    if len(labels) < 2:
+        raise ListError(
+            f"{entries.folder}: all {len(entries)} videos are of one class, {entries.labels[0]!r}: give two"
+        )
     return sorted(labels)
+
+
+def _check_names(entries: Entries, *, indices: set[str], others: set[str]) -> None:
+    if numbers := set(filter(_NUMBER.fullmatch, others)):
+        place = next(place for place, label in enumerate(entries.labels) if label in numbers)
+        if indices or numbers == others:
+            raise ListError(
+                f"{entries.where(place)}: label {entries.labels[place]!r} is a number and no class index: "
+                f"expected 0, 1, 2, ... or names"
+            )
+    if indices:
+        index, name = (
+            next(place for place, label in enumerate(entries.labels) if label in some) for some in (indices, others)
+        )
+        raise ListError(
+            f"{entries.where(name)}: label {entries.labels[name]!r} is a name, and {entries.labels[index]!r} "
+            f"({entries.where(index)}) an index: expected one kind, or a file with all class names (--data.classes)"
+        )
+
+
+def _indices(entries: Entries, largest: int) -> list[str]:
+    if largest >= max(MOST_CLASSES, len(entries)):
+        place = next(place for place, label in enumerate(entries.labels) if int(label) == largest)
+        raise ListError(
+            f"{entries.where(place)}: class index {largest} in a list of {len(entries)} videos: is it the label?"
+        )
+    if largest == 0:
+        raise ListError(f"{entries.where(0)}: all {len(entries)} videos are of one class, index 0: give two")
+    return [str(index) for index in range(largest + 1)]
 
 
 def resolve(entries: Entries, classes: Sequence[str]) -> Records:
@@ -44,7 +104,7 @@ def resolve(entries: Entries, classes: Sequence[str]) -> Records:
     for place, label in enumerate(entries.labels):
         if label in index_of:
             continue
-        index = int(label) if _is_index(label) and not entries.are_class_names else -1
+        index = int(label) if is_index(label) and not entries.are_class_names else -1
         if not 0 <= index < len(classes):
             raise ListError(
                 f"{entries.where(place)}: label {label!r} is out of range: "
@@ -55,8 +115,11 @@ def resolve(entries: Entries, classes: Sequence[str]) -> Records:
     return Records(entries.names, labels=labels, folder=entries.folder, files=entries.files)
 
 
-def _is_index(label: str) -> bool:
-    return label.isascii() and label.isdigit()
+def without_videos(records: Records, classes: Sequence[str]) -> list[str]:
+    """Return the classes that no record is of."""
+    there = np.zeros(len(classes), np.bool_)
+    there[records.labels()] = True
+    return [name for name, is_there in zip(classes, there, strict=True) if not is_there]
 
 
 def _some(names: Sequence[str], most: int = 6) -> str:

@@ -1,28 +1,40 @@
-"""Lists as lines of text: `path label`, and UCF101's and HMDB51's split files."""
+"""Lists as lines of text without a header: `path label`, `path frames label`, and those of some data sets.
+
+Fields are counted: all lines have as many, and what is of no known kind is refused.
+"""
 
 from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import NamedTuple
 
 from videogn.data.lists.entries import Entries, ListError, Split
-from videogn.data.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from videogn.data.lists.names import with_suffixes
+from videogn.data.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES, is_media
 
-# A path up to its last suffix of a video or an image, and its label behind that.
 _SUFFIX = "|".join(map(re.escape, sorted(VIDEO_SUFFIXES | IMAGE_SUFFIXES)))
-_BEHIND_FILE = re.compile(f"(.*(?:{_SUFFIX}))[ ,]+(.*)", flags=re.IGNORECASE | re.DOTALL)
-_HEADER = re.compile(r"path[ ,\t]+label", flags=re.IGNORECASE)
+# A path up to its last suffix of a video or an image, what separates it, and what stands behind.
+_BEHIND_FILE = re.compile(rf"(.*(?:{_SUFFIX}))([ ,]+)(.*)", flags=re.IGNORECASE | re.DOTALL)
+_QUOTED = re.compile(r'"((?:[^"]|"")*)"\s*([ ,\t])\s*(.*)', flags=re.DOTALL)
+_HEADER = re.compile(r"path +label", flags=re.IGNORECASE)
+_COMMENT = re.compile(r"#(?:\s|$)")
+_SPACE = " \t\r\v\f"
+SEPARATORS = {" ": "space", ",": "comma", "\t": "tab"}
+SPLIT_NAMES: dict[str, set[str]] = {"train": {"train", "training"}, "val": {"val", "validate", "validation"}}
+SPLIT_NAMES["test"] = SPLIT_NAMES["val"] | {"test", "testing"}
+_ALL_SPLITS = SPLIT_NAMES["train"] | SPLIT_NAMES["test"]
 HMDB51_SUFFIXES = tuple(f"_test_split{number}.txt" for number in (1, 2, 3))
 HMDB51_FLAGS: dict[str, str] = {"train": "1", "val": "2", "test": "2"}
 
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """The lines of a file that are not blank, without spaces around them, and their numbers from 1."""
+    """The lines of a file that are not blank and no comments (#, then a space), and their numbers from 1."""
 
     file: Path
     numbers: Sequence[int]
@@ -30,12 +42,14 @@ class Lines:
 
     @classmethod
     def of(cls, text: str, *, file: Path) -> Lines:
-        """Return the lines of a text."""
-        texts = list(map(str.strip, text.splitlines()))
+        """Return the lines of a text. A name may hold any of the other characters that end lines elsewhere."""
+        texts = [line.strip(_SPACE) for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
         numbers: Sequence[int] = range(1, len(texts) + 1)
-        if not all(texts):
-            numbers = [number for number, line in zip(numbers, texts, strict=True) if line]
-            texts = list(filter(None, texts))
+        if not all(texts) or "#" in text:
+            kept = [
+                (number, line) for number, line in zip(numbers, texts, strict=True) if line and not _COMMENT.match(line)
+            ]
+            numbers, texts = [number for number, _ in kept], [line for _, line in kept]
         return cls(file, numbers, texts)
 
     def where(self, place: int) -> str:
@@ -43,36 +57,166 @@ class Lines:
         return f"{self.file}:{self.numbers[place]}"
 
 
-def path_label(lines: Lines, *, root: Path) -> Entries:
-    """Read lines `path label`, with a space, a comma or a tab between; a first line of just these words is left out.
+class _Row(NamedTuple):
+    """A line: its path, the separator behind it, and the fields after that."""
+
+    path: str
+    separator: str
+    fields: tuple[str, ...]
+
+
+class _Kind(NamedTuple):
+    """What the fields behind a path are."""
+
+    name: str
+    num_fields: int
+    recognises: Callable[[list[_Row]], bool]
+    label: int  # the field that is it
+    split: int | None = None
+
+
+def _are_numbers(*places: int) -> Callable[[list[_Row]], bool]:
+    return lambda rows: all(is_index(row.fields[place]) for row in rows for place in places)
+
+
+def _are_splits(place: int) -> Callable[[list[_Row]], bool]:
+    return lambda rows: all(row.fields[place].lower() in _ALL_SPLITS for row in rows)
+
+
+def _is_moments(rows: list[_Row]) -> bool:
+    return _are_numbers(1, 2)(rows) and all(row.path.partition("/")[0] == row.fields[0] for row in rows)
+
+
+def _is_vggsound(rows: list[_Row]) -> bool:
+    return _are_numbers(0)(rows) and _are_splits(2)(rows) and not any(is_media(row.path) for row in rows[:100])
+
+
+KINDS = (
+    _Kind("path label", 1, lambda rows: True, label=0),
+    _Kind("path frames label", 2, _are_numbers(0, 1), label=1),
+    _Kind("path label split", 2, _are_splits(1), label=0, split=1),
+    _Kind("Moments in Time (path label votes votes)", 3, _is_moments, label=0),
+    _Kind("VGGSound (id start label split)", 3, _is_vggsound, label=1, split=2),
+)
+
+
+def path_label(lines: Lines, *, root: Path, split: Split) -> Entries:
+    """Read lines of one of KINDS, with a space, a comma or a tab between; a first line "path label" is left out.
 
     Raises:
-        ListError: A line has no label.
+        ListError: A line can't be cut, has another number of fields than the first, or all are of no known kind.
     """
     if lines.texts and _HEADER.fullmatch(lines.texts[0]):
         lines = Lines(lines.file, lines.numbers[1:], lines.texts[1:])
-    names, labels = [], []
-    for place, line in enumerate(lines.texts):
-        name, label = _cut(line)
-        if not name or not label:
-            raise ListError(f"{lines.where(place)}: expected 'path label' (space, comma or tab between), got {line!r}")
-        names.append(name)
-        labels.append(label.strip('"'))
-    folder = str(root.absolute())
-    return Entries(names=names, labels=labels, folder=folder, where=lines.where, are_class_names=False)
+    rows = [_row(line, where=lines.where, place=place) for place, line in enumerate(lines.texts)]
+    numbers = lines.numbers
+    if not rows:
+        return Entries(names=[], labels=[], folder=str(root.absolute()), where=lines.where)
+    first = rows[0]
+    for place, row in enumerate(rows):
+        if len(row.fields) != len(first.fields):
+            raise ListError(
+                f"{lines.where(place)}: {len(row.fields) + 1} fields, and line {numbers[0]} has "
+                f"{len(first.fields) + 1}: got {lines.texts[place]!r}; put quotes around a path or a label that holds "
+                f"a separator"
+            )
+    kind = next((each for each in KINDS if each.num_fields == len(first.fields) and each.recognises(rows)), None)
+    if kind is None:
+        raise ListError(_unknown(rows, lines))
+    if len(rows) > 1 and not is_media(first.path) and all(is_media(row.path) for row in rows[1:]):
+        columns = ",".join((first.path, *first.fields))
+        raise ListError(
+            f"{lines.where(0)}: {lines.texts[0]!r} names no video, and all other lines do: if it is a header, say "
+            f"which columns are path and label: --data.list_columns [{columns}]"
+        )
+    if kind.split is not None:
+        several = len({row.fields[kind.split].lower() for row in rows}) > 1
+        kept = [
+            place
+            for place, row in enumerate(rows)
+            if not several or row.fields[kind.split].lower() in SPLIT_NAMES[split]
+        ]
+        rows, numbers = [rows[place] for place in kept], [numbers[place] for place in kept]
+    names = [row.path for row in rows]
+    if kind.name.startswith("VGGSound"):
+        names = [f"{row.path}_{int(row.fields[0]):06d}" for row in rows]
+    separators = sorted({SEPARATORS[row.separator] for row in rows})
+    return with_suffixes(
+        Entries(
+            names=names,
+            labels=[row.fields[kind.label] for row in rows],
+            folder=str(root.absolute()),
+            where=partial(_line, lines.file, numbers),
+            are_class_names=False,
+            read_as=f"{kind.name}, {' or '.join(separators)} between",
+        )
+    )
 
 
-def _cut(line: str) -> tuple[str, str]:
-    """Return path and label of a line, cut at a tab, else after the last file suffix, else at a comma or space."""
-    if "\t" in line:
-        name, _, label = line.rpartition("\t")
-    elif line[0] == '"':
-        name, label = (*next(csv.reader([line], skipinitialspace=True)), "", "")[:2]
+def _line(file: Path, numbers: Sequence[int], place: int) -> str:
+    return f"{file}:{numbers[place]}"
+
+
+def _row(line: str, *, where: Callable[[int], str], place: int) -> _Row:
+    """Return a line cut behind its path: at quotes, a tab, the last file suffix, else at the first comma or space.
+
+    Raises:
+        ListError: It has no path or no label, or it can't be known where the path ends.
+    """
+    if quoted := _QUOTED.match(line):
+        path, separator, rest = quoted[1].replace('""', '"'), quoted[2], quoted[3]
+    elif "\t" in line:
+        path, separator, rest = line.partition("\t")
     elif found := _BEHIND_FILE.match(line):
-        name, label = found.groups()
+        path, separator, rest = found[1], "," if "," in found[2] else " ", found[3]
+    elif "," in line:
+        path, separator, rest = line.partition(",")
     else:
-        name, _, label = line.rpartition("," if "," in line else " ")
-    return name.strip(), label.strip()
+        path, separator, rest = line.partition(" ")
+        if len(numbers := rest.split()) > 1 and not all(map(is_index, numbers)):
+            raise ListError(
+                f"{where(place)}: {line!r}: where does the path end? put quotes around it, or a comma or tab behind it"
+            )
+    fields = _fields(rest.strip(_SPACE), separator) if separator else ()
+    if not path.strip(_SPACE) or not fields or not all(fields):
+        raise ListError(f"{where(place)}: expected 'path label' (space, comma or tab between), got {line!r}")
+    return _Row(path.strip(_SPACE), separator, fields)
+
+
+def _fields(rest: str, separator: str) -> tuple[str, ...]:
+    if separator == " ":
+        words = rest.split()
+        if not words or all(map(is_index, words)):
+            return tuple(words)
+        if is_index(words[0]):  # a number and a name: two fields, of no kind
+            return (words[0], rest[len(words[0]) :].strip())
+        return (rest.strip('"'),)
+    if '"' in rest:
+        found = next(csv.reader([rest], delimiter=separator, skipinitialspace=True))
+    else:
+        found = rest.split(separator)
+    found = [field.strip(_SPACE) for field in found]
+    while len(found) > 1 and not found[-1]:
+        found.pop()
+    return tuple(found)
+
+
+def _unknown(rows: list[_Row], lines: Lines) -> str:
+    start = f"{lines.where(0)}: {len(rows[0].fields) + 1} fields, of no known kind: got {lines.texts[0]!r}"
+    if len(rows[0].fields) == 3 and _are_numbers(0, 1)(rows):
+        return (
+            f"{start}; where it is 'path start end label', the lines are parts of videos, which can't be read: cut "
+            f"them out first (ffmpeg -ss START -to END -i VIDEO CLIP)"
+        )
+    return (
+        f"{start}; expected {', or '.join(sorted({repr(kind.name.partition(' (')[0]) for kind in KINDS[:3]}))}: put "
+        f"quotes around a label that holds a separator, or give the file a header that names its columns (path,label)"
+    )
+
+
+def is_index(text: str) -> bool:
+    """Return whether a text is a number from 0 on, in digits."""
+    return text.isascii() and text.isdigit()
 
 
 def ucf101(lines: Lines, *, root: Path) -> Entries:
@@ -96,7 +240,8 @@ def ucf101(lines: Lines, *, root: Path) -> Entries:
             raise ListError(f"{lines.where(place)}: {expected}, got {line!r}")
         names.append(name)
         labels.append(label)
-    return Entries(names=names, labels=labels, folder=str(root.absolute()), where=lines.where)
+    folder = str(root.absolute())
+    return Entries(names=names, labels=labels, folder=folder, where=lines.where, read_as="UCF101's split file")
 
 
 @lru_cache(maxsize=4096)
@@ -104,7 +249,7 @@ def _folder_name(path: str) -> str:
     return Path(path).parent.name
 
 
-def hmdb51(paths: Sequence[Path], *, root: Path, split: Split) -> Entries:
+def hmdb51(files: Sequence[Lines], *, root: Path, split: Split) -> Entries:
     """Read split files of HMDB51, CLASS_test_splitN.txt: `video.avi 0|1|2`, of which 1 is training and 2 is testing.
 
     Raises:
@@ -112,24 +257,28 @@ def hmdb51(paths: Sequence[Path], *, root: Path, split: Split) -> Entries:
     """
     names: list[str] = []
     labels: list[str] = []
-    lines: list[tuple[Path, int]] = []
-    for path in paths:
-        label, found, _ = path.name.partition("_test_split")
+    places: list[tuple[Path, int]] = []
+    for lines in files:
+        label, found, _ = lines.file.name.partition("_test_split")
         if not found:
-            raise ListError(f"{path}: a pattern must match HMDB51's split files, CLASS_test_splitN.txt")
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-            if not line.strip():
-                continue
-            name, _, flag = line.strip().rpartition(" ")
+            raise ListError(f"{lines.file}: a pattern must match HMDB51's split files, CLASS_test_splitN.txt")
+        for number, line in zip(lines.numbers, lines.texts, strict=True):
+            name, _, flag = line.rpartition(" ")
             if flag not in {"0", "1", "2"} or not name:
-                raise ListError(f"{path}:{number}: expected 'video.avi 0|1|2', got {line!r}")
+                raise ListError(f"{lines.file}:{number}: expected 'video.avi 0|1|2', got {line!r}")
             if flag == HMDB51_FLAGS[split]:
                 names.append(f"{label}/{name.strip()}")
                 labels.append(label)
-                lines.append((path, number))
-    return Entries(names=names, labels=labels, folder=str(root.absolute()), where=partial(_where, lines))
+                places.append((lines.file, number))
+    return Entries(
+        names=names,
+        labels=labels,
+        folder=str(root.absolute()),
+        where=partial(_where, places),
+        read_as=f"HMDB51's split files ({len(files)})",
+    )
 
 
-def _where(lines: Sequence[tuple[Path, int]], place: int) -> str:
-    file, number = lines[place]
+def _where(places: Sequence[tuple[Path, int]], place: int) -> str:
+    file, number = places[place]
     return f"{file}:{number}"

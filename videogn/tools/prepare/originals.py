@@ -6,8 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from videogn.data.media import VIDEO_SUFFIXES, is_image
-from videogn.files import walk
+from videogn.data.media import VIDEO_SUFFIXES, below, is_image
 
 LIST_SUFFIXES = frozenset([".csv", ".txt"])
 
@@ -28,13 +27,13 @@ class Originals:
 
 
 def find_originals(root: Path) -> Originals:
-    """Return everything below a folder that is whole; see `walk`.
+    """Return everything below a folder that is whole and not hidden; see `walk`.
 
     Raises:
         ValueError: There is no video, or two of them would get the same name.
         OSError: A folder can't be read.
     """
-    names = [name.replace(os.sep, "/") for name, _ in walk(root)]
+    names = [name.replace(os.sep, "/") for name, _ in below(root)]
     targets: dict[str, str] = {}
     source_of: dict[str, str] = {}
     for name in names:

@@ -1,0 +1,170 @@
+"""Lists with a header that names their columns: any CSV or TSV, and Hugging Face's metadata of a folder of videos."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from videogn.data.lists.entries import Entries, ListError, Split
+from videogn.data.lists.lines import SPLIT_NAMES, Lines
+from videogn.data.lists.names import with_suffixes
+
+# What columns of paths and of labels are called, the first that is there counts.
+PATH_COLUMNS = (
+    "path", "video_path", "file_path", "filepath", "file_name", "filename", "file", "video_file", "video",
+    "video_name", "clip", "clip_name", "vid_name", "name", "video_id",
+)  # fmt: skip
+LABEL_COLUMNS = (
+    "label", "class", "class_name", "label_name", "category", "action", "activity", "target", "class_id", "label_id",
+    "class_index", "label_index",
+)  # fmt: skip
+SPLIT_COLUMNS = ("split", "subset", "set")
+METADATA = ("metadata.csv", "metadata.jsonl")
+# Columns that make a row a part of a video.
+_PART = re.compile(r"(t_?|time_?)?(start|end|stop|begin)(_?(time|frame|sec|seconds|second|ms))?", flags=re.IGNORECASE)
+Columns = tuple[str, str]
+
+
+def columns_of(header: str, given: Columns | None) -> tuple[str, list[str]] | None:
+    """Return (separator, names of the columns) of a first line that is a header; None where it is none.
+
+    Args:
+        header: The line.
+        given: The columns of path and label, where the user names them.
+    """
+    for separator in "\t,;":
+        names = [name.strip() for name in next(csv.reader([header], delimiter=separator, skipinitialspace=True), [])]
+        if len(names) < 2:
+            continue
+        if given is not None:
+            if set(given) <= set(names):
+                return separator, names
+        elif _first(PATH_COLUMNS, names) is not None and _first(LABEL_COLUMNS, names) is not None:
+            return separator, names
+    return None
+
+
+def table(lines: Lines, *, root: Path, split: Split, given: Columns | None) -> Entries:
+    """Read a list whose first line names its columns; see `columns_of`. A column of splits chooses rows.
+
+    Raises:
+        ListError: A row has more or fewer fields than the header, or lacks path or label.
+    """
+    found = columns_of(lines.texts[0], given)
+    assert found is not None
+    separator, header = found
+    rows = csv.reader(lines.texts, delimiter=separator, skipinitialspace=True)
+    next(rows)
+
+    def named() -> Iterator[tuple[int, dict[str, str]]]:
+        for row in rows:
+            number = lines.numbers[rows.line_num - 1]
+            if len(row) != len(header):
+                got = separator.join(row)
+                raise ListError(
+                    f"{lines.file}:{number}: {len(row)} fields, and the header names {len(header)}: got {got!r}"
+                )
+            yield number, dict(zip(header, map(str.strip, row), strict=True))
+
+    return _entries(named(), header, file=lines.file, folder=root, split=split, given=given)
+
+
+def metadata_folder(folder: Path, *, split: Split, given: Columns | None) -> Entries:
+    """Read a folder of videos with metadata.csv or metadata.jsonl in it; paths are relative to the folder.
+
+    Raises:
+        ListError: A row can't be read.
+    """
+    file = next(folder / name for name in METADATA if (folder / name).is_file())
+    lines = Lines.of(read_text(file), file=file)
+    if file.suffix == ".csv":
+        if not lines.texts or columns_of(lines.texts[0], given) is None:
+            raise ListError(f"{file}: expected a header with the columns file_name and label, got {lines.texts[:1]}")
+        return table(lines, root=folder, split=split, given=given)
+    rows: list[tuple[int, dict[str, Any]]] = []
+    for number, line in zip(lines.numbers, lines.texts, strict=True):
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise ListError(f"{file}:{number}: no JSON ({error})") from None
+        if not isinstance(row, dict):
+            raise ListError(f"{file}:{number}: expected an object with file_name and label, got {line!r}")
+        rows.append((number, row))
+    header = list(rows[0][1]) if rows else []
+    return _entries(rows, header, file=file, folder=folder, split=split, given=given)
+
+
+def _entries(
+    rows: Iterable[tuple[int, Mapping[str, Any]]],
+    header: Sequence[str],
+    *,
+    file: Path,
+    folder: Path,
+    split: Split,
+    given: Columns | None,
+) -> Entries:
+    path_column, label_column = given or (_first(PATH_COLUMNS, header), _first(LABEL_COLUMNS, header))
+    if path_column is None or label_column is None:
+        raise ListError(
+            f"{file}: no columns of paths and labels that are known among {', '.join(header)}: name them by "
+            f"--data.list_columns [PATH,LABEL]"
+        )
+    parts = [name for name in header if _PART.fullmatch(name)]
+    if parts and given is None:
+        raise ListError(
+            f"{file}: by the columns {', '.join(parts)} the rows are parts of videos, which can't be read: cut them "
+            f"out first, or, where each file is one part, say so by --data.list_columns [{path_column},{label_column}]"
+        )
+    split_column = _first(SPLIT_COLUMNS, header)
+    names, labels, numbers, splits = [], [], [], []
+    for number, row in rows:
+        name, label = (row.get(column) for column in (path_column, label_column))
+        if name in (None, "") or label in (None, ""):
+            raise ListError(f"{file}:{number}: no {label_column if name else path_column} in {dict(row)}")
+        names.append(str(name))
+        labels.append(str(label))
+        numbers.append(number)
+        splits.append(str(row.get(split_column, "")).lower() if split_column else "")
+    if len(set(splits)) > 1:
+        kept = [place for place, name in enumerate(splits) if name in SPLIT_NAMES[split]]
+        names, labels, numbers = ([column[place] for place in kept] for column in (names, labels, numbers))  # type: ignore[assignment]
+    return with_suffixes(
+        Entries(
+            names=names,
+            labels=labels,
+            folder=str(folder.absolute()),
+            where=partial(_where, file, numbers),
+            are_class_names=False,
+            read_as=f"a table, by its columns {path_column} and {label_column}",
+        )
+    )
+
+
+def _where(file: Path, numbers: Sequence[int], place: int) -> str:
+    return f"{file}:{numbers[place]}"
+
+
+def _first(wanted: Sequence[str], names: Sequence[str]) -> str | None:
+    lower = {name.lower(): name for name in reversed(names)}
+    return next((lower[name] for name in wanted if name in lower), None)
+
+
+def read_text(file: Path) -> str:
+    """Return the text of a list.
+
+    Raises:
+        ListError: It is not in UTF-8.
+    """
+    data = file.read_bytes()
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise ListError(
+            f"{file}: not a text file in UTF-8 (byte 0x{data[error.start]:02x} in line {line}): save it as UTF-8"
+        ) from None
