@@ -1,6 +1,7 @@
 """Videos of every kind of encoding, and how they are read: what tests of planned decoding share."""
 
 import random
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -52,6 +53,21 @@ def encode(
             mux(stream.encode(frame))
         mux(stream.encode())
     return path
+
+
+def remux(source: Path, target: Path, change: Callable[[list[av.Packet]], None], *more: Path) -> Path:
+    """The packets of one or more files as one stream, changed on the way."""
+    with av.open(str(source)) as container, av.open(str(target), "w") as copy:
+        stream = copy.add_stream_from_template(container.streams.video[0])
+        packets = [packet for packet in container.demux(container.streams.video[0]) if packet.size]
+        for path in more:
+            with av.open(str(path)) as other:
+                packets += [packet for packet in other.demux(other.streams.video[0]) if packet.size]
+        change(packets)
+        for packet in packets:
+            packet.stream = stream
+            copy.mux(packet)
+    return target
 
 
 def x264(**params: int | str) -> tuple[str, dict[str, str]]:

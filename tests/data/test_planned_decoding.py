@@ -1,7 +1,6 @@
 """Decoding only what is needed gives what a full decode shows: over codecs, containers, structures and times."""
 
 import random
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.data.encodings import CASES, X265, encode, read_counted, tables, x264
+from tests.data.encodings import CASES, X265, encode, read_counted, remux, tables, x264
 from tests.data.full_decode import full_decode
 from videogn.data.decoding import TooFewFrames
 from videogn.data.decoding.packets import Scan
@@ -89,21 +88,6 @@ def test_edit_lists_hide_frames_from_all(tmp_path):
         assert not fell_back
         for index, frame in frames.items():
             np.testing.assert_array_equal(frame, expected[index])
-
-
-def remux(source: Path, target: Path, change: Callable[[list[av.Packet]], None], *more: Path) -> Path:
-    """The packets of one or more files as one stream, changed on the way."""
-    with av.open(str(source)) as container, av.open(str(target), "w") as copy:
-        stream = copy.add_stream_from_template(container.streams.video[0])
-        packets = [packet for packet in container.demux(container.streams.video[0]) if packet.size]
-        for path in more:
-            with av.open(str(path)) as other:
-                packets += [packet for packet in other.demux(other.streams.video[0]) if packet.size]
-        change(packets)
-        for packet in packets:
-            packet.stream = stream
-            copy.mux(packet)
-    return target
 
 
 def check_against_full_decode(path: Path, *, tells: bool) -> None:
@@ -219,10 +203,11 @@ def test_an_exact_count_that_contradicts_the_packets_is_believed(tmp_path):
     with av.open(str(path)) as container:
         packets = [p for p in container.demux(container.streams.video[0]) if p.size]
     victim = [packet for packet in packets if data[packet.pos + 4] & 0x60][12]
-    data[victim.pos + 6 : victim.pos + 14] = bytes(8)
+    data[victim.pos + 9 : victim.pos + 17] = bytes(8)
     damaged = tmp_path / "damaged.mp4"
     damaged.write_bytes(data)
     video = PyAVVideo(damaged)
+    assert video.scan.table is not None
     assert video.num_frames == 60
     assert video.count_frames() == video.num_frames == 59
     with pytest.raises(TooFewFrames, match="only 59 can be decoded"):
@@ -261,7 +246,7 @@ def test_a_file_that_breaks_its_promise_is_decoded_in_full(tmp_path):
         packets = [p for p in container.demux(container.streams.video[0]) if p.size]
     is_referred_to = [packet for packet in packets if data[packet.pos + 4] & 0x60]
     victim = is_referred_to[12]
-    data[victim.pos + 6 : victim.pos + 14] = bytes(8)  # the slice's header, behind its first byte
+    data[victim.pos + 9 : victim.pos + 17] = bytes(8)  # the slice's, behind what is looked at without decoding
     damaged = tmp_path / "damaged.mp4"
     damaged.write_bytes(data)
     expected = full_decode(damaged)

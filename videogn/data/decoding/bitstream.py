@@ -6,8 +6,12 @@ annex B), the AV1 specification (7.5: a temporal unit shows one frame).
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
+
+from videogn.data.decoding.gaps import H264Gaps, HevcGaps
 
 
 class Picture(NamedTuple):
@@ -19,33 +23,34 @@ class Picture(NamedTuple):
         has_leading: Pictures that follow it in the file but are shown before it may refer to what came before.
         is_between: It may lie between pictures in time that precede it in the file, as B-frames do. Of HEVC a look does
             not tell.
+        order: Place in the order shown, modulo 2 ** ORDER_BITS, from each closed start on; None where it is not told.
     """
 
     can_start: bool
     layer: int = 0
     has_leading: bool = False
     is_between: bool = True
+    order: int | None = None
 
 
 # From a packet's bytes and whether its container calls it a key frame to its picture; None where the packet does not
-# hold exactly one that is shown, as far as a look can tell.
+# hold exactly one that is shown, as far as a look can tell, or where one that others refer to is missing before it. All
+# packets are to be looked at, once, in the order of the file.
 Inspect = Callable[[memoryview, bool], Picture | None]
+
+_UNREADABLE = (ValueError, LookupError)  # of headers: the bits end, or no such parameters were sent
 
 
 def inspector(codec: str, extradata: bytes | None) -> Inspect | None:
-    """Return how the packets of a stream are looked at; None for codecs whose packets say too little.
+    """Return how the packets of a stream are looked at; None where they say too little, or can't be understood.
 
     Args:
         codec: FFmpeg's name.
         extradata: The stream's configuration, which says how NAL units are delimited, and holds the parameter sets.
     """
-    known = extradata or b""
-    if codec == "h264":
-        units = _delimiting(extradata, at=4)
-        return lambda data, is_key: _h264(units(data), known)
-    if codec == "hevc":
-        units = _delimiting(extradata, at=21)
-        return lambda data, is_key: _hevc(units(data), known)
+    if codec in {"h264", "hevc"}:
+        with contextlib.suppress(*_UNREADABLE):
+            return _inspector_of_units(codec, extradata or b"")
     if codec == "vp9":
         return _vp9
     if codec in {"av1", "libdav1d", "libaom-av1"}:
@@ -53,12 +58,43 @@ def inspector(codec: str, extradata: bytes | None) -> Inspect | None:
     return None
 
 
-def _delimiting(extradata: bytes | None, *, at: int) -> Callable[[memoryview], Iterator[memoryview]]:
+def _inspector_of_units(codec: str, known: bytes) -> Inspect:
+    """Return how packets of H.264 and HEVC are looked at.
+
+    Raises:
+        ValueError, LookupError: The configuration can't be read.
+    """
     # Configuration records begin with version 1 and tell how many bytes a unit's length takes; otherwise start codes.
-    if extradata is not None and len(extradata) > at and extradata[0] == 1:
-        length_bytes = (extradata[at] & 3) + 1
-        return lambda data: _units_by_length(data, length_bytes)
-    return _units_by_start_code
+    at = 4 if codec == "h264" else 21
+    units, parameters = _units_by_start_code, _units_by_start_code(memoryview(known))
+    if len(known) > at and known[0] == 1:
+        units, parameters = partial(_units_by_length, length_bytes=(known[at] & 3) + 1), _recorded(known, codec)
+    find = partial(_h264, gaps=H264Gaps(parameters)) if codec == "h264" else partial(_hevc, gaps=HevcGaps(parameters))
+
+    def inspect(data: memoryview, is_key: bool) -> Picture | None:
+        try:
+            return find(units(data), known)
+        except _UNREADABLE:
+            return None
+
+    return inspect
+
+
+def _recorded(known: bytes, codec: str) -> Iterator[memoryview]:
+    """Yield the parameter sets of a configuration record: lists of units behind their lengths.
+
+    Of H.264 there are two, each behind its number of units; of HEVC any number, behind their kind, too.
+    """
+    data = memoryview(known)
+    num_lists, kind_bytes, number_bytes, place = (2, 0, 1, 5) if codec == "h264" else (data[22], 1, 2, 23)
+    for _ in range(num_lists):
+        place += kind_bytes + number_bytes
+        for _ in range(int.from_bytes(data[place - number_bytes : place], "big") & 0x1F):
+            end = place + 2 + int.from_bytes(data[place : place + 2], "big")
+            if end > len(data):
+                return  # cut off
+            yield data[place + 2 : end]
+            place = end
 
 
 def _units_by_length(data: memoryview, length_bytes: int) -> Iterator[memoryview]:
@@ -81,12 +117,7 @@ def _units_by_start_code(data: memoryview) -> Iterator[memoryview]:
         place = following
 
 
-_H264_PICTURES = {
-    (is_idr, is_between): Picture(is_idr, is_between=is_between)
-    for is_idr in (True, False)
-    for is_between in (True, False)
-}
-# Kinds of NAL units. A slice's first macroblock, or that it is the picture's first, is told by one bit.
+# Kinds of NAL units.
 _H264_SLICES, _H264_IDR = {1, 5}, 5
 _H264_PARAMETERS = {7, 8, 13, 15}
 _H264_UNCLEAR = {2, 3, 4, 10, 11}  # partitions of a slice; the end of a sequence or a stream
@@ -95,14 +126,14 @@ _HEVC_PARAMETERS = {32, 33, 34}
 _HEVC_UNCLEAR = {16, 17, 18, 36, 37}  # splices; the end of a sequence or a stream: pictures behind them are dropped
 
 
-def _h264(units: Iterator[memoryview], known: bytes) -> Picture | None:
+def _h264(units: Iterator[memoryview], known: bytes, gaps: H264Gaps) -> Picture | None:
     found = None
     for unit in units:
         kind = unit[0] & 0x1F if len(unit) > 1 else 0
-        if kind in _H264_SLICES:
-            if found is None and not unit[1] & 0x80:
+        if kind in _H264_SLICES and found is None:
+            if (order := gaps.order(unit)) is None:
                 return None
-            found = found or _H264_PICTURES[kind == _H264_IDR, _is_b_slice(unit)]
+            found = Picture(kind == _H264_IDR, is_between=_is_b_slice(unit), order=order)
         elif kind in _H264_UNCLEAR or (kind in _H264_PARAMETERS and not _is_known(unit, known)):
             return None
     return found
@@ -114,7 +145,7 @@ def _is_b_slice(unit: memoryview) -> bool:
     return code >> 4 == 0b010 or code >> 2 == 0b00111
 
 
-def _hevc(units: Iterator[memoryview], known: bytes) -> Picture | None:
+def _hevc(units: Iterator[memoryview], known: bytes, gaps: HevcGaps) -> Picture | None:
     found = None
     for unit in units:
         if len(unit) < 3 or unit[0] & 1 or unit[1] >> 3:  # of another layer
@@ -124,11 +155,11 @@ def _hevc(units: Iterator[memoryview], known: bytes) -> Picture | None:
         kind = unit[0] >> 1 & 0x3F
         if kind in _HEVC_UNCLEAR or (kind in _HEVC_PARAMETERS and not _is_known(unit, known)):
             return None
-        if kind < 32:  # a slice
-            if found is None and not unit[2] & 0x80:
+        if kind < 32 and found is None:  # a slice
+            if (order := gaps.order(unit)) is None:
                 return None
-            can_start = kind in _HEVC_IDR or kind == _HEVC_CRA
-            found = found or Picture(can_start, layer=(unit[1] & 7) - 1, has_leading=kind == _HEVC_CRA)
+            is_cra = kind == _HEVC_CRA
+            found = Picture(kind in _HEVC_IDR or is_cra, layer=(unit[1] & 7) - 1, has_leading=is_cra, order=order)
     return found
 
 

@@ -15,7 +15,7 @@ from av.filter import Graph
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
-from videogn.data.decoding.video import DecodeError, is_turned, orient
+from videogn.data.decoding.video import DecodeError, is_turned, orient, window_on
 from videogn.data.decoding.window import Frame, Window, WindowOf, cut
 
 # a, b, c, d of display matrices by quarters of a turn, counterclockwise.
@@ -55,7 +55,7 @@ class Converter:
             size: (width, height) that the video is shown at, before it is turned.
 
         Raises:
-            DecodeError: FFmpeg can't convert it, or it stands upright where the first did not.
+            DecodeError: FFmpeg can't convert it, it is too narrow to be scaled, or the first did not stand as it does.
         """
         width, height = size
         try:
@@ -84,7 +84,8 @@ class Converter:
     def _window(self, height: int, width: int, matrix: tuple[int, int, int, int]) -> Window:
         turned = is_turned(matrix)
         if self.window is None:
-            self.window, self._turned = self.window_of(*((width, height) if turned else (height, width))), turned
+            shown = (width, height) if turned else (height, width)
+            self.window, self._turned = window_on(self.path, self.window_of, *shown), turned
         if turned != self._turned:
             raise DecodeError(self.path, "its rotation changes within the file: frames would have two shapes")
         return self.window

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from videogn.data.decoding.video import DecodeError, TooFewFrames, distinct
+from videogn.data.decoding.video import DecodeError, TooFewFrames, distinct, window_on
 from videogn.data.decoding.window import Frame, WindowOf, cut, whole
 
 # By content, whatever the name says (ImageNet has a PNG called .JPEG). Not all that Pillow knows: for some formats it
@@ -54,7 +54,7 @@ class ImageVideo:
         frame = self._decode()
         if wanted[-1] >= self.num_frames:
             raise TooFewFrames(self.path, wanted[-1], self.num_frames)
-        yield 0, cut(frame, (window or whole)(*frame.shape[:2]))
+        yield 0, cut(frame, window_on(self.path, window or whole, *frame.shape[:2]))
 
     def close(self) -> None:
         """Do nothing: no file is held open."""

@@ -1,10 +1,11 @@
 """Which packet shows which frame: the index of a video, from one pass without decoding.
 
 A frame is found by its time, not by counting what comes out of a decoder: so the packets of other frames can be passed
-over. That holds only where every packet shows one frame and no two the same time; other files have no table, and are
-decoded in full.
+over. That holds only where every packet shows one frame, no two the same time, and none that others refer to is
+missing; other files have no table, and are decoded in full.
 
-What is found here and in bitstream.py is kept between runs: a change of mind in either counts index.py's LAYOUT up.
+What is found here, in bitstream.py and in gaps.py is kept between runs: a change of mind in any counts index.py's
+LAYOUT up.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from videogn.data.decoding.bitstream import Inspect, Picture
+from videogn.data.decoding.gaps import ORDER_BITS
 
 # Codecs whose decoder can be told to pass over pictures that none refers to, by a flag in front of each. VP9 and AV1
 # have no such pictures to speak of.
@@ -107,12 +109,24 @@ def _table(
     before, after = np.maximum.accumulate(pts), np.minimum.accumulate(pts[::-1])[::-1]
     if (before[:-1] > pts[1:])[closed[1:]].any() or (after != pts)[closed].any():
         return None  # what follows such a picture in the file is shown after it: the times are wrong
+    if not _is_order_of_times(pts, pictures, closed):
+        return None  # a closed start was lost, and what follows it is taken for a part of what came before
     return PacketTable(
         pts=pts,
         starts=np.flatnonzero([picture.can_start for picture in pictures]),
         packet_of=packets_of_frames(pts, is_shown),
         can_skip=codec in CAN_SKIP and not any(picture.layer for picture in pictures),
     )
+
+
+def _is_order_of_times(pts: NDArray[np.int64], pictures: list[Picture], closed: NDArray[np.bool_]) -> bool:
+    """Return whether pictures say of themselves, where they do, that they are shown in the order of their times."""
+    if pictures[0].order is None:
+        return True
+    by_time = np.argsort(pts)
+    steps = np.diff(np.array([picture.order for picture in pictures])[by_time]) % (1 << ORDER_BITS)
+    begins_anew = np.diff(np.cumsum(closed)[by_time]) > 0
+    return bool((begins_anew | ((steps > 0) & (steps < 1 << ORDER_BITS - 1))).all())
 
 
 def packets_of_frames(pts: NDArray[np.int64], is_shown: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from videogn.data.decoding.index import PacketIndex
 from videogn.data.decoding.pyav import PyAVVideo
-from videogn.data.decoding.video import DecodeError, TooFewFrames, distinct
+from videogn.data.decoding.video import DecodeError, TooFewFrames, distinct, window_on
 from videogn.data.decoding.window import Frame, WindowOf, cut, whole
 
 # Where others count as a player does: every packet, from the first.
@@ -86,7 +86,7 @@ class SoundVideo:
                 frame = next(frames)
             except self._errors as error:
                 raise self._failed(error) from error
-            yield index, cut(frame, (window or whole)(*frame.shape[:2]))
+            yield index, cut(frame, window_on(self.path, window or whole, *frame.shape[:2]))
 
     def close(self) -> None:
         """Close the file."""

@@ -6,7 +6,11 @@ import operator
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from videogn.data.decoding.window import Frame, WindowOf
+from videogn.data.decoding.window import Frame, Window, WindowOf
+
+# Long side by short side, of frames that are scaled: four panoramas of 8 : 1. Scaled to a short side of 256 px, such
+# a frame takes 6 MB, and the 320 of a 10x3 test of 32-frame clips 2 GB: of 2000 x 2 px they would take 60.
+MOST_ASPECT = 32
 
 
 class DecodeError(ValueError):
@@ -62,12 +66,26 @@ class Video(Protocol):
 
         Raises:
             TooFewFrames: An index is past the last frame that can be decoded; `num_frames` is exact from then on.
-            DecodeError: No frame can be decoded.
+            DecodeError: No frame can be decoded, or they are too narrow to be scaled.
             ValueError: No index, or a negative one.
         """
 
     def close(self) -> None:
         """Close the file."""
+
+
+def window_on(path: str, window_of: WindowOf, height: int, width: int) -> Window:
+    """Return the part that is wanted of frames of a size.
+
+    Raises:
+        DecodeError: It is to be scaled, and the frames are too narrow for that.
+    """
+    window = window_of(height, width)
+    is_scaled = (window.height, window.width) != (window.out_height, window.out_width)
+    if is_scaled and max(height, width) > MOST_ASPECT * min(height, width):
+        reason = f"frames of {width} x {height} px are too narrow to be scaled; expected a long side of at most"
+        raise DecodeError(path, f"{reason} {MOST_ASPECT} times the short one; leave the video out")
+    return window
 
 
 def distinct(indices: Sequence[int]) -> list[int]:
