@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from jsonargparse import Namespace
 from lightning import Trainer
+from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.callbacks import ProgressBar as AnyProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -25,6 +26,7 @@ from videogn.commands.run_folder import (
     check_own,
     check_resumable,
     check_weights,
+    checkpoints_in,
     default_run_dir,
     find_checkpoint,
     read_checkpoint,
@@ -34,12 +36,13 @@ from videogn.commands.run_folder import (
 from videogn.commands.trainer_arguments import TrainerArguments
 from videogn.commands.usage import NotFinite, OutOfMemory, RunError, UsageError, check_json
 from videogn.data.lists.entries import Split
-from videogn.files import replacing
+from videogn.files import is_partial, replacing
 from videogn.machine import available_cores
 from videogn.training.batch_sizes import batch_sizes
 from videogn.training.best_and_last import Checkpoints
 from videogn.training.callbacks import ProgressBar, ProgressLines, ResultWriter, Throughput
 from videogn.training.checkpoint import CHECKPOINT_KEY, check_same_recipe
+from videogn.training.checkpoint_file import WholeFiles
 from videogn.training.errors import NonFiniteLoss
 from videogn.training.loggers import MetricsCSV
 from videogn.training.optimizer import end_by_schedule, limited
@@ -129,9 +132,8 @@ class VideoCLI(TrainerArguments):
 
     @rank_zero_only
     def _check_run_dir(self, settings: Namespace) -> None:
-        folder = self.run_dir / "checkpoints"
-        if settings.ckpt_path is None and any(folder.glob("*.ckpt")):
-            can_go_on = (folder / "last.ckpt").is_file()
+        if settings.ckpt_path is None and checkpoints_in(self.run_dir):
+            can_go_on = (self.run_dir / "checkpoints" / "last.ckpt").is_file()
             way = "go on with it by --ckpt_path last" if can_go_on else "it ended within its first epoch: delete it"
             raise UsageError(f"{self.run_dir} already holds a run: {way}, or give another --run_dir")
 
@@ -170,7 +172,10 @@ class VideoCLI(TrainerArguments):
             settings["devices"] = 1  # one table, one file
         settings["default_root_dir"] = str(self.run_dir)
         settings["use_distributed_sampler"] = False  # ours deals the videos, and none twice
-        return super().instantiate_trainer(**kwargs)
+        trainer = super().instantiate_trainer(**kwargs)
+        if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # Lightning's own, not one that was asked for
+            trainer.strategy.checkpoint_io = WholeFiles()
+        return trainer
 
     def after_instantiate_classes(self) -> None:
         trainer, data, model = self.trainer, self.datamodule, self.model
@@ -281,6 +286,10 @@ class VideoCLI(TrainerArguments):
     @rank_zero_only
     def before_fit(self) -> None:
         self.run_dir.mkdir(parents=True, exist_ok=True)
+        for path in (self.run_dir / "checkpoints").glob("*.ckpt"):
+            if is_partial(path.name):
+                path.unlink(missing_ok=True)
+                print("the run was stopped while it wrote a checkpoint: that one is lost, and removed", flush=True)
         settings = self.config[self.subcommand].clone()
         settings.ckpt_path = None
         settings.run_dir = str(self.run_dir)
