@@ -1,7 +1,9 @@
-"""A run that is killed while it writes, or whose disk is full, has lost an epoch at most, and says why."""
+"""A run that is killed while it writes, or whose disk or memory is full, has lost an epoch at most, and says why."""
 
+import errno
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -125,3 +127,40 @@ def test_a_torn_checkpoint_is_refused_and_none_is_taken_in_its_place(folder, dat
     assert capsys.readouterr().err.endswith(": bring back a whole copy\n")
     last.write_bytes(whole)
     assert main(["test", "--run_dir", "run"]) == 0
+
+
+def test_a_shm_without_room_for_a_semaphore_is_said(folder, data_root):
+    words = [sys.executable, "-m", "videogn", *fit("run", data_root)]
+    script = 'head -c 64k /dev/zero > /dev/shm/other; exec "$@"'
+    run = with_a_small_disk(["sh", "-c", script, "sh", *words], at=Path("/dev/shm"), num_bytes=64 * 1024)
+    assert run.returncode == 1
+    line = "videogn fit: error: [Errno 28] No space left on device: /dev/shm has 0 of 65,536 bytes free: remove what "
+    line += "ended programs left there, or give the container more (docker run --shm-size=1g)"
+    assert line in run.stderr.splitlines()  # behind it is what torch says of a loader that was never made
+
+
+def test_a_shm_without_room_for_a_batch_is_said_where_there_is_no_other_memory(folder, data_root):
+    code = "import os, sys\nfrom videogn.cli import main\ndel os.memfd_create\nraise SystemExit(main(sys.argv[1:]))"
+    words = [sys.executable, "-c", code, *fit("run", data_root)]
+    run = with_a_small_disk(words, at=Path("/dev/shm"), num_bytes=96 * 1024)
+    assert run.returncode == 1
+    assert "Traceback" not in run.stderr
+    assert re.fullmatch(
+        r"videogn fit: error: RuntimeError: unable to allocate shared memory\(shm\) for file </torch_\w+>: No space "
+        r"left on device \(28\): /dev/shm has [\d,]+ of 98,304 bytes free: remove what .*",
+        run.stderr.splitlines()[-1],
+    )
+
+
+def test_a_worker_without_memory_is_said_in_a_line(folder, data_root, monkeypatch, capsys):
+    def refuse(*args: int) -> None:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    assert main(fit("run", data_root)) == 3
+    error = capsys.readouterr().err
+    assert re.fullmatch(
+        r"videogn fit: error: MemoryError: no memory for a batch's part of \d+ bytes: Cannot allocate memory: "
+        r"`videogn fits` with the same settings says which device batch fits\n",
+        error,
+    )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
+import shutil
 import sys
 import warnings
 from collections.abc import Sequence
@@ -53,6 +55,8 @@ SPLITS: dict[str, tuple[Split, ...]] = {"fit": ("train", "val"), "validate": ("v
 
 # torch has no exception of its own for the machine's memory.
 ALLOCATION_FAILED = ("can't allocate memory", "not enough memory", "Cannot allocate memory")
+
+SHARED_MEMORY = Path("/dev/shm")
 
 # Warnings of libraries about what is meant to be so.
 QUIET = (
@@ -254,12 +258,14 @@ class VideoCLI(TrainerArguments):
         except NonFiniteLoss as error:
             raise NotFinite(str(error)) from error
         except (torch.OutOfMemoryError, MemoryError) as error:
-            raise self._out_of_memory(str(error) or "out of memory") from error
+            raise self._out_of_memory(_without_traceback(error) or "out of memory") from error
         except (ValueError, OSError, MisconfigurationException) as error:
-            raise RunError(str(error)) from error
+            raise RunError(f"{error}{_shared_memory_hint(error)}") from error
         except RuntimeError as error:
             if any(words in str(error) for words in ALLOCATION_FAILED):
-                raise self._out_of_memory(str(error)) from error
+                raise self._out_of_memory(_without_traceback(error)) from error
+            if hint := _shared_memory_hint(error):
+                raise RunError(f"{_without_traceback(error)}{hint}") from error
             raise
 
     def _out_of_memory(self, reason: str) -> OutOfMemory:
@@ -340,3 +346,26 @@ class VideoCLI(TrainerArguments):
             classes=self.datamodule.classes,
             json=self.config[self.subcommand].json,
         )
+
+
+def _without_traceback(error: BaseException) -> str:
+    """Return what an error says: of one that comes with the traceback of a loader's worker, the last line."""
+    text = str(error).rstrip()
+    return text.splitlines()[-1] if text.startswith("Caught ") else text
+
+
+def _shared_memory_hint(error: Exception) -> str:
+    """Return what to do about an error that comes of a small or full /dev/shm, else nothing.
+
+    Batches need none of it, but the semaphores of workers do, and several GPUs do (NCCL).
+    """
+    if not SHARED_MEMORY.is_dir():
+        return ""
+    room = shutil.disk_usage(SHARED_MEMORY)
+    no_semaphore = isinstance(error, OSError) and error.errno == errno.ENOSPC and room.free == 0
+    if not no_semaphore and "shared memory" not in str(error):
+        return ""
+    return (
+        f": {SHARED_MEMORY} has {room.free:,} of {room.total:,} bytes free: remove what ended programs left there, or "
+        f"give the container more (docker run --shm-size=1g)"
+    )
