@@ -38,7 +38,7 @@ def test_a_run_leaves_what_it_should(trained):
     run = trained / "runs" / "tiny"
     assert {p.name for p in (run / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
     assert list(run.glob("events.out.tfevents.*"))
-    assert (run / "classes.txt").read_text() == "jump\nrun\n"
+    assert json.loads((run / "classes.json").read_text()) == ["jump", "run"]
     with sqlite3.connect(run / "index.sqlite") as index:  # each of 12 + 5 videos was looked through once
         assert index.execute("SELECT count(*) FROM scans").fetchone() == (17,)
     settings = yaml.safe_load((run / "config.yaml").read_text())

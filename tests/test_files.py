@@ -2,35 +2,22 @@
 
 import json
 import os
-import resource
 import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import av
 import pytest
 
+from tests.small_disks import largest_file
 from tests.videos import write_video
 from videogn.files import is_partial, replacing, walk, write_json
 
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
-
-
-@contextmanager
-def largest_file(num_bytes: int) -> Iterator[None]:
-    """As on a disk that is nearly full: a file that grows beyond this is an OSError."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_reader_sees_the_old_file_until_the_new_one_is_whole(tmp_path):

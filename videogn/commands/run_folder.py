@@ -12,7 +12,9 @@ import torch
 import yaml
 
 from videogn.commands.usage import UsageError, WithinEpoch
+from videogn.files import is_partial
 from videogn.training.checkpoint import CHECKPOINT_KEY
+from videogn.training.checkpoint_file import damage_in
 
 
 def with_run_config(words: list[str]) -> list[str]:
@@ -63,13 +65,18 @@ def find_checkpoint(given: str | None, *, run_dir: Path, default: str | None) ->
     return str(path)
 
 
+def checkpoints_in(run_dir: Path) -> list[Path]:
+    """Return a run's checkpoints, without files that are being written, or whose writer was killed."""
+    return [path for path in (run_dir / "checkpoints").glob("*.ckpt") if not is_partial(path.name)]
+
+
 def check_own(path: str, *, run_dir: Path) -> None:
     """Refuse to go on from a checkpoint of another folder's run.
 
     Raises:
         UsageError: It is of another folder's run.
     """
-    if any((run_dir / "checkpoints").glob("*.ckpt")) and run_dir.resolve() not in Path(path).resolve().parents:
+    if checkpoints_in(run_dir) and run_dir.resolve() not in Path(path).resolve().parents:
         raise UsageError(f"--ckpt_path {path} is of another run, and {run_dir} holds one: give another --run_dir")
 
 
@@ -133,12 +140,18 @@ def read_checkpoint(path: str) -> dict[str, Any]:
     """Return a checkpoint's content, on the CPU; plain types alone are accepted.
 
     Raises:
-        UsageError: It is no checkpoint of videogn's.
+        UsageError: It is no checkpoint of videogn's, or a damaged one: none is taken in its place.
     """
     try:
-        checkpoint = torch.load(path, weights_only=True, map_location="cpu", mmap=True)
+        damage = damage_in(path)
+        checkpoint = torch.load(path, weights_only=True, map_location="cpu", mmap=True) if damage is None else None
     except Exception as error:
         raise UsageError(f"--ckpt_path {path}: not a checkpoint ({type(error).__name__})") from error
+    if damage is not None:
+        best, way = Path(path).with_name("best.ckpt"), ""
+        if best != Path(path) and best.is_file() and damage_in(best) is None:
+            way = f"; {best} is whole: score it by --ckpt_path, or begin a new run from it by --model.weights"
+        raise UsageError(f"--ckpt_path {path}: not a checkpoint, or torn ({damage}): bring back a whole copy{way}")
     if not isinstance(checkpoint, dict) or CHECKPOINT_KEY not in checkpoint:
         raise UsageError(f"--ckpt_path {path}: this is no checkpoint of videogn's")
     return checkpoint

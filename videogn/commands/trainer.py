@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
+import shutil
 import sys
 import warnings
 from collections.abc import Sequence
@@ -13,6 +15,7 @@ from typing import Any
 import torch
 from jsonargparse import Namespace
 from lightning import Trainer
+from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.callbacks import ProgressBar as AnyProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -26,6 +29,7 @@ from videogn.commands.run_folder import (
     check_own,
     check_resumable,
     check_weights,
+    checkpoints_in,
     default_run_dir,
     find_checkpoint,
     read_checkpoint,
@@ -35,12 +39,13 @@ from videogn.commands.run_folder import (
 from videogn.commands.trainer_arguments import TrainerArguments
 from videogn.commands.usage import NotFinite, OutOfMemory, RunError, UsageError, check_json
 from videogn.data.lists.entries import Split
-from videogn.files import replacing, write_json
+from videogn.files import is_partial, replacing, write_json
 from videogn.machine import available_cores
 from videogn.training.batch_sizes import batch_sizes
 from videogn.training.best_and_last import Checkpoints
 from videogn.training.callbacks import ProgressBar, ProgressLines, ResultWriter, Throughput
 from videogn.training.checkpoint import CHECKPOINT_KEY, check_same_recipe
+from videogn.training.checkpoint_file import WholeFiles
 from videogn.training.errors import NonFiniteLoss
 from videogn.training.loggers import MetricsCSV
 from videogn.training.optimizer import end_by_schedule, limited
@@ -51,6 +56,8 @@ SPLITS: dict[str, tuple[Split, ...]] = {"fit": ("train", "val"), "validate": ("v
 
 # torch has no exception of its own for the machine's memory.
 ALLOCATION_FAILED = ("can't allocate memory", "not enough memory", "Cannot allocate memory")
+
+SHARED_MEMORY = Path("/dev/shm")
 
 # Warnings of libraries about what is meant to be so.
 QUIET = (
@@ -131,9 +138,8 @@ class VideoCLI(TrainerArguments):
 
     @rank_zero_only
     def _check_run_dir(self, settings: Namespace) -> None:
-        folder = self.run_dir / "checkpoints"
-        if settings.ckpt_path is None and any(folder.glob("*.ckpt")):
-            can_go_on = (folder / "last.ckpt").is_file()
+        if settings.ckpt_path is None and checkpoints_in(self.run_dir):
+            can_go_on = (self.run_dir / "checkpoints" / "last.ckpt").is_file()
             way = "go on with it by --ckpt_path last" if can_go_on else "it ended within its first epoch: delete it"
             raise UsageError(f"{self.run_dir} already holds a run: {way}, or give another --run_dir")
 
@@ -174,7 +180,10 @@ class VideoCLI(TrainerArguments):
         torch.backends.cudnn.allow_tf32 = self.config[self.subcommand].allow_tf32
         torch.backends.cuda.matmul.allow_tf32 = self.config[self.subcommand].allow_tf32
         settings["use_distributed_sampler"] = False  # ours deals the videos, and none twice
-        return super().instantiate_trainer(**kwargs)
+        trainer = super().instantiate_trainer(**kwargs)
+        if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # Lightning's own, not one that was asked for
+            trainer.strategy.checkpoint_io = WholeFiles()
+        return trainer
 
     def after_instantiate_classes(self) -> None:
         trainer, data, model = self.trainer, self.datamodule, self.model
@@ -253,9 +262,9 @@ class VideoCLI(TrainerArguments):
         except NonFiniteLoss as error:
             raise NotFinite(str(error)) from error
         except (torch.OutOfMemoryError, MemoryError) as error:
-            raise self._out_of_memory(str(error) or "out of memory") from error
+            raise self._out_of_memory(_without_traceback(error) or "out of memory") from error
         except (ValueError, OSError, MisconfigurationException) as error:
-            raise RunError(str(error)) from error
+            raise RunError(f"{error}{_shared_memory_hint(error)}") from error
         except TorchDynamoException as error:
             reason = str(error.__cause__ or error).strip().splitlines()[0]
             raise RunError(
@@ -263,7 +272,9 @@ class VideoCLI(TrainerArguments):
             ) from error
         except RuntimeError as error:
             if any(words in str(error) for words in ALLOCATION_FAILED):
-                raise self._out_of_memory(str(error)) from error
+                raise self._out_of_memory(_without_traceback(error)) from error
+            if hint := _shared_memory_hint(error):
+                raise RunError(f"{_without_traceback(error)}{hint}") from error
             raise
 
     def _out_of_memory(self, reason: str) -> OutOfMemory:
@@ -290,6 +301,10 @@ class VideoCLI(TrainerArguments):
     @rank_zero_only
     def before_fit(self) -> None:
         self.run_dir.mkdir(parents=True, exist_ok=True)
+        for path in (self.run_dir / "checkpoints").glob("*.ckpt"):
+            if is_partial(path.name):
+                path.unlink(missing_ok=True)
+                print("the run was stopped while it wrote a checkpoint: that one is lost, and removed", flush=True)
         settings = self.config[self.subcommand].clone()
         settings.ckpt_path = None
         settings.run_dir = str(self.run_dir)
@@ -340,3 +355,26 @@ class VideoCLI(TrainerArguments):
             classes=self.datamodule.classes,
             json=self.config[self.subcommand].json,
         )
+
+
+def _without_traceback(error: BaseException) -> str:
+    """Return what an error says: of one that comes with the traceback of a loader's worker, the last line."""
+    text = str(error).rstrip()
+    return text.splitlines()[-1] if text.startswith("Caught ") else text
+
+
+def _shared_memory_hint(error: Exception) -> str:
+    """Return what to do about an error that comes of a small or full /dev/shm, else nothing.
+
+    Batches need none of it, but the semaphores of workers do, and several GPUs do (NCCL).
+    """
+    if not SHARED_MEMORY.is_dir():
+        return ""
+    room = shutil.disk_usage(SHARED_MEMORY)
+    no_semaphore = isinstance(error, OSError) and error.errno == errno.ENOSPC and room.free == 0
+    if not no_semaphore and "shared memory" not in str(error):
+        return ""
+    return (
+        f": {SHARED_MEMORY} has {room.free:,} of {room.total:,} bytes free: remove what ended programs left there, or "
+        f"give the container more (docker run --shm-size=1g)"
+    )

@@ -6,10 +6,12 @@ Shapes: B videos, V views, F distinct frames, T frames of a clip, H, W, C = 3.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Sequence
 from typing import TypedDict
 
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.utils.data import get_worker_info
 
@@ -99,13 +101,41 @@ class VideoViews:
         return self._of(self.frames.pin_memory(), self.clips.pin_memory())
 
 
-def empty(*shape: int) -> Tensor:
-    """Return memory for frames; in a worker, memory that the main process sees too, so that nothing is copied.
+def empty(*shape: int, dtype: torch.dtype = torch.uint8) -> Tensor:
+    """Return memory for a part of a batch; in a worker, memory that the main process sees too, so that none is copied.
+
+    It is none of /dev/shm, where torch would take it: containers have 64 MB there, which is a batch or two.
 
     Returns:
-        uint8, of any values.
+        Of any values.
+
+    Raises:
+        MemoryError: The machine has no more.
     """
-    if get_worker_info() is None:
-        return torch.empty(shape, dtype=torch.uint8)
-    storage: torch.UntypedStorage = torch.UntypedStorage._new_shared(math.prod(shape))
-    return torch.empty(0, dtype=torch.uint8).set_(storage).view(shape)
+    num_bytes = math.prod(shape) * dtype.itemsize
+    if get_worker_info() is None or num_bytes == 0:
+        return torch.empty(shape, dtype=dtype)
+    return torch.empty(0, dtype=dtype).set_(_shared(num_bytes)).view(shape)
+
+
+def _shared(num_bytes: int) -> torch.UntypedStorage:
+    if not hasattr(os, "memfd_create"):  # not Linux
+        return torch.UntypedStorage._new_shared(num_bytes)
+    handle = os.memfd_create("videogn")
+    try:
+        os.posix_fallocate(handle, 0, num_bytes)
+        return torch.UntypedStorage._new_shared_fd_cpu(handle, num_bytes)  # type: ignore[attr-defined]
+    except OSError as error:
+        raise MemoryError(f"no memory for a batch's part of {num_bytes:,} bytes: {error.strerror}") from error
+    finally:
+        os.close(handle)
+
+
+def shared(values: ArrayLike, dtype: torch.dtype) -> Tensor:
+    """Return a tensor of values in memory of `empty`.
+
+    A tensor that a worker hands over in other memory is copied to /dev/shm on the way. Where that is full, it is lost,
+    and the loader waits for it forever.
+    """
+    given = torch.as_tensor(values, dtype=dtype)
+    return empty(*given.shape, dtype=dtype).copy_(given)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from videogn.data.batch import Batch, VideoBatch, VideoViews, empty
+from videogn.data.batch import Batch, VideoBatch, VideoViews, empty, shared
 from videogn.data.decoding import (
     DecodeError,
     DecoderName,
@@ -96,7 +96,7 @@ class TrainDataset(Dataset[Batch]):
             views=views,
             labels=_int64(record.label for record in records),
             indices=_int64(record.index for record in records),
-            weights=torch.tensor([float(error is None) for error in errors]),
+            weights=shared([error is None for error in errors], torch.float32),
             missing=[row for row, error in enumerate(errors) if error is not None],
             failures=[(r.index, error) for r, error in zip(records, errors, strict=True) if error is not None],
         )
@@ -173,7 +173,7 @@ class TestDataset(Dataset[VideoBatch]):
             part, corners = self.views.crops(frame)
             if indices is not planned:  # the first frame, or the first by another number of frames
                 planned, wanted = indices, np.unique(indices)
-                clips = torch.from_numpy(np.searchsorted(wanted, indices))
+                clips = shared(np.searchsorted(wanted, indices), torch.int64)
             if frames.shape != (len(wanted), *part.shape):
                 frames = empty(len(wanted), *part.shape)
             frames[int(np.searchsorted(wanted, index))] = torch.from_numpy(part)
@@ -244,4 +244,4 @@ def as_it_is(batch: Any) -> Any:
 
 
 def _int64(values: Iterable[int]) -> Tensor:
-    return torch.tensor(list(values), dtype=torch.int64)
+    return shared(list(values), torch.int64)

@@ -17,6 +17,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 
 from videogn.code_version import code_version
 from videogn.training.checkpoint import read_own_part
+from videogn.training.checkpoint_file import damage_in
 from videogn.training.device import peak_memory_bytes, precision_name
 from videogn.training.log_points import at_log_point
 from videogn.training.module import VideoClassifier
@@ -222,8 +223,10 @@ def _chosen(run: Mapping[str, Any], checkpoint: Path, *, fingerprint: str) -> di
     if not run.get("is_best"):
         return None
     last, num_validations = checkpoint.with_name("last.ckpt"), run["num_validations"]
-    if last.is_file() and (end := read_own_part(last)["training"]).get("best") == run["best"]:
-        num_validations = end["num_validations"]
+    if last.is_file() and damage_in(last) is None:
+        end = read_own_part(last)["training"]
+        if end.get("best") == run["best"]:
+            num_validations = end["num_validations"]
     if num_validations < 2:  # there was no choice
         return None
     by_these_videos = run["best"]["validation"].get("fingerprint") == fingerprint

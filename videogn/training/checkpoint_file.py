@@ -1,0 +1,69 @@
+"""A checkpoint's file: the old or the new one, and whole, whatever stops the writer."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+
+from videogn.files import replacing
+
+
+class WholeFiles(TorchCheckpointIO):
+    """Writes checkpoints so that each file is a whole one, the old or the new, at every moment.
+
+    Lightning writes to the folder for temporary files and moves the result: to another file system that is a copy,
+    which a killed process or a full disk leaves half written under the checkpoint's name. Here the file is made beside
+    its place, brought to the disk, read back, and then renamed. So the one before needs no second name.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write a checkpoint; where that fails, the one before it is left as it was, and nothing beside it.
+
+        Raises:
+            OSError: It can't be written, or is not read back as it was written.
+        """
+        if "://" in str(path) or storage_options is not None:  # a store of objects, for a callback of the user's
+            return super().save_checkpoint(checkpoint, path, storage_options)
+        path = Path(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(path) as partial:
+                with partial.open("wb") as file:
+                    torch.save(checkpoint, file)
+                    file.flush()
+                    os.fsync(file.fileno())
+                    if hasattr(os, "posix_fadvise"):  # what is read back is to come from the disk
+                        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+                if (damage := damage_in(partial)) is not None:
+                    raise OSError(f"what was read back is not what was written ({damage})")
+        except (OSError, RuntimeError) as error:
+            # torch ends its file even then, and its own complaint about that hides the reason.
+            reason = error if isinstance(error, OSError) else error.__context__ or error
+            if not isinstance(reason, OSError):
+                raise reason from None
+            kept = "; the one before it is whole: go on by --ckpt_path last" if path.is_file() else ""
+            raise OSError(f"{path} can't be written: {reason.strerror or reason}{kept}") from error
+
+
+def damage_in(path: str | Path) -> str | None:
+    """Return what is wrong with a checkpoint's file, by the checksums in it; None where it is as it was written.
+
+    All of it is read. torch.load looks at no checksum.
+
+    Raises:
+        OSError: It can't be opened.
+    """
+    with Path(path).open("rb") as file:
+        try:
+            with ZipFile(file) as parts:
+                # No checksum covers the bit that makes a part a folder, for which torch takes what lies in memory.
+                folders = (part.filename for part in parts.infolist() if part.external_attr)
+                damaged = parts.testzip() or next(folders, None)
+        except Exception as error:  # zipfile raises whatever a damaged header leads to
+            return str(error) or type(error).__name__
+    return damaged and f"{damaged} is damaged"
