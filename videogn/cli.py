@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
@@ -12,6 +13,7 @@ from typing import Any
 
 import videogn
 from videogn.commands.usage import RunError, UsageError
+from videogn.files import ODD_NAMES
 
 # Command -> the file of its `run(words) -> exit status`.
 COMMANDS = {
@@ -85,6 +87,9 @@ def main(args: Sequence[str] | None = None) -> int:
         print(f"videogn: error: unknown command {words[0]!r}; expected one of {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
     warnings.showwarning = _show_warning
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names of files may hold what the terminal's encoding does not
+            stream.reconfigure(errors=ODD_NAMES)
     try:
         run: Callable[[list[str]], int] = import_module(f"videogn.commands.{COMMANDS[words[0]]}").run
         return run(words)

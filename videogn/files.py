@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 _PARTIAL = ".partial-"
+# How names of files are printed and written: bytes that are no UTF-8, which Python has as lone surrogates, as \\udcXX.
+ODD_NAMES = "backslashreplace"
 
 
 @contextmanager
@@ -121,4 +123,4 @@ def write_json(path: str | Path, content: Any, *, ensure_ascii: bool = False) ->
     text = json.dumps(content, indent=2, ensure_ascii=ensure_ascii) + "\n"
     with replacing(path) as partial:
         # What UTF-8 can't hold, half of a surrogate pair, JSON escapes in just this way.
-        partial.write_bytes(text.encode("utf-8", "backslashreplace"))
+        partial.write_bytes(text.encode("utf-8", ODD_NAMES))

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from videogn.files import replacing, write_json
+from videogn.files import ODD_NAMES, replacing, write_json
 
 KS = (1, 5)
 
@@ -205,6 +205,6 @@ def write_per_class(videos: Sequence[ScoredVideo], classes: Sequence[str], folde
         known = ks_of(len(classes)) if own else ()
         lines.append([name, len(own), *(f"{100 * top_k(own, k):.2f}" if k in known else "" for k in KS)])
     path = folder / "per_class.csv"
-    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8", errors=ODD_NAMES) as file:
         csv.writer(file).writerows(lines)
     return path

@@ -6,9 +6,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from videogn.data.media import VIDEO_SUFFIXES, below, is_image
+from videogn.data.media import VIDEO_SUFFIXES, LeftOut, below, is_image, is_media
 
-LIST_SUFFIXES = frozenset([".csv", ".txt"])
+LIST_SUFFIXES = (".csv", ".txt", ".tsv", ".json", ".jsonl")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,10 @@ def find_originals(root: Path) -> Originals:
         ValueError: There is no video, or two of them would get the same name.
         OSError: A folder can't be read.
     """
-    names = [name.replace(os.sep, "/") for name, _ in below(root)]
+    left_out = LeftOut()
+    names = [name.replace(os.sep, "/") for name, _ in below(root, left_out=left_out)]
+    others = [name for name in names if not is_media(name) and not name.lower().endswith(LIST_SUFFIXES)]
+    left_out.others.update(os.path.splitext(name)[1].lower() for name in others)
     targets: dict[str, str] = {}
     source_of: dict[str, str] = {}
     for name in names:
@@ -51,6 +54,7 @@ def find_originals(root: Path) -> Originals:
         raise ValueError(
             f"{root} holds no videos; expected files that end in one of {', '.join(sorted(VIDEO_SUFFIXES))}"
         )
+    left_out.warn(root)
     return Originals(
         targets=targets,
         lists=[name for name in names if os.path.splitext(name)[1].lower() in LIST_SUFFIXES],
