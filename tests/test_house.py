@@ -28,7 +28,7 @@ ALLOWED = {
         *("files", "norms", "page", "code_version"),
     },
     "code_version": set(),
-    "cli": {"commands.usage"},
+    "cli": {"commands.usage", "files"},
     "commands": {"ablation", "data", "files", "machine", "models", "norms", "tools", "training"},
     "__init__": {"data", "models", "training"},
     "__main__": {"cli"},

@@ -23,7 +23,9 @@ def work(tmp_path_factory) -> Path:
                     write_video(work / "d" / split / name / file, num_frames=12, seed=10 * place + number)
                 except OSError:
                     pytest.skip("the disk does not hold such names")
-    (work / "tiny.yaml").write_text(TINY.replace("max_epochs: 2", "max_epochs: 1").replace("10x3", "1x1") + "total_batch_size: 4\n")
+    (work / "tiny.yaml").write_text(
+        TINY.replace("max_epochs: 2", "max_epochs: 1").replace("10x3", "1x1") + "total_batch_size: 4\n"
+    )
     (work / "study.yaml").write_text(
         "title: t\nbase: tiny.yaml\naxes: {model.norm: [gn]}\nseeds: [0]\n"
         "settings: {data.root: d, model.schedule.milestones: [100]}\n"

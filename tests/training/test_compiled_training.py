@@ -92,6 +92,22 @@ def test_what_does_not_go_together(settings, says):
 
 
 @pytest.mark.slow
+def test_a_run_goes_on_with_activations_computed_again(data_root, tmp_path):
+    (tmp_path / "tiny.yaml").write_text(TINY.replace("norm: gn, channels_per_group: 4", "norm: bn"))
+    words = ["--config", "tiny.yaml", "--data.root", str(data_root), "--model.schedule.milestones", "[100]"]
+    videogn("fit", *words, "--run_dir", "whole", cwd=tmp_path)
+    videogn("fit", *words, "--run_dir", "parts", "--trainer.max_epochs", "1", cwd=tmp_path)
+    again = ["--model.activation_checkpointing", "[stem,res2]", "--trainer.max_epochs", "2"]
+    said = videogn("fit", "--run_dir", "parts", "--ckpt_path", "last", *again, cwd=tmp_path)
+    assert "activations          of stem and res2: computed again, not kept" in said
+    whole, parts = (
+        torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for name in ("whole", "parts")
+    )
+    assert all(torch.equal(value, parts[name]) for name, value in whole.items())
+
+
+@pytest.mark.slow
 def test_a_machine_without_a_compiler_is_told(data_root, tmp_path, monkeypatch):
     monkeypatch.setenv("CXX", "/no/compiler")
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
