@@ -86,6 +86,7 @@ def test_lists_of_text(tmp_path, text, expected, read_as):
         ("a.mp4 1 3 5\nb.mp4 2 9 4\n", r"l.csv:1: 4 fields, of no known kind.*'path start end label'.*parts of videos"),
         ("a.mp4 0\nb.mp4 75 0\n", r"l.csv:2: 3 fields, and line 1 has 2: got 'b.mp4 75 0'"),
         ("a.mp4 75 far run\nb.mp4 60 walk\n", r"l.csv:1: 3 fields, of no known kind"),
+        ("a.mp4 0 12\nb.mp4 3 14\n", r"l.csv:1: 3 fields, of no known kind: got 'a.mp4 0 12'"),
         ("a.mp4,far, far\nb.mp4,run\n", r"l.csv:2: 2 fields, and line 1 has 3: got 'b.mp4,run'; put quotes"),
         ("vid,lbl\na.mp4,0\nb.mp4,1\n", r"l.csv:1: 'vid,lbl' names no video.*--data.list_columns \[vid,lbl\]"),
         ("path,label\na.mp4,0\nb.mp4,1,2\n", r"l.csv:3: 3 fields, and the header names 2: got 'b.mp4,1,2'"),

@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import compress
+from operator import eq
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,12 +59,12 @@ class Lines:
         return f"{self.file}:{self.numbers[place]}"
 
 
-class _Row(NamedTuple):
-    """A line: its path, the separator behind it, and the fields after that."""
+class _Table(NamedTuple):
+    """Lines by column: paths, the fields behind them, and what separates these."""
 
-    path: str
-    separator: str
-    fields: tuple[str, ...]
+    paths: list[str]
+    fields: list[list[str]]
+    separators: set[str]
 
 
 class _Kind(NamedTuple):
@@ -70,32 +72,34 @@ class _Kind(NamedTuple):
 
     name: str
     num_fields: int
-    recognises: Callable[[list[_Row]], bool]
+    recognises: Callable[[_Table], bool]
     label: int  # the field that is it
     split: int | None = None
 
 
-def _are_numbers(*places: int) -> Callable[[list[_Row]], bool]:
-    return lambda rows: all(is_index(row.fields[place]) for row in rows for place in places)
+def _has_frames(rows: _Table) -> bool:
+    # Of 0 frames is no video: such a column is something else.
+    return all(map(is_index, rows.fields[1])) and all(is_index(text) and int(text) > 0 for text in rows.fields[0])
 
 
-def _are_splits(place: int) -> Callable[[list[_Row]], bool]:
-    return lambda rows: all(row.fields[place].lower() in _ALL_SPLITS for row in rows)
+def _are_splits(texts: list[str]) -> bool:
+    return {text.lower() for text in texts} <= _ALL_SPLITS
 
 
-def _is_moments(rows: list[_Row]) -> bool:
-    return _are_numbers(1, 2)(rows) and all(row.path.partition("/")[0] == row.fields[0] for row in rows)
+def _has_votes(rows: _Table) -> bool:
+    names = (path.partition("/")[0] for path in rows.paths)
+    return all(is_index(text) for texts in rows.fields[1:] for text in texts) and all(map(eq, names, rows.fields[0]))
 
 
-def _is_vggsound(rows: list[_Row]) -> bool:
-    return _are_numbers(0)(rows) and _are_splits(2)(rows) and not any(is_media(row.path) for row in rows[:100])
+def _is_vggsound(rows: _Table) -> bool:
+    return all(map(is_index, rows.fields[0])) and _are_splits(rows.fields[2]) and not any(map(is_media, rows.paths))
 
 
 KINDS = (
     _Kind("path label", 1, lambda rows: True, label=0),
-    _Kind("path frames label", 2, _are_numbers(0, 1), label=1),
-    _Kind("path label split", 2, _are_splits(1), label=0, split=1),
-    _Kind("Moments in Time (path label votes votes)", 3, _is_moments, label=0),
+    _Kind("path frames label", 2, _has_frames, label=1),
+    _Kind("path label split", 2, lambda rows: _are_splits(rows.fields[1]), label=0, split=1),
+    _Kind("Moments in Time (path label votes votes)", 3, _has_votes, label=0),
     _Kind("VGGSound (id start label split)", 3, _is_vggsound, label=1, split=2),
 )
 
@@ -108,62 +112,75 @@ def path_label(lines: Lines, *, root: Path, split: Split) -> Entries:
     """
     if lines.texts and _HEADER.fullmatch(lines.texts[0]):
         lines = Lines(lines.file, lines.numbers[1:], lines.texts[1:])
-    rows = [_row(line, where=lines.where, place=place) for place, line in enumerate(lines.texts)]
-    numbers = lines.numbers
-    if not rows:
-        return Entries(names=[], labels=[], folder=str(root.absolute()), where=lines.where)
-    first = rows[0]
-    for place, row in enumerate(rows):
-        if len(row.fields) != len(first.fields):
-            raise ListError(
-                f"{lines.where(place)}: {len(row.fields) + 1} fields, and line {numbers[0]} has "
-                f"{len(first.fields) + 1}: got {lines.texts[place]!r}; put quotes around a path or a label that holds "
-                f"a separator"
-            )
-    kind = next((each for each in KINDS if each.num_fields == len(first.fields) and each.recognises(rows)), None)
+    folder = str(root.absolute())
+    if not lines.texts:
+        return Entries(names=[], labels=[], folder=folder, where=lines.where)
+    rows = _by_column(lines)
+    kind = next((each for each in KINDS if each.num_fields == len(rows.fields) and each.recognises(rows)), None)
     if kind is None:
         raise ListError(_unknown(rows, lines))
-    if len(rows) > 1 and not is_media(first.path) and all(is_media(row.path) for row in rows[1:]):
-        columns = ",".join((first.path, *first.fields))
+    if len(rows.paths) > 1 and not is_media(rows.paths[0]) and all(map(is_media, rows.paths[1:])):
+        columns = ",".join((rows.paths[0], *(texts[0] for texts in rows.fields)))
         raise ListError(
             f"{lines.where(0)}: {lines.texts[0]!r} names no video, and all other lines do: if it is a header, say "
             f"which columns are path and label: --data.list_columns [{columns}]"
         )
-    if kind.split is not None:
-        several = len({row.fields[kind.split].lower() for row in rows}) > 1
-        kept = [
-            place
-            for place, row in enumerate(rows)
-            if not several or row.fields[kind.split].lower() in SPLIT_NAMES[split]
-        ]
-        rows, numbers = [rows[place] for place in kept], [numbers[place] for place in kept]
-    names = [row.path for row in rows]
+    names, labels, numbers = rows.paths, rows.fields[kind.label], lines.numbers
     if kind.name.startswith("VGGSound"):
-        names = [f"{row.path}_{int(row.fields[0]):06d}" for row in rows]
-    separators = sorted({SEPARATORS[row.separator] for row in rows})
+        names = [f"{name}_{int(start):06d}" for name, start in zip(names, rows.fields[0], strict=True)]
+    if kind.split is not None and len(set(map(str.lower, rows.fields[kind.split]))) > 1:
+        wanted = [part.lower() in SPLIT_NAMES[split] for part in rows.fields[kind.split]]
+        names, labels = list(compress(names, wanted)), list(compress(labels, wanted))
+        numbers = list(compress(numbers, wanted))
+    separators = " or ".join(sorted(SEPARATORS[separator] for separator in rows.separators))
     return with_suffixes(
         Entries(
             names=names,
-            labels=[row.fields[kind.label] for row in rows],
-            folder=str(root.absolute()),
+            labels=labels,
+            folder=folder,
             where=partial(_line, lines.file, numbers),
             are_class_names=False,
-            read_as=f"{kind.name}, {' or '.join(separators)} between",
+            read_as=f"{kind.name}, {separators} between",
         )
     )
+
+
+def _by_column(lines: Lines) -> _Table:
+    """Return the lines' columns.
+
+    Raises:
+        ListError: A line can't be cut, or has another number of fields than the first.
+    """
+    rows = _Table([], [], set())
+    for place, line in enumerate(lines.texts):
+        path, separator, fields = _cut(line, where=lines.where, place=place)
+        if not place:
+            rows.fields.extend([] for _ in fields)
+        if len(fields) != len(rows.fields):
+            raise ListError(
+                f"{lines.where(place)}: {len(fields) + 1} fields, and line {lines.numbers[0]} has "
+                f"{len(rows.fields) + 1}: got {line!r}; put quotes around a path or a label that holds a separator"
+            )
+        rows.paths.append(path)
+        rows.separators.add(separator)
+        for column, text in zip(rows.fields, fields, strict=True):
+            column.append(text)
+    return rows
 
 
 def _line(file: Path, numbers: Sequence[int], place: int) -> str:
     return f"{file}:{numbers[place]}"
 
 
-def _row(line: str, *, where: Callable[[int], str], place: int) -> _Row:
-    """Return a line cut behind its path: at quotes, a tab, the last file suffix, else at the first comma or space.
+def _cut(line: str, *, where: Callable[[int], str], place: int) -> tuple[str, str, tuple[str, ...]]:
+    """Return path, separator and fields of a line.
+
+    It is cut behind the path: at quotes, a tab, the last file suffix, else at the first comma or space.
 
     Raises:
         ListError: It has no path or no label, or it can't be known where the path ends.
     """
-    if quoted := _QUOTED.match(line):
+    if line[0] == '"' and (quoted := _QUOTED.match(line)):
         path, separator, rest = quoted[1].replace('""', '"'), quoted[2], quoted[3]
     elif "\t" in line:
         path, separator, rest = line.partition("\t")
@@ -180,11 +197,13 @@ def _row(line: str, *, where: Callable[[int], str], place: int) -> _Row:
     fields = _fields(rest.strip(_SPACE), separator) if separator else ()
     if not path.strip(_SPACE) or not fields or not all(fields):
         raise ListError(f"{where(place)}: expected 'path label' (space, comma or tab between), got {line!r}")
-    return _Row(path.strip(_SPACE), separator, fields)
+    return path.strip(_SPACE), separator, fields
 
 
 def _fields(rest: str, separator: str) -> tuple[str, ...]:
     if separator == " ":
+        if is_index(rest):
+            return (rest,)
         words = rest.split()
         if not words or all(map(is_index, words)):
             return tuple(words)
@@ -201,9 +220,9 @@ def _fields(rest: str, separator: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _unknown(rows: list[_Row], lines: Lines) -> str:
-    start = f"{lines.where(0)}: {len(rows[0].fields) + 1} fields, of no known kind: got {lines.texts[0]!r}"
-    if len(rows[0].fields) == 3 and _are_numbers(0, 1)(rows):
+def _unknown(rows: _Table, lines: Lines) -> str:
+    start = f"{lines.where(0)}: {len(rows.fields) + 1} fields, of no known kind: got {lines.texts[0]!r}"
+    if len(rows.fields) == 3 and all(is_index(text) for texts in rows.fields[:2] for text in texts):
         return (
             f"{start}; where it is 'path start end label', the lines are parts of videos, which can't be read: cut "
             f"them out first (ffmpeg -ss START -to END -i VIDEO CLIP)"
