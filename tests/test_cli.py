@@ -212,6 +212,7 @@ def test_data_synthesize_refuses_a_foreign_folder(base, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:4 of 4 validation videos are training videos")
 def test_a_video_that_cannot_be_decoded_stops_training_or_is_counted(base, capsys, tmp_path):
     for index in range(4):
         write_video(tmp_path / f"{index}.mp4", num_frames=20, seed=index)

@@ -253,8 +253,8 @@ def test_missing_videos_are_counted_and_a_wrong_root_refused(data_root, tmp_path
     assert len(module.catalog.records("train")) == 13
     assert "1 of 13 videos are missing on disk (the first is 'gone.mp4')" in capsys.readouterr().err
     assert module.train_dataloader().sampler.num_videos == 12
-    (tmp_path / "train.csv").write_text("gone.mp4 0\n")
-    with pytest.raises(ListError, match="none of its 1 videos lies below"):
+    (tmp_path / "train.csv").write_text("gone.mp4 0\nlost.mp4 1\n")
+    with pytest.raises(ListError, match="none of its 2 videos lies below"):
         small_module(tmp_path).catalog.records("train")
     with pytest.raises(ListError, match="no list of val videos"):
         small_module(tmp_path).catalog.records("val")

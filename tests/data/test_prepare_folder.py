@@ -50,12 +50,15 @@ def prepare(root: Path, out: Path, settings: Encoding = SMALL, **more):
     return prepare_folder(root, out, settings=settings, num_workers=0, **more)
 
 
+@pytest.mark.filterwarnings("ignore:.*left out. 1 x .json")
 def test_all_videos_and_no_more(root, tmp_path):
     (root / "train/broken.mp4").write_text("no video")
     (root / "train/cover.jpg").write_bytes(b"image")
     (root / "notes.json").write_text("{}")
     before = contents(root)
     seen = []
+    with pytest.warns(UserWarning, match=r"left out: 1 x .json"):
+        find_originals(root)
     summary = prepare(root, tmp_path / "out", on_done=lambda name, _, done, total: seen.append((name, done, total)))
     assert contents(root) == before
     made = contents(tmp_path / "out")

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 from videogn.data.batch import Batch, VideoBatch
 from videogn.data.dataset import TestDataset, TrainDataset, as_it_is
 from videogn.data.decoding import DecodeError, DecoderName, PacketIndex
+from videogn.data.frame_folders import with_frame_folders
 from videogn.data.lists.catalog import Catalog
 from videogn.data.lists.entries import ListError, Split
 from videogn.data.lists.folders import read_folder
@@ -239,8 +240,12 @@ class KineticsDataModule(LightningDataModule):
         for given in map(Path, self.predict_paths):
             if not given.exists():
                 raise ListError(f"{given}: no such file or folder")
-            left_out = LeftOut()
-            inside = without_thumbnails(read_folder(given, left_out=left_out), where=given) if given.is_dir() else []
+            left_out, inside = LeftOut(), []
+            if given.is_dir():
+                # A network of single frames takes the images of a folder one by one, unless they lie as in training.
+                depth = 2 if self.num_frames == 1 else 0
+                inside = with_frame_folders(read_folder(given, left_out=left_out), depth=depth, where=given)
+                inside = list(without_thumbnails(inside, where=given))
             if given.is_dir() and not inside:
                 raise ListError(f"{given}: no videos in this folder, and no images")
             left_out.warn(given)

@@ -6,6 +6,7 @@ Shapes: T frames asked for, H, W, C = 3 (RGB).
 from __future__ import annotations
 
 import operator
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,12 +40,12 @@ __all__ = [
 
 @contextmanager
 def open_video(path: str | Path, *, backend: DecoderName = "pyav", index: PacketIndex | None = None) -> Iterator[Video]:
-    """Open a video file, or an image as a video of one frame, for as long as a `with` block runs.
+    """Open a video file, an image as a video of one frame, or a folder of frames, for as long as a `with` block runs.
 
     Images (by the file's suffix) are read by Pillow, whatever the backend.
 
     Args:
-        path: The file.
+        path: The file, or the folder of frames.
         backend: Which library decodes it.
         index: Where what its packets tell is kept.
 
@@ -55,7 +56,11 @@ def open_video(path: str | Path, *, backend: DecoderName = "pyav", index: Packet
     video: Video
     if backend not in DECODERS:
         raise ValueError(f"unknown decoder {backend!r}; expected one of {', '.join(DECODERS)}")
-    if is_image(path):
+    if os.path.isdir(path):
+        from videogn.data.decoding.frames import FramesVideo
+
+        video = FramesVideo(path)
+    elif is_image(path):
         from videogn.data.decoding.image import ImageVideo
 
         video = ImageVideo(path)
@@ -83,7 +88,7 @@ def decode_frames(
     """Decode frames of a video: frame k is the k-th that a full decode of the best stream shows.
 
     Frames are rotated as a player would; damaged packets are passed over; pixels that are not square stay as stored.
-    An image is a video of one frame, and not rotated (see decoding/image.py).
+    An image is a video of one frame, and not rotated (see decoding/image.py); a folder's images are the frames of one.
 
     Args:
         path: The file.

@@ -43,7 +43,7 @@ class ImageVideo:
 
     def count_frames(self) -> int:
         """Decode the image; return 1."""
-        self._decode()
+        read_image(self.path)
         return self.num_frames
 
     def read(
@@ -51,7 +51,7 @@ class ImageVideo:
     ) -> Iterator[tuple[int, Frame]]:
         """Yield the image as frame 0; see `Video.read`."""
         wanted = distinct(indices)
-        frame = self._decode()
+        frame = read_image(self.path)
         if wanted[-1] >= self.num_frames:
             raise TooFewFrames(self.path, wanted[-1], self.num_frames)
         yield 0, cut(frame, window_on(self.path, window or whole, *frame.shape[:2]))
@@ -59,16 +59,22 @@ class ImageVideo:
     def close(self) -> None:
         """Do nothing: no file is held open."""
 
-    def _decode(self) -> Frame:
-        try:
-            # Pillow warns of oddities that it reads all the same, once a file: EXIF data cut short, palettes' alpha.
-            with warnings.catch_warnings(action="ignore"), open(self.path, "rb") as file:
-                return _to_rgb(Image.open(file, formats=FORMATS))
-        except UnidentifiedImageError as error:
-            reason = "no image" if Path(self.path).stat().st_size else "the file is empty"
-            raise DecodeError(self.path, f"{reason}; expected one of {', '.join(FORMATS)}") from error
-        except Exception as error:  # Pillow's readers raise whatever a damaged file makes them trip over
-            raise DecodeError(self.path, str(error) or type(error).__name__) from error
+
+def read_image(path: str) -> Frame:
+    """Return an image file, uint8 [H, W, 3].
+
+    Raises:
+        DecodeError: It can't be read.
+    """
+    try:
+        # Pillow warns of oddities that it reads all the same, once a file: EXIF data cut short, palettes' alpha.
+        with warnings.catch_warnings(action="ignore"), open(path, "rb") as file:
+            return _to_rgb(Image.open(file, formats=FORMATS))
+    except UnidentifiedImageError as error:
+        reason = "no image" if Path(path).stat().st_size else "the file is empty"
+        raise DecodeError(path, f"{reason}; expected one of {', '.join(FORMATS)}") from error
+    except Exception as error:  # Pillow's readers raise whatever a damaged file makes them trip over
+        raise DecodeError(path, str(error) or type(error).__name__) from error
 
 
 def _to_rgb(image: Image.Image) -> Frame:

@@ -19,6 +19,7 @@ from videogn.data.lists.names import as_on_disk, why_missing
 from videogn.data.lists.presence import on_disk
 from videogn.data.lists.records import Records
 from videogn.data.lists.tables import Columns
+from videogn.data.media import is_image
 from videogn.data.motions.synthesize import synthesize
 
 MOTIONS_ROOT = Path("data") / "motions"
@@ -206,9 +207,11 @@ def _some_classes(names: list[str], classes: list[str]) -> str:
 
 
 def _size(path: str | None) -> int:
-    """Return bytes of a file; -1 where there is none."""
+    """Return bytes of a file, or the images of a folder of frames; -1 where there is none."""
     try:
         status = os.stat(path) if path is not None else None
+        if path is not None and os.path.isdir(path):
+            return sum(map(is_image, os.listdir(path)))
     except (OSError, ValueError):
         return -1
     return status.st_size if status is not None and stat.S_ISREG(status.st_mode) else -1

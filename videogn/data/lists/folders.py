@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from videogn.data.frame_folders import with_frame_folders
 from videogn.data.lists.entries import Entries, ListError
 from videogn.data.media import (
     LeftOut,
@@ -32,7 +33,7 @@ def class_folders(folder: Path) -> Entries:
         raise ListError(f"{folder}: no class folders in it")
     left_out = LeftOut()
     found = [file for child in folders for file in read_folder(child, f"{child.name}{os.sep}", left_out=left_out)]
-    media = without_thumbnails(found, where=folder)
+    media = without_thumbnails(with_frame_folders(found, depth=2, where=folder), where=folder)
     if media:
         left_out.warn(folder)
     _warn_of_loose_files(folder)

@@ -57,6 +57,8 @@ def with_suffixes(entries: Entries) -> Entries:
     if not any(files):
         return entries
     names = [found[0] if found else name for found, name in zip(files, entries.names, strict=True)]
+    if names == list(entries.names):  # folders of frames
+        return entries
     return replace(entries, files=names, read_as=f"{entries.read_as}, names without suffix")
 
 

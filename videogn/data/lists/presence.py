@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from videogn.data.lists.entries import Entries
+from videogn.data.media import is_media
 
 # With fewer files wanted of a folder they are looked at: its listing may be long.
 FEW = 8
@@ -26,12 +27,12 @@ def on_disk(entries: Entries) -> NDArray[np.bool_]:
     there = np.array(entries.were_seen)
     for place in np.flatnonzero(~there).tolist():
         path = entries[place].path
-        there[place] = path is not None and os.path.isfile(path)
+        there[place] = path is not None and _is_file("", path)
     return there
 
 
 def are_files(paths: Sequence[str | None], *, folder: str) -> NDArray[np.bool_]:
-    """Return for each path whether `os.path.isfile` would find a file there; of None it is false.
+    """Return for each path whether a file is there, or, of a name without suffix, a folder of frames; of None, false.
 
     Args:
         paths: [N], relative to `folder`.
@@ -59,11 +60,11 @@ def are_files(paths: Sequence[str | None], *, folder: str) -> NDArray[np.bool_]:
 
 def _by_listing(names: list[str], *, folder: str) -> list[bool]:
     """Return for each name in a folder whether there is a file."""
-    listed: dict[str, bool] = {}  # whether it is a file, and no link or something else
+    listed: dict[str, bool] = {}  # whether it is a file or a folder of frames, and no link or something else
     if len(names) >= FEW:
         try:
             with os.scandir(folder) as entries:
-                listed = {entry.name: entry.is_file(follow_symlinks=False) for entry in entries}
+                listed = {entry.name: _is_there(entry) for entry in entries}
         except FileNotFoundError:
             return [False] * len(names)
         except (OSError, ValueError):
@@ -74,15 +75,21 @@ def _by_listing(names: list[str], *, folder: str) -> list[bool]:
         return [_is_file(folder, name) for name in names]
     if all(map(listed.get, names)):
         return [True] * len(names)
-    alike = set(map(_plain, listed))
+    alike = {*map(_plain, listed), ""}  # "": the folder itself, and what it is in
     return [
         listed[name] or _is_file(folder, name) if name in listed else _plain(name) in alike and _is_file(folder, name)
         for name in names
     ]
 
 
+def _is_there(entry: os.DirEntry[str]) -> bool:
+    is_file = entry.is_file(follow_symlinks=False)
+    return is_file or (entry.is_dir(follow_symlinks=False) and not is_media(entry.name))
+
+
 def _is_file(folder: str, name: str) -> bool:
-    return os.path.isfile(Path(folder + name))
+    path = Path(folder + name)
+    return os.path.isfile(path) or (not is_media(name) and os.path.isdir(path))
 
 
 def _plain(name: str) -> str:

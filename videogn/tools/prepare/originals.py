@@ -8,7 +8,7 @@ from pathlib import Path
 
 from videogn.data.media import VIDEO_SUFFIXES, LeftOut, below, is_image, is_media
 
-LIST_SUFFIXES = (".csv", ".txt", ".tsv", ".json", ".jsonl")
+LIST_SUFFIXES = (".csv", ".txt", ".tsv", ".jsonl")
 
 
 @dataclass(frozen=True, kw_only=True)
