@@ -43,10 +43,10 @@ def with_frame_folders(media: Sequence[Media], *, depth: int, where: str | Path)
     counts = [count for count, _ in videos.values()]
     gaps = [folder for folder, (_, missing) in videos.items() if missing]
     with_gaps = f"; {len(gaps)} with gaps in the numbers (the first is {gaps[0]!r})" if gaps else ""
+    length = f"{min(counts):,}" + (f" to {max(counts):,}" if max(counts) > min(counts) else "")
+    noun = "video" if len(videos) == 1 else "videos"
     warnings.warn(
-        f"{where}: read as folders of frames: {len(videos):,} videos of {min(counts):,} to {max(counts):,} "
-        f"frames{with_gaps}",
-        stacklevel=2,
+        f"{where}: read as folders of frames: {len(videos):,} {noun} of {length} frames{with_gaps}", stacklevel=2
     )
     found: dict[str, Media] = {}
     for file in media:

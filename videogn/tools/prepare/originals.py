@@ -52,7 +52,8 @@ def find_originals(root: Path) -> Originals:
         source_of[target] = name
     if not targets:
         raise ValueError(
-            f"{root} holds no videos; expected files that end in one of {', '.join(sorted(VIDEO_SUFFIXES))}"
+            f"{root} holds no videos ({sum(map(is_image, names))} images, which are read as they are); expected files "
+            f"that end in one of {', '.join(sorted(VIDEO_SUFFIXES))}"
         )
     left_out.warn(root)
     return Originals(
