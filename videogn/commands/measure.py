@@ -32,7 +32,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from videogn.commands.trainer import VideoCLI
 from videogn.machine import available_cores, peak_resident_bytes
-from videogn.training.plan import Plan, without_effect
+from videogn.training.plan import Plan
 
 # Steps that are shorter are repeated for about this long.
 _ENOUGH_SECONDS = 1.0
@@ -64,7 +64,7 @@ class PlannedRun(VideoCLI):
     """
 
     plan: Plan
-    notes: list[str]  # what is asked for and does not do what it says
+    notes: list[str]  # what to know before it
 
     def __init__(self, words: Sequence[str], *, scratch: Path) -> None:
         self.scratch = scratch
@@ -79,7 +79,7 @@ class PlannedRun(VideoCLI):
 
     def _run_subcommand(self, subcommand: str) -> None:
         self.plan = self.plan_of_run()
-        self.notes = without_effect(self.plan, precise_bn_batches=self.config.fit.precise_bn_batches)
+        self.notes = self.notes_on(self.plan)
 
 
 def measure(run: PlannedRun, *, start_seconds: float, protocol: str | None = None, uncounted_bytes: int = 0) -> Cost:

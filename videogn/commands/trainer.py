@@ -318,8 +318,7 @@ class VideoCLI(TrainerArguments):
             parser.save(settings, partial, skip_unset=False, overwrite=True)
         write_json(self.run_dir / "classes.json", self.datamodule.classes)  # of any characters
         plan = self.plan_of_run()
-        doubts = self.datamodule.catalog.doubts()
-        for sentence in [*doubts, *without_effect(plan, precise_bn_batches=settings.precise_bn_batches)]:
+        for sentence in self.notes_on(plan):
             warnings.warn(sentence, stacklevel=2)
         print(summary(plan), flush=True)
 
@@ -330,6 +329,11 @@ class VideoCLI(TrainerArguments):
             start = FROM_SCRATCH if report is None else "; ".join([report.summary, *report.notices])
         asked = self.config.fit.precise_bn_batches
         return plan_of(self.model, run_dir=str(self.run_dir), start=str(start), precise_bn_batches=asked)
+
+    def notes_on(self, plan: Plan) -> list[str]:
+        """Return what a user should know before the run, a sentence each: of its videos, of settings without effect."""
+        precise_bn_batches = self.config.fit.precise_bn_batches
+        return [*self.datamodule.catalog.doubts(), *without_effect(plan, precise_bn_batches=precise_bn_batches)]
 
     def after_fit(self) -> None:
         """Validate where the last steps filled no epoch, so that a run always has its best checkpoint."""
