@@ -153,18 +153,33 @@ def names_of(folder: Path) -> list[str]:
 def test_class_folders_of_folders_of_frames(tmp_path):
     touch(tmp_path, *(f"run/v1/img_{number:05d}.jpg" for number in range(1, 25)))
     touch(tmp_path, *(f"walk/deep/v2/{number}.png" for number in (7, 8, 10, 11)), "walk/b.mp4")
-    says = r"folders of frames: 2 videos of 4 to 24 frames; 1 with gaps in the numbers \(the first is 'walk/deep/v2'\)"
+    touch(tmp_path, *(f"walk/v3/{number}.png" for number in range(6)))
+    says = r"folders of frames: 3 videos of 4 to 24 frames; 1 with gaps in the numbers \(the first is 'walk/deep/v2'\)"
     with pytest.warns(UserWarning, match=says):
-        assert names_of(tmp_path) == ["run/v1", "walk/b.mp4", "walk/deep/v2"]
+        assert names_of(tmp_path) == ["run/v1", "walk/b.mp4", "walk/deep/v2", "walk/v3"]
 
 
 def test_other_images_stay_images(tmp_path):
     """Those of an ImageFolder lie in the class folder; deeper ones are frames only where their numbers say so."""
     few = [f"cat/sub/n0_{number}.JPEG" for number in (17, 10026, 99)]
     touch(tmp_path, *(f"dog/n1_{number}.JPEG" for number in range(5)), *few, "cat/two/a.jpg", "cat/two/b.jpg")
-    assert names_of(tmp_path) == sorted(
-        [*few, *(f"dog/n1_{number}.JPEG" for number in range(5)), "cat/two/a.jpg", "cat/two/b.jpg"]
-    )
+    with pytest.warns(UserWarning, match=r"2 folders of images below the classes are not read.*'cat/sub': 10,007 num"):
+        found = names_of(tmp_path)
+    assert found == sorted([*few, *(f"dog/n1_{number}.JPEG" for number in range(5)), "cat/two/a.jpg", "cat/two/b.jpg"])
+
+
+def test_one_folder_of_images_in_each_class_is_no_video(tmp_path):
+    """The layout of Tiny ImageNet: train/CLASS/images/CLASS_0.JPEG."""
+    touch(tmp_path, *(f"{name}/images/{name}_{number}.JPEG" for name in ("n0", "n1") for number in range(9)))
+    with pytest.warns(UserWarning, match=r"one folder of images in a class \('n0/images'\): they are taken one by one"):
+        assert len(names_of(tmp_path)) == 18
+
+
+def test_a_stray_image_among_frames_is_named(tmp_path):
+    touch(tmp_path, *(f"run/{video}/{number}.jpg" for video in "vwx" for number in range(5)), "run/v/cover.jpg")
+    with pytest.warns(UserWarning, match=r"not read as frames|folders of frames|both 6 images") as said:
+        names_of(tmp_path)
+    assert "'run/v': 0.jpg and cover.jpg are named by two patterns" in str(said[0].message)
 
 
 @pytest.mark.filterwarnings("ignore:.*read as folders of frames")

@@ -230,6 +230,7 @@ def test_names_without_suffix(tmp_path):
         (["0", "1", "run"], r"l.csv:3: label 'run' is a name, and '0' \(.*l.csv:1\) an index"),
         (["0", "nan", "1"], r"l.csv:2: label 'nan' is a number and no class index"),
         (["0", "-1"], r"l.csv:2: label '-1' is a number"),
+        (["run", "nan", "walk"], r"l.csv:2: label 'nan' is a number"),
         (["1.0", "2.0"], r"l.csv:1: label '1.0' is a number"),
         (["0", "1000000"], r"l.csv:2: class index 1000000 in a list of 2 videos"),
         (["99999999999", "0"], r"l.csv:1: class index 99999999999 in a list of 2 videos"),
@@ -241,6 +242,17 @@ def test_labels_that_mean_nothing_are_refused(tmp_path, labels, says):
     entries = read(tmp_path, "".join(f"{place}.mp4,{label}\n" for place, label in enumerate(labels)))
     with pytest.raises(ListError, match=says):
         classes_of(entries)
+
+
+@pytest.mark.parametrize("content", ['{"walk": 1, "run": 0}', '"abc"', '[["a"]]', "[1, 2]", "["])
+def test_a_json_of_classes_is_a_list_of_names(tmp_path, content):
+    (tmp_path / "classes.json").write_text(content)
+    with pytest.raises(ListError, match=r"classes.json: (expected a list of class names|no JSON)"):
+        read_classes(tmp_path / "classes.json")
+
+
+def test_a_name_may_begin_with_a_bracket(tmp_path):
+    assert pairs(read(tmp_path, "[Group] Show 01.mkv 0\n")) == [("[Group] Show 01.mkv", "0")]
 
 
 def test_a_file_of_class_names_allows_any(tmp_path):

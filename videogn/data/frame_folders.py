@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +16,8 @@ def with_frame_folders(media: Sequence[Media], *, depth: int, where: str | Path)
     """Return files of a folder, the images of a folder of frames replaced by that folder, which is one video.
 
     A folder of frames holds at least two images and no video; their names differ in one number alone, and at least half
-    of the numbers from the first to the last are there. Gaps, and how many such folders were found, a warning says.
+    of the numbers from the first to the last are there. Gaps, how many such folders were found, and which folders are
+    none and why, a warning says. Where no class has more than one of them, they are the images of the classes.
 
     Args:
         media: Files by their paths below a folder, in order.
@@ -27,17 +28,38 @@ def with_frame_folders(media: Sequence[Media], *, depth: int, where: str | Path)
     for file in media:
         inside[os.path.dirname(file.name)].append(file)
     videos: dict[str, tuple[int, int]] = {}  # folder of frames -> its images, and those that are missing
+    others: dict[str, str] = {}  # folder of images that is none -> why
     for folder, files in inside.items():
         deep = folder.count(os.sep) + 1 if folder else 0
-        if deep < depth or len(files) < 2 or not all(file.is_image for file in files):
+        if deep < depth or sum(file.is_image for file in files) < 2:
             continue
         try:
             numbers = [number for number, _ in numbered([os.path.basename(file.name) for file in files])]
-        except ValueError:
+        except ValueError as error:
+            others[folder] = str(error)
             continue
         missing = numbers[-1] - numbers[0] + 1 - len(numbers)
-        if missing <= len(numbers):
+        if not all(file.is_image for file in files):
+            others[folder] = "it holds videos, too"
+        elif missing > len(numbers):
+            others[folder] = f"{missing:,} numbers are missing"
+        else:
             videos[folder] = (len(files), missing)
+    if others and depth:
+        first, reason = next(iter(others.items()))
+        warnings.warn(
+            f"{where}: {len(others):,} folders of images below the classes are not read as frames of a video, their "
+            f"images are taken one by one (the first is {first!r}: {reason})",
+            stacklevel=2,
+        )
+    of_classes = Counter(folder.partition(os.sep)[0] for folder in videos)
+    if depth == 2 and videos and max(of_classes.values()) == 1:
+        warnings.warn(
+            f"{where}: one folder of images in a class ({next(iter(videos))!r}): they are taken one by one; to have "
+            f"each folder read as the frames of a video, name it in a list (path label)",
+            stacklevel=2,
+        )
+        return list(media)
     if not videos:
         return list(media)
     counts = [count for count, _ in videos.values()]

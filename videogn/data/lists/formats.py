@@ -84,7 +84,7 @@ FORMATS = (
     ),
     Format(
         "JSON document",
-        lambda it: it.path.suffix.lower() == ".json" or it.text[:1] in ("{", "["),
+        lambda it: it.path.suffix.lower() == ".json",
         lambda it: document(it.text, file=it.path, root=it.root, split=it.split),
     ),
     Format("table of the user's columns", lambda it: it.columns is not None, lambda it: _table_of(it)),

@@ -31,9 +31,11 @@ def read_classes(path: Path) -> list[str]:
     text = read_text(path)
     if path.suffix == ".json":
         try:
-            names = list(map(str, json.loads(text)))
-        except (ValueError, TypeError) as error:
-            raise ListError(f"{path}: no JSON list of class names ({error})") from None
+            names = json.loads(text)
+        except ValueError as error:
+            raise ListError(f"{path}: no JSON ({error})") from None
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ListError(f"{path}: expected a list of class names, in the order of their indices, got {text[:40]!r}")
     else:
         names = [line.strip() for line in text.split("\n") if line.strip()]
     if not names:
@@ -68,11 +70,10 @@ def classes_of(entries: Entries) -> list[str]:
 def _check_names(entries: Entries, *, indices: set[str], others: set[str]) -> None:
     if numbers := set(filter(_NUMBER.fullmatch, others)):
         place = next(place for place, label in enumerate(entries.labels) if label in numbers)
-        if indices or numbers == others:
-            raise ListError(
-                f"{entries.where(place)}: label {entries.labels[place]!r} is a number and no class index: "
-                f"expected 0, 1, 2, ... or names"
-            )
+        raise ListError(
+            f"{entries.where(place)}: label {entries.labels[place]!r} is a number and no class index: "
+            f"expected 0, 1, 2, ... or names"
+        )
     if indices:
         index, name = (
             next(place for place, label in enumerate(entries.labels) if label in some) for some in (indices, others)
