@@ -76,7 +76,7 @@ def test_every_cell_has_fits_own_plan_or_its_reason(tmp_path, data_root, monkeyp
 def test_a_measured_step_says_seconds_and_bytes_and_leaves_nothing(tmp_path, data_root, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "broken.mp4").write_text("no video")
-    (tmp_path / "broken.csv").write_text(f"{tmp_path}/broken.mp4 jump\n" * 4)
+    (tmp_path / "broken.csv").write_text(f"{tmp_path}/broken.mp4 jump\n{tmp_path}/broken.mp4 run\n" * 2)
     axes = {
         "what": {
             "short": {},

@@ -17,7 +17,7 @@ from videogn.data.lists.presence import FEW, are_files
 
 def looked_at(paths: list[str], folder: Path) -> list[bool]:
     files = [Path(folder, path) for path in paths]
-    return [os.path.isfile(file) or (os.path.isdir(file) and file.suffix != ".mp4") for file in files]
+    return [os.path.isfile(file) or os.path.isdir(file) for file in files]
 
 
 def touch(root: Path, *names: str) -> None:

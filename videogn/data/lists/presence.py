@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from videogn.data.lists.entries import Entries
-from videogn.data.media import is_media
 
 # With fewer files wanted of a folder they are looked at: its listing may be long.
 FEW = 8
@@ -32,7 +31,7 @@ def on_disk(entries: Entries) -> NDArray[np.bool_]:
 
 
 def are_files(paths: Sequence[str | None], *, folder: str) -> NDArray[np.bool_]:
-    """Return for each path whether a file is there, or, of a name without suffix, a folder of frames; of None, false.
+    """Return for each path whether a file or a folder (of frames) is there; of None, false.
 
     Args:
         paths: [N], relative to `folder`.
@@ -83,13 +82,12 @@ def _by_listing(names: list[str], *, folder: str) -> list[bool]:
 
 
 def _is_there(entry: os.DirEntry[str]) -> bool:
-    is_file = entry.is_file(follow_symlinks=False)
-    return is_file or (entry.is_dir(follow_symlinks=False) and not is_media(entry.name))
+    return entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)
 
 
 def _is_file(folder: str, name: str) -> bool:
     path = Path(folder + name)
-    return os.path.isfile(path) or (not is_media(name) and os.path.isdir(path))
+    return os.path.isfile(path) or os.path.isdir(path)
 
 
 def _plain(name: str) -> str:
