@@ -151,6 +151,7 @@ class _Run(torch.nn.Module):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(torch.__version__ < "2.15", reason="torch 2.11 fails in the second backward pass of two devices")
 def test_two_devices(tmp_path):
     torch.multiprocessing.spawn(_on_one_of_two, args=(str(tmp_path),), nprocs=2)
     for rank in range(2):
