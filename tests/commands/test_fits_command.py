@@ -140,6 +140,11 @@ def test_several_devices_keep_a_copy_of_the_gradients(capsys):
         (["--config", "i3d_gn.yaml", "--memory", "24"], "--memory 24: expected a number and one of GB, GiB, MB, MiB"),
         (["--config", "i3d_gn.yaml", "--memory", "0GB"], "--memory 0GB"),
         (["--config", "i3d_gn.yaml", "--norms", "gm"], "--norms gm: expected some of gn, bn"),
+        (
+            ["--config", "i3d_gn.yaml", "--checkpointing", "--model.compile", "true"],
+            "--checkpointing is for eager mode",
+        ),
+        (["--config", "i3d_gn.yaml", "--model.activation_checkpointing", "[res9]"], "res9"),
         (["--config", "i3d_gn.yaml", "--frames", "1"], "gn, 1 frames: 1 frames of 224 px leave nothing"),
         (["--config", "i3d_gn.yaml", "--model.width", "8"], "groups do not divide 8 channels"),
         (["--config", "i3d_gn.yaml", "--data.batch_size", "7"], "total_batch_size 64 is no multiple of"),

@@ -15,6 +15,7 @@ from videogn.data.datamodule import KineticsDataModule
 from videogn.data.decoding import DecodeError, TooFewFrames, decode_frames, open_video
 from videogn.data.decoding.frames import in_order
 from videogn.data.lists.catalog import Catalog
+from videogn.data.lists.entries import ListError
 from videogn.data.lists.formats import read_list
 
 
@@ -97,11 +98,17 @@ def frames_root(tmp_path_factory) -> Path:
 
 def module(root: Path, **settings) -> KineticsDataModule:
     sizes = {"crop_size": 32, "scale_size": (36, 40), "test_scale_size": 36, "test_crop_size": 32}
-    clip = {"num_frames": 8, "frame_interval": 2, "batch_size": 2, "num_workers": 0, "protocol": "10x3"}
+    clip = {
+        "num_frames": 8,
+        "frame_interval": 2,
+        "batch_size": 2,
+        "num_workers": 0,
+        "protocol": "10x3",
+        "frame_folders": True,
+    }
     return KineticsDataModule(str(root), **{**sizes, **clip, **settings})
 
 
-@pytest.mark.filterwarnings("ignore:.*read as folders of frames")
 def test_training_and_test_views_are_those_of_the_frames(frames_root, monkeypatch):
     """Against a video whose frames are given as arrays, in the place of a file."""
     data = module(frames_root)
@@ -146,44 +153,51 @@ def touch(root: Path, *names: str) -> None:
         (root / name).touch()
 
 
-def names_of(folder: Path) -> list[str]:
-    return [entry.name for entry in read_list(folder, root=folder, split="train")]
+def names_of(folder: Path, *, frame_folders: bool | None) -> list[str]:
+    entries = read_list(folder, root=folder, split="train", frame_folders=frame_folders)
+    return [entry.name for entry in entries]
 
 
-def test_class_folders_of_folders_of_frames(tmp_path):
-    touch(tmp_path, *(f"run/v1/img_{number:05d}.jpg" for number in range(1, 25)))
-    touch(tmp_path, *(f"walk/deep/v2/{number}.png" for number in (7, 8, 10, 11)), "walk/b.mp4")
-    touch(tmp_path, *(f"walk/v3/{number}.png" for number in range(6)))
-    says = r"folders of frames: 3 videos of 4 to 24 frames; 1 with gaps in the numbers \(the first is 'walk/deep/v2'\)"
-    with pytest.warns(UserWarning, match=says):
-        assert names_of(tmp_path) == ["run/v1", "walk/b.mp4", "walk/deep/v2", "walk/v3"]
+def test_folders_of_images_are_what_the_user_says(tmp_path):
+    images = [f"{video}/img_{number:05d}.jpg" for video in ("run/v1", "walk/deep/v2") for number in range(1, 25)]
+    touch(tmp_path, *images, "walk/b.mp4")
+    says = r"2 folders of images below the class folders \(the first is 'run/v1' with 24\): say whether .*frame_folders"
+    with pytest.raises(ListError, match=says):
+        names_of(tmp_path, frame_folders=None)
+    assert names_of(tmp_path, frame_folders=True) == ["run/v1", "walk/b.mp4", "walk/deep/v2"]
+    with pytest.warns(UserWarning, match="holds both 48 images and 1 video"):
+        assert names_of(tmp_path, frame_folders=False) == sorted([*images, "walk/b.mp4"])
 
 
-def test_other_images_stay_images(tmp_path):
-    """Those of an ImageFolder lie in the class folder; deeper ones are frames only where their numbers say so."""
-    few = [f"cat/sub/n0_{number}.JPEG" for number in (17, 10026, 99)]
-    touch(tmp_path, *(f"dog/n1_{number}.JPEG" for number in range(5)), *few, "cat/two/a.jpg", "cat/two/b.jpg")
-    with pytest.warns(UserWarning, match=r"2 folders of images below the classes are not read.*'cat/sub': 10,007 num"):
-        found = names_of(tmp_path)
-    assert found == sorted([*few, *(f"dog/n1_{number}.JPEG" for number in range(5)), "cat/two/a.jpg", "cat/two/b.jpg"])
+def test_images_in_class_folders_are_no_question(tmp_path):
+    touch(tmp_path, *(f"{name}/n1_{number}.JPEG" for name in ("cat", "dog") for number in range(5)))
+    assert len(names_of(tmp_path, frame_folders=None)) == 10
+    touch(tmp_path, "cat/v/1.jpg")
+    with pytest.raises(ListError, match=r"cat/n1_0.JPEG lies in no folder of a video"):
+        names_of(tmp_path, frame_folders=True)
 
 
-def test_one_folder_of_images_in_each_class_is_no_video(tmp_path):
-    """The layout of Tiny ImageNet: train/CLASS/images/CLASS_0.JPEG."""
-    touch(tmp_path, *(f"{name}/images/{name}_{number}.JPEG" for name in ("n0", "n1") for number in range(9)))
-    with pytest.warns(UserWarning, match=r"one folder of images in a class \('n0/images'\): they are taken one by one"):
-        assert len(names_of(tmp_path)) == 18
+def test_gaps_are_said_and_one_frame_is_a_video(tmp_path):
+    touch(tmp_path, *(f"run/v/{number}.jpg" for number in (10, 20, 30)), "walk/w/7.png")
+    with pytest.warns(UserWarning, match=r"1 of 2 folders of frames have gaps .*'run/v': 18 missing\)"):
+        assert names_of(tmp_path, frame_folders=True) == ["run/v", "walk/w"]
 
 
-def test_a_stray_image_among_frames_is_named(tmp_path):
-    touch(tmp_path, *(f"run/{video}/{number}.jpg" for video in "vwx" for number in range(5)), "run/v/cover.jpg")
-    with pytest.warns(UserWarning, match=r"not read as frames|folders of frames|both 6 images") as said:
-        names_of(tmp_path)
-    assert "'run/v': 0.jpg and cover.jpg are named by two patterns" in str(said[0].message)
+@pytest.mark.parametrize(
+    ("stray", "says"),
+    [
+        ("cover.jpg", "run/v is no folder of frames: 0.jpg and cover.jpg are named by two patterns"),
+        ("0.png", "run/v is no folder of frames: 0.jpg and 0.png: two frames of one number"),
+        ("v.mp4", "run/v holds both images and a video"),
+    ],
+)
+def test_a_stray_file_among_frames_is_named(tmp_path, stray, says):
+    touch(tmp_path, *(f"run/v/{number}.jpg" for number in range(5)), f"run/v/{stray}")
+    with pytest.raises(ListError, match=says):
+        names_of(tmp_path, frame_folders=True)
 
 
-@pytest.mark.filterwarnings("ignore:.*read as folders of frames")
-def test_what_is_predicted_depends_on_the_network(tmp_path):
+def test_what_is_predicted_is_what_was_trained_on(tmp_path):
     write_frames(tmp_path / "a", 3)
     write_frames(tmp_path / "b", 4, seed=1)
     paths = {"predict_paths": [str(tmp_path), str(tmp_path / "b")]}
@@ -191,7 +205,7 @@ def test_what_is_predicted_depends_on_the_network(tmp_path):
     assert of_videos == [tmp_path / "a", tmp_path / "b", tmp_path / "b"]
     batches = module(tmp_path, **paths).predict_dataloader()
     assert sum(len(batch["labels"]) for batch in batches) == 3
-    assert len(module(tmp_path, num_frames=1, **paths).predict_records()) == 3 + 4 + 4
+    assert len(module(tmp_path, frame_folders=None, **paths).predict_records()) == 3 + 4 + 4
 
 
 def test_lists_of_folders_of_frames(tmp_path):

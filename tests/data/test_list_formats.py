@@ -42,7 +42,15 @@ def files(entries: Entries, root: Path) -> list[str | None]:
         ("a.mp4,0,train\nb.mp4,1,val\n", [("a.mp4", "0")], "path label split, comma between"),
         ("a.mp4,0,all\n# a,b\n", None, None),
         ("# made by a script\na.mp4 run\n#\nb.mp4 walk\n", [("a.mp4", "run"), ("b.mp4", "walk")], "path label, space"),
-        ("path label\na.mp4 run\n", [("a.mp4", "run")], "path label, space between"),
+        ("path label\na.mp4 far run\n", [("a.mp4", "far run")], "path label, space between"),
+        ("filename label\na.mp4 0\n", [("a.mp4", "0")], "path label, space between"),
+        ('"video_path" "label"\na.mp4 0\n', [("a.mp4", "0")], "path label, space between"),
+        ("label path\n0 a.mp4\n", [("a.mp4", "0")], "a table, by its columns path and label"),
+        ("id,label\nabc,walk\n", [("abc", "walk")], "a table, by its columns id and label"),
+        ("video_id,name,label\nabc,x,walk\n", [("abc", "walk")], "a table, by its columns video_id and label"),
+        ("path\tlabel\tnotes\na.mp4\t0\t\n", [("a.mp4", "0")], "a table, by its columns path and label"),
+        ("\tpath\tlabel\n0\ta.mp4\t0\n", [("a.mp4", "0")], "a table, by its columns path and label"),
+        ("a.mp4 100 meter sprint\nb.mp4 walk\n", [("a.mp4", "100 meter sprint"), ("b.mp4", "walk")], "path label, sp"),
         ("video_path,label\na.mp4,1\n", [("a.mp4", "1")], "a table, by its columns video_path and label"),
         (
             '"Filename","Label"\n"a, b.mp4","x, y"\n',
@@ -85,7 +93,10 @@ def test_lists_of_text(tmp_path, text, expected, read_as):
     [
         ("a.mp4 1 3 5\nb.mp4 2 9 4\n", r"l.csv:1: 4 fields, of no known kind.*'path start end label'.*parts of videos"),
         ("a.mp4 0\nb.mp4 75 0\n", r"l.csv:2: 3 fields, and line 1 has 2: got 'b.mp4 75 0'"),
-        ("a.mp4 75 far run\nb.mp4 60 walk\n", r"l.csv:1: 3 fields, of no known kind"),
+        ("a.mp4 75 far run\nb.mp4 60 walk\n", r"l.csv:1: all labels begin with a number: got 'a.mp4 75 far"),
+        ("walk,a/b.mp4\nrun,c.mp4\n", r"l.csv:1: the label stands before the path: got 'walk,a/b.mp4'"),
+        ("clip7,action\nabc,walk\ndef,run\n", r"l.csv:1: 'clip7,action' names no video: if it is a header"),
+        ('path,label\n"a.mp4,0\n' + "b.mp4,1\n" * 20_000, r"l.csv:2: .*does a quote end\?"),
         ("a.mp4 0 12\nb.mp4 3 14\n", r"l.csv:1: 3 fields, of no known kind: got 'a.mp4 0 12'"),
         ("a.mp4,far, far\nb.mp4,run\n", r"l.csv:2: 2 fields, and line 1 has 3: got 'b.mp4,run'; put quotes"),
         ("vid,lbl\na.mp4,0\nb.mp4,1\n", r"l.csv:1: 'vid,lbl' names no video.*--data.list_columns \[vid,lbl\]"),
@@ -216,8 +227,10 @@ def test_names_without_suffix(tmp_path):
     assert entries.read_as == "path label, space between, names without suffix"
     bare = read(tmp_path, "d 0\nc 1\n")
     assert files(bare, tmp_path) == ["deep/down/d.webm", "v/c.avi"]
+    touch(tmp_path, "v/c.jpg", "v/c/1.jpg")  # its thumbnail, its frames
+    assert files(read(tmp_path, "v/a.b 0\nv/c 1\n"), tmp_path) == ["v/a.b.mp4", "v/c.avi"]
     touch(tmp_path, "v/c.mkv")
-    with pytest.raises(ListError, match=r"l.csv:2: 'v/c' may be v/c.(avi|mkv) or v/c.(avi|mkv): give it a suffix"):
+    with pytest.raises(ListError, match=r"l.csv:2: 'v/c' may be v/c.* or v/c.*: give it a suffix"):
         read(tmp_path, "v/a.b 0\nv/c 1\n")
 
 
@@ -234,8 +247,8 @@ def test_names_without_suffix(tmp_path):
         (["1.0", "2.0"], r"l.csv:1: label '1.0' is a number"),
         (["0", "1000000"], r"l.csv:2: class index 1000000 in a list of 2 videos"),
         (["99999999999", "0"], r"l.csv:1: class index 99999999999 in a list of 2 videos"),
-        (["0", "0"], r"all 2 videos are of one class, index 0: give two"),
-        (["run", "run"], r"all 2 videos are of one class, 'run': give two"),
+        (["0", "0"], r"l.csv:1: this and all others \(2\) are of one class, index 0"),
+        (["run", "run"], r"l.csv:1: this and all others \(2\) are of one class, 'run'"),
     ],
 )
 def test_labels_that_mean_nothing_are_refused(tmp_path, labels, says):
@@ -335,7 +348,7 @@ def test_hidden_files_and_those_of_systems_are_left_out_and_counted(tmp_path):
     assert pairs(entries) == [("run/a.mp4", "run"), ("walk/b.mp4", "walk"), ("walk/late.MTS", "walk")]
     messages = [str(each.message) for each in said]
     assert messages == [
-        f"{tmp_path}/train: left out: 5 hidden files, 1 x no suffix, 2 x .xyz",
+        f"{tmp_path}/train: left out: 7 hidden files, 1 x no suffix, 2 x .xyz",
         f"{tmp_path}/train: left out: 1 beside the class folders, of no class (the first is 'loose.mp4')",
     ]
     (tmp_path / "k.csv").write_text("label,youtube_id,time_start,time_end,split\nx,._a,0,10,train\nx,a,0,10,train\n")

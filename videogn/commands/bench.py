@@ -68,6 +68,8 @@ def run(words: Sequence[str]) -> int:
     check_json(given.json)
     if not (0 < given.seconds < math.inf) or given.num_videos < 1:
         raise UsageError("--seconds and --num_videos must be positive")
+    if given.frame_folders and given.prepare:
+        raise UsageError("--prepare is for video files: leave it out with --frame_folders")
     if min(given.num_workers or [0]) < 0:
         raise UsageError(f"--num_workers is {given.num_workers}; expected numbers from 0 up")
     from rich.console import Console
@@ -118,6 +120,9 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument("--batch_size", type=int, default=8, help="of the loaders (%(default)s)")
     data.add_argument("--seconds", type=float, default=60.0, help="about how long to measure (%(default)s)")
     data.add_argument("--seed", type=int, default=0, help="of the clips (%(default)s)")
+    data.add_argument(
+        "--frame_folders", action="store_true", help="folders of images are videos; without other libraries"
+    )
     data.add_argument("--prepare", action="store_true", help="also measure prepared files (made in a temporary folder)")
     data.add_argument("--json", metavar="FILE", help="also write all figures to this file")
     bench_model.add_parser(commands)
@@ -194,6 +199,7 @@ def _bench(
             protocol=given.protocol,
             batch_size=given.batch_size,
             predict_paths=given.paths,
+            frame_folders=given.frame_folders or None,
             seed=given.seed,
         )
         found = [record.path or "" for record in module.predict_records() if not is_image(record.name)]
@@ -221,6 +227,7 @@ def _bench(
         index=index,
         seed=given.seed,
         on_progress=on_progress,
+        alone=given.frame_folders,
     )
     return bench, left_out
 

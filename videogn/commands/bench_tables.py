@@ -49,7 +49,8 @@ def print_tables(figures: dict[str, Any]) -> None:
     stages = Table("videogn's time", "ms", "share")
     for row in figures["stages"]:
         stages.add_row(row["name"], f"{1e3 * row['median_seconds']:.1f}", f"{100 * row['share']:.0f} %")
-    console.print(stages)
+    if figures["stages"]:
+        console.print(stages)
     loaders = Table("loader workers", "clips a second", "seconds to the first batch")
     for row in figures["loaders"]:
         loaders.add_row(

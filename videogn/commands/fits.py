@@ -108,7 +108,9 @@ def _rows(
         sizes = {card.name: card.total_memory}
     rows = []
     parts = tuple(settings.model.activation_checkpointing)
-    choices = dict.fromkeys([parts, *(CHECKPOINTING if also and not settings.model.compile else ())])
+    if also and settings.model.compile:
+        raise UsageError("--checkpointing is for eager mode: leave --model.compile out")
+    choices = dict.fromkeys([parts, *(CHECKPOINTING if also else ())])
     for norm, num_frames, recomputed in product(
         norms or [settings.model.norm], frames or [settings.data.num_frames], choices
     ):

@@ -18,10 +18,10 @@ from torch.utils.data import DataLoader
 from videogn.data.batch import Batch, VideoBatch
 from videogn.data.dataset import TestDataset, TrainDataset, as_it_is
 from videogn.data.decoding import DecodeError, DecoderName, PacketIndex
-from videogn.data.frame_folders import with_frame_folders
 from videogn.data.lists.catalog import Catalog
 from videogn.data.lists.entries import ListError, Split
 from videogn.data.lists.folders import read_folder
+from videogn.data.lists.frame_folders import with_frame_folders
 from videogn.data.lists.records import Records
 from videogn.data.media import LeftOut, without_thumbnails
 from videogn.data.sampler import TestSampler, TrainSampler
@@ -52,6 +52,9 @@ class KineticsDataModule(LightningDataModule):
         test_list: Test videos, likewise; default: the validation videos.
         list_columns: Columns of paths and of labels in lists with a header, where theirs have other names than usual:
             [clip_id,verb].
+        frame_folders: Whether a folder of images below a class folder, or one to predict, is a video of frames, in the
+            order of the one number in which their names differ. Default: where there are such, it is asked for;
+            `predict` then takes images one by one.
         classes: File of class names, one a line, in the order of the class indices. Default: classes.txt in root, else
             what the training list says.
         num_frames: Frames of a clip.
@@ -88,6 +91,7 @@ class KineticsDataModule(LightningDataModule):
         val_list: str | None = None,
         test_list: str | None = None,
         list_columns: tuple[str, str] | None = None,
+        frame_folders: bool | None = None,
         classes: str | None = None,
         num_frames: int = 32,
         frame_interval: int = 2,
@@ -142,7 +146,8 @@ class KineticsDataModule(LightningDataModule):
         if num_workers is not None and num_workers < 0:
             raise ValueError(f"num_workers is {num_workers}; expected 0 (decode in the main process) or more")
         lists: dict[Split, str | None] = {"train": train_list, "val": val_list, "test": test_list}
-        self.catalog = Catalog(root, lists=lists, classes=classes, columns=list_columns)
+        self.frame_folders = frame_folders
+        self.catalog = Catalog(root, lists=lists, classes=classes, columns=list_columns, frame_folders=frame_folders)
         self.num_frames = num_frames
         self.frame_interval = frame_interval
         self.crop_size = crop_size
@@ -242,9 +247,8 @@ class KineticsDataModule(LightningDataModule):
                 raise ListError(f"{given}: no such file or folder")
             left_out, inside = LeftOut(), []
             if given.is_dir():
-                # A network of single frames takes the images of a folder one by one, unless they lie as in training.
-                depth = 2 if self.num_frames == 1 else 0
-                inside = with_frame_folders(read_folder(given, left_out=left_out), depth=depth, where=given)
+                inside = read_folder(given, left_out=left_out)
+                inside = with_frame_folders(inside, wanted=bool(self.frame_folders), depth=0, where=given)
                 inside = list(without_thumbnails(inside, where=given))
             if given.is_dir() and not inside:
                 raise ListError(f"{given}: no videos in this folder, and no images")

@@ -34,6 +34,7 @@ class Catalog:
         lists: The list of each split, relative to root or to the working folder; None: what root has.
         classes: File of class names; None: classes.txt in root, else what the training list says.
         columns: Names of the columns of path and label; None: the usual ones.
+        frame_folders: Whether folders of images in class folders are videos; None: refuse such.
     """
 
     def __init__(
@@ -43,11 +44,13 @@ class Catalog:
         lists: Mapping[Split, str | None],
         classes: str | None,
         columns: Columns | None = None,
+        frame_folders: bool | None = None,
     ) -> None:
         self.root = root
         self.lists = lists
         self.classes_file = classes
         self.columns = columns
+        self.frame_folders = frame_folders
         self.read_as: dict[Split, str] = {}  # of the lists that were read: their format, in words
         self._records: dict[Split, Records] = {}
         self._present: dict[Split, Records] = {}
@@ -151,8 +154,9 @@ class Catalog:
                     f"{self._list('val')}: validation videos of {_some_classes(names, classes)}, which no training "
                     f"video shows"
                 )
-        of_training = {record.path for record in train}
-        both = [record.name for record in val if record.path in of_training]
+        of_val = {record.path for record in val}  # the smaller one
+        shared = {record.path for record in train if record.path in of_val}
+        both = [record.name for record in val if record.path in shared]
         if both:
             found.append(
                 f"{len(both):,} of {len(val):,} validation videos are training videos, too (the first is {both[0]!r}): "
@@ -161,7 +165,8 @@ class Catalog:
         return found
 
     def _read(self, split: Split) -> Entries:
-        return read_list(self._list(split), root=self.root_path, split=split, columns=self.columns)
+        source, root = self._list(split), self.root_path
+        return read_list(source, root=root, split=split, columns=self.columns, frame_folders=self.frame_folders)
 
     def settings(self) -> dict[str, str | None]:
         """Return root, lists and classes such that they name the same files from any working folder."""

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from videogn.data.frame_folders import with_frame_folders
 from videogn.data.lists.entries import Entries, ListError
+from videogn.data.lists.frame_folders import with_frame_folders
 from videogn.data.media import (
     LeftOut,
     Media,
@@ -22,18 +22,23 @@ from videogn.data.media import (
 from videogn.files import leads_back
 
 
-def class_folders(folder: Path) -> Entries:
+def class_folders(folder: Path, *, frame_folders: bool | None) -> Entries:
     """Read a folder of class folders; the class is the folder.
 
+    Args:
+        folder: It.
+        frame_folders: Whether folders of images in them are videos; see `with_frame_folders`.
+
     Raises:
-        ListError: It holds none, or one can't be read.
+        ListError: It holds none, or one can't be read, or it is not known whether images are frames.
     """
     folders = _folders_in(folder)
     if not folders:
         raise ListError(f"{folder}: no class folders in it")
-    left_out = LeftOut()
+    left_out = LeftOut(hidden=sum(is_hidden(child.name) for child in folder.iterdir()))
     found = [file for child in folders for file in read_folder(child, f"{child.name}{os.sep}", left_out=left_out)]
-    media = without_thumbnails(with_frame_folders(found, depth=2, where=folder), where=folder)
+    media: Sequence[Media] = with_frame_folders(found, wanted=frame_folders, depth=2, where=folder)
+    media = without_thumbnails(media, where=folder)
     if media:
         left_out.warn(folder)
     _warn_of_loose_files(folder)
@@ -46,7 +51,7 @@ def class_folders(folder: Path) -> Entries:
         folder=below,
         where=partial(_file_of, below, names),
         were_seen=[file.is_there for file in media],
-        read_as="class folders",
+        read_as="class folders" + (" of folders of frames" if frame_folders else ""),
     )
 
 

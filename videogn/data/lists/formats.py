@@ -34,6 +34,7 @@ class Source:
         root: What paths in it are relative to, and where Kinetics' files are looked for.
         split: Which part is wanted, where a list holds several.
         columns: Of path and label, where the user names them.
+        frame_folders: Whether folders of images in class folders are videos; None: not known.
     """
 
     path: Path
@@ -41,6 +42,7 @@ class Source:
     root: Path
     split: Split
     columns: Columns | None
+    frame_folders: bool | None
 
     @cached_property
     def text(self) -> str:
@@ -74,7 +76,11 @@ FORMATS = (
         lambda it: it.path.is_dir() and any((it.path / name).is_file() for name in METADATA),
         lambda it: metadata_folder(it.path, split=it.split, given=it.columns),
     ),
-    Format("folder of class folders", lambda it: it.path.is_dir(), lambda it: class_folders(it.path)),
+    Format(
+        "folder of class folders",
+        lambda it: it.path.is_dir(),
+        lambda it: class_folders(it.path, frame_folders=it.frame_folders),
+    ),
     Format(
         "HMDB51 split files",
         lambda it: bool(it.matches) or it.path.name.endswith(HMDB51_SUFFIXES),
@@ -112,7 +118,14 @@ def _table_of(source: Source) -> Entries:
     return table(source.lines, root=source.root, split=source.split, given=source.columns)
 
 
-def read_list(given: str | Path, *, root: Path, split: Split, columns: Columns | None = None) -> Entries:
+def read_list(
+    given: str | Path,
+    *,
+    root: Path,
+    split: Split,
+    columns: Columns | None = None,
+    frame_folders: bool | None = None,
+) -> Entries:
     """Read a list of any known format.
 
     Args:
@@ -120,6 +133,7 @@ def read_list(given: str | Path, *, root: Path, split: Split, columns: Columns |
         root: What paths in it are relative to, and where files are looked for by their ids.
         split: Which part is wanted, where a list holds several.
         columns: Names of the columns of path and label, for a table whose own are not known.
+        frame_folders: Whether folders of images in class folders are videos; None: refuse such.
 
     Raises:
         ListError: It does not exist, is empty, or a line can't be parsed (file and line number).
@@ -128,7 +142,7 @@ def read_list(given: str | Path, *, root: Path, split: Split, columns: Columns |
     matches = () if path.is_dir() or path.is_file() else tuple(map(Path, sorted(glob.glob(str(given)))))
     if not (path.is_dir() or path.is_file() or matches):
         raise ListError(f"{given}: no such list of videos (a file, a folder of class folders, or a pattern)")
-    source = Source(matches[0] if matches else path, matches, root, split, columns)
+    source = Source(matches[0] if matches else path, matches, root, split, columns, frame_folders)
     entries = next(each for each in FORMATS if each.recognises(source)).read(source)
     if not entries:
         raise ListError(f"{given}: the list names no video" + (f" of {split}" if entries.read_as else ""))

@@ -62,7 +62,8 @@ def classes_of(entries: Entries) -> list[str]:
             return _indices(entries, max(map(int, indices)))
     if len(labels) < 2:
         raise ListError(
-            f"{entries.folder}: all {len(entries)} videos are of one class, {entries.labels[0]!r}: give two"
+            f"{entries.where(0)}: this and all others ({len(entries)}) are of one class, "
+            f"{entries.labels[0]!r}: give two"
         )
     return sorted(labels)
 
@@ -91,7 +92,7 @@ def _indices(entries: Entries, largest: int) -> list[str]:
             f"{entries.where(place)}: class index {largest} in a list of {len(entries)} videos: is it the label?"
         )
     if largest == 0:
-        raise ListError(f"{entries.where(0)}: all {len(entries)} videos are of one class, index 0: give two")
+        raise ListError(f"{entries.where(0)}: this and all others ({len(entries)}) are of one class, index 0: give two")
     return [str(index) for index in range(largest + 1)]
 
 

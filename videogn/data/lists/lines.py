@@ -23,13 +23,22 @@ _SUFFIX = "|".join(map(re.escape, sorted(VIDEO_SUFFIXES | IMAGE_SUFFIXES)))
 # A path up to its last suffix of a video or an image, what separates it, and what stands behind.
 _BEHIND_FILE = re.compile(rf"(.*(?:{_SUFFIX}))([ ,]+)(.*)", flags=re.IGNORECASE | re.DOTALL)
 _QUOTED = re.compile(r'"((?:[^"]|"")*)"\s*([ ,\t])\s*(.*)', flags=re.DOTALL)
-_HEADER = re.compile(r"path +label", flags=re.IGNORECASE)
 _COMMENT = re.compile(r"#(?:\s|$)")
 _SPACE = " \t\r\v\f"
 SEPARATORS = {" ": "space", ",": "comma", "\t": "tab"}
 SPLIT_NAMES: dict[str, set[str]] = {"train": {"train", "training"}, "val": {"val", "validate", "validation"}}
 SPLIT_NAMES["test"] = SPLIT_NAMES["val"] | {"test", "testing"}
 _ALL_SPLITS = SPLIT_NAMES["train"] | SPLIT_NAMES["test"]
+_NUMBER_AND_NAME = re.compile(r"[0-9]+ +[^0-9 ]")
+# What columns of paths and of labels are called; the first that is there counts.
+PATH_COLUMNS = (
+    "path", "video_path", "file_path", "filepath", "file_name", "filename", "file", "video_file", "video",
+    "video_name", "clip", "clip_name", "vid_name", "video_id", "name", "vid", "id",
+)  # fmt: skip
+LABEL_COLUMNS = (
+    "label", "class", "class_name", "label_name", "category", "action", "activity", "target", "class_id", "label_id",
+    "class_index", "label_index",
+)  # fmt: skip
 HMDB51_SUFFIXES = tuple(f"_test_split{number}.txt" for number in (1, 2, 3))
 HMDB51_FLAGS: dict[str, str] = {"train": "1", "val": "2", "test": "2"}
 
@@ -45,11 +54,14 @@ class Lines:
     @classmethod
     def of(cls, text: str, *, file: Path) -> Lines:
         """Return the lines of a text. A name may hold any of the other characters that end lines elsewhere."""
-        texts = [line.strip(_SPACE) for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
+        # Not tabs: an empty field of a table may stand at the end of a line.
+        texts = [line.strip(" \v\f") for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
         numbers: Sequence[int] = range(1, len(texts) + 1)
-        if not all(texts) or "#" in text:
+        if not all(texts) or "#" in text or "\t" in text:
             kept = [
-                (number, line) for number, line in zip(numbers, texts, strict=True) if line and not _COMMENT.match(line)
+                (number, line)
+                for number, line in zip(numbers, texts, strict=True)
+                if line.strip(_SPACE) and not _COMMENT.match(line)
             ]
             numbers, texts = [number for number, _ in kept], [line for _, line in kept]
         return cls(file, numbers, texts)
@@ -105,13 +117,11 @@ KINDS = (
 
 
 def path_label(lines: Lines, *, root: Path, split: Split) -> Entries:
-    """Read lines of one of KINDS, with a space, a comma or a tab between; a first line "path label" is left out.
+    """Read lines of one of KINDS, with a space, a comma or a tab between.
 
     Raises:
         ListError: A line can't be cut, has another number of fields than the first, or all are of no known kind.
     """
-    if lines.texts and _HEADER.fullmatch(lines.texts[0]):
-        lines = Lines(lines.file, lines.numbers[1:], lines.texts[1:])
     folder = str(root.absolute())
     if not lines.texts:
         return Entries(names=[], labels=[], folder=folder, where=lines.where)
@@ -119,11 +129,17 @@ def path_label(lines: Lines, *, root: Path, split: Split) -> Entries:
     kind = next((each for each in KINDS if each.num_fields == len(rows.fields) and each.recognises(rows)), None)
     if kind is None:
         raise ListError(_unknown(rows, lines))
-    if len(rows.paths) > 1 and not is_media(rows.paths[0]) and all(map(is_media, rows.paths[1:])):
+    _check_order(rows, lines)
+    looks_like_header = rows.fields[-1][0].lower() in LABEL_COLUMNS and rows.fields[-1].count(rows.fields[-1][0]) == 1
+    if (
+        len(rows.paths) > 1
+        and not is_media(rows.paths[0])
+        and (looks_like_header or all(map(is_media, rows.paths[1:])))
+    ):
         columns = ",".join((rows.paths[0], *(texts[0] for texts in rows.fields)))
         raise ListError(
-            f"{lines.where(0)}: {lines.texts[0]!r} names no video, and all other lines do: if it is a header, say "
-            f"which columns are path and label: --data.list_columns [{columns}]"
+            f"{lines.where(0)}: {lines.texts[0]!r} names no video: if it is a header, say which columns are path and "
+            f"label: --data.list_columns [{columns}]"
         )
     names, labels, numbers = rows.paths, rows.fields[kind.label], lines.numbers
     if kind.name.startswith("VGGSound"):
@@ -143,6 +159,22 @@ def path_label(lines: Lines, *, root: Path, split: Split) -> Entries:
             read_as=f"{kind.name}, {separators} between",
         )
     )
+
+
+def _check_order(rows: _Table, lines: Lines) -> None:
+    """Refuse labels before paths, and numbers of frames that would become a part of names.
+
+    Raises:
+        ListError: They are so.
+    """
+    labels = rows.fields[-1]
+    if all(map(is_media, labels)) and not any(map(is_media, rows.paths)):
+        raise ListError(f"{lines.where(0)}: the label stands before the path: got {lines.texts[0]!r}")
+    if len(labels) > 1 and len(rows.fields) == 1 and all(map(_NUMBER_AND_NAME.match, labels)):
+        raise ListError(
+            f"{lines.where(0)}: all labels begin with a number: got {lines.texts[0]!r}; if it is one of frames, give "
+            f"class indices (path frames label), or a header that names the columns"
+        )
 
 
 def _by_column(lines: Lines) -> _Table:
@@ -207,8 +239,6 @@ def _fields(rest: str, separator: str) -> tuple[str, ...]:
         words = rest.split()
         if not words or all(map(is_index, words)):
             return tuple(words)
-        if is_index(words[0]):  # a number and a name: two fields, of no kind
-            return (words[0], rest[len(words[0]) :].strip())
         return (rest.strip('"'),)
     if '"' in rest:
         found = next(csv.reader([rest], delimiter=separator, skipinitialspace=True))

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from videogn.data.lists.entries import Entries, ListError
-from videogn.data.media import below, is_media
+from videogn.data.media import below, is_image, is_media
 
 
 def with_suffixes(entries: Entries) -> Entries:
@@ -50,7 +50,10 @@ def with_suffixes(entries: Entries) -> Entries:
                 anywhere.setdefault(_stem(entry.name), []).append(name)
         files = [anywhere.get(name, []) for name in entries.names]
     for place, found in enumerate(files):
-        if len(found) > 1:
+        videos = [file for file in found if is_media(file) and not is_image(file)]
+        if len(videos) == 1:  # beside it, its thumbnail or its frames
+            files[place] = videos
+        elif len(found) > 1:
             raise ListError(
                 f"{entries.where(place)}: {entries.names[place]!r} may be {found[0]} or {found[1]}: give it a suffix"
             )

@@ -11,18 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from videogn.data.lists.entries import Entries, ListError, Split
-from videogn.data.lists.lines import SPLIT_NAMES, Lines
+from videogn.data.lists.lines import LABEL_COLUMNS, PATH_COLUMNS, SPLIT_NAMES, Lines, path_label
 from videogn.data.lists.names import with_suffixes
 
-# What columns of paths and of labels are called, the first that is there counts.
-PATH_COLUMNS = (
-    "path", "video_path", "file_path", "filepath", "file_name", "filename", "file", "video_file", "video",
-    "video_name", "clip", "clip_name", "vid_name", "name", "video_id",
-)  # fmt: skip
-LABEL_COLUMNS = (
-    "label", "class", "class_name", "label_name", "category", "action", "activity", "target", "class_id", "label_id",
-    "class_index", "label_index",
-)  # fmt: skip
 SPLIT_COLUMNS = ("split", "subset", "set")
 METADATA = ("metadata.csv", "metadata.jsonl")
 # Columns that make a row a part of a video.
@@ -37,7 +28,7 @@ def columns_of(header: str, given: Columns | None) -> tuple[str, list[str]] | No
         header: The line.
         given: The columns of path and label, where the user names them.
     """
-    for separator in "\t,;":
+    for separator in "\t,; ":
         names = [name.strip() for name in next(csv.reader([header], delimiter=separator, skipinitialspace=True), [])]
         if len(names) < 2:
             continue
@@ -58,12 +49,23 @@ def table(lines: Lines, *, root: Path, split: Split, given: Columns | None) -> E
     found = columns_of(lines.texts[0], given)
     assert found is not None
     separator, header = found
+    if separator == " " and len(header) == 2:  # a label may have spaces
+        behind = Lines(lines.file, lines.numbers[1:], lines.texts[1:])
+        columns = given or (_first(PATH_COLUMNS, header), _first(LABEL_COLUMNS, header))
+        if columns == tuple(header):
+            return path_label(behind, root=root, split=split)
     rows = csv.reader(lines.texts, delimiter=separator, skipinitialspace=True)
     next(rows)
 
     def named() -> Iterator[tuple[int, dict[str, str]]]:
-        for row in rows:
-            number = lines.numbers[rows.line_num - 1]
+        while True:
+            number = lines.numbers[min(rows.line_num, len(lines.numbers) - 1)]  # where the row begins
+            try:
+                row = next(rows)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                raise ListError(f"{lines.file}:{number}: {error}: does a quote end?") from None
             if len(row) != len(header):
                 got = separator.join(row)
                 raise ListError(

@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader
 
 from videogn.data.batch import Batch, VideoBatch
 from videogn.data.dataset import TestDataset, TrainDataset, as_it_is
-from videogn.data.decoding import DECODERS, DecoderName, PacketIndex, decode_frames
+from videogn.data.decoding import DECODERS, DecoderName, PacketIndex, decode_frames, open_video
 from videogn.data.decoding.pyav import PyAVVideo
 from videogn.data.lists.records import VideoRecord
 from videogn.data.sampler import TrainSampler
@@ -50,6 +50,7 @@ class Bench:
         index: Where what packets tell is kept.
         seed: Of the clips.
         on_progress: Called after each round.
+        alone: Whether to leave out what reads video files alone: they are folders of frames.
     """
 
     def __init__(
@@ -62,7 +63,9 @@ class Bench:
         index: PacketIndex,
         seed: int = 0,
         on_progress: Callable[[], None] = lambda: None,
+        alone: bool = False,
     ) -> None:
+        self.alone = alone
         self.paths = paths
         self.num_frames = num_frames
         self.views = views
@@ -83,10 +86,10 @@ class Bench:
             OURS: lambda clip: decode_frames(clip.path, clip.indices, index=self.index).numpy(),
             FIRST: lambda clip: decode_frames(clip.path, clip.indices).numpy(),
         }
-        for backend in DECODERS:
+        for backend in () if self.alone else DECODERS:
             if backend != "pyav" and find_spec(backend) is not None:
                 ways[f"videogn, decoder {backend}"] = partial(self._frames_by, backend=cast(DecoderName, backend))
-        for name, read in frame_readers().items():
+        for name, read in ({} if self.alone else frame_readers()).items():
             ways[name] = lambda clip, read=read: read(clip.path, clip.indices)  # type: ignore[misc]
         agreement: dict[str, list[bool]] = {name: [] for name in ways}
 
@@ -108,7 +111,7 @@ class Bench:
         ways: dict[str, Callable[[Clip], torch.Tensor]] = {
             OURS: self._sample,
             FIRST: lambda clip: _as_batch(unknown[clip.epoch, clip.place]),
-            **sample_makers(),
+            **({} if self.alone else sample_makers()),
         }
         distances: dict[str, list[float]] = {name: [] for name in ways}
 
@@ -125,7 +128,9 @@ class Bench:
         return _as_batch(self.dataset[clip.epoch, clip.place])
 
     def stages(self, seconds: float) -> list[Row]:
-        """Return where this package's time goes: shares of a training sample."""
+        """Return where this package's time goes: shares of a training sample; no rows for folders of frames."""
+        if self.alone:
+            return []
         upto: dict[str, Callable[[Clip], Any]] = {
             "open the file": lambda clip: PyAVVideo(clip.path).close(),
             "look up its packets": lambda clip: self._upto_packets(clip, decode=False),
@@ -164,7 +169,7 @@ class Bench:
         views, rng = self.test_views, np.random.default_rng(0)
         for indices in views.indices(self.num_frames[place], rng):
             for crop in range(views.protocol.num_crops):
-                with contextlib.closing(PyAVVideo(self.paths[place], index=self.index)) as video:
+                with open_video(self.paths[place], index=self.index) as video:
                     for _, frame in video.read(indices.tolist(), window=views.window(rng)):
                         views.crops(frame)[1][crop]
 
