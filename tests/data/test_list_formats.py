@@ -41,7 +41,18 @@ def files(entries: Entries, root: Path) -> list[str | None]:
         ("a.mp4,0\nb.mp4 1\n", [("a.mp4", "0"), ("b.mp4", "1")], "path label, comma or space between"),
         ("a.mp4,0,train\nb.mp4,1,val\n", [("a.mp4", "0")], "path label split, comma between"),
         ("a.mp4,0,all\n# a,b\n", None, None),
-        ("# made by a script\na.mp4 run\n#\nb.mp4 walk\n", [("a.mp4", "run"), ("b.mp4", "walk")], "path label, space"),
+        (
+            "# made by a script\na.mp4 run\n#\nb.mp4 walk\n",
+            [("a.mp4", "run"), ("b.mp4", "walk")],
+            "path label, space between (2 comments)",
+        ),
+        (
+            "# one comment\npath,label\na.mp4,run\n",
+            [("a.mp4", "run")],
+            "a table, by its columns path and label (1 comments)",
+        ),
+        ("a.mp4;0\nb.mp4;1\n", [("a.mp4", "0"), ("b.mp4", "1")], "path label, semicolon between"),
+        ("v/a;75;0\nv/b;60;1\n", [("v/a", "0"), ("v/b", "1")], "path frames label, semicolon between"),
         ("path label\na.mp4 far run\n", [("a.mp4", "far run")], "path label, space between"),
         ("filename label\na.mp4 0\n", [("a.mp4", "0")], "path label, space between"),
         ('"video_path" "label"\na.mp4 0\n', [("a.mp4", "0")], "path label, space between"),
@@ -108,12 +119,61 @@ def test_lists_of_text(tmp_path, text, expected, read_as):
         ),
         ("clips/a run far\n", r"l.csv:1: 'clips/a run far': where does the path end\?"),
         ("a.mp4\n", r"l.csv:1: expected 'path label'"),
-        ("a.mp4,0,val\nb.mp4,0,test\n", r"l.csv: the list names no video of train"),
+        (
+            "a.mp4,0,val\nb.mp4,0,test\n",
+            r"l.csv: no rows of train: its parts are 'test', 'val'; expected train, training, or a file for each part",
+        ),
+        ("path,label,split\na.mp4,0,1\nb.mp4,1,2\n", r"l.csv: no rows of train: its parts are '1', '2'"),
+        (
+            "a.mp4 75 0\nb.mp4 60 1\nc.mp4 0 1\n",
+            r"l.csv:3: 3 fields, of no known kind: got 'c.mp4 0 1'; the lines before are of the kind 'path frames l",
+        ),
     ],
 )
 def test_what_is_of_no_known_kind_is_refused(tmp_path, text, says):
     with pytest.raises(ListError, match=says):
         read(tmp_path, text)
+
+
+def test_parts_of_a_data_set_have_many_names(tmp_path):
+    text = "path,label,split\na.mp4,0,Train\nb.mp4,1,{}\n"
+    for name, split in (("dev", "val"), ("Evaluation", "val"), ("test", "test"), ("valid", "test")):
+        assert pairs(read(tmp_path, text.format(name), split=split)) == [("b.mp4", "1")]
+    # Of training and testing alone: what is tested is validated, too, as with UCF101's and HMDB51's lists.
+    assert pairs(read(tmp_path, text.format("test"), split="val")) == [("b.mp4", "1")]
+    assert pairs(read(tmp_path, text.format("test") + "c.mp4,0,val\n", split="val")) == [("c.mp4", "0")]
+
+
+def test_json_lines(tmp_path):
+    text = '{"path": "a.mp4", "label": 0}\n{"label": 1, "path": "b.mp4"}\n'
+    entries = read(tmp_path, text, name="l.jsonl")
+    assert pairs(entries) == [("a.mp4", "0"), ("b.mp4", "1")]
+    assert entries[1].where == f"{tmp_path / 'l.jsonl'}:2"
+    with pytest.raises(ListError, match=r"l\.jsonl:2: expected an object with file_name and label, got '3'"):
+        read(tmp_path, '{"path": "a.mp4", "label": 0}\n3\n', name="l.jsonl")
+    with pytest.raises(ListError, match=r"l\.jsonl: no columns of paths and labels that are known among clip, verb"):
+        read(tmp_path, '{"clip": "a.mp4", "verb": 0}\n', name="l.jsonl")
+    assert pairs(read(tmp_path, '{"clip": "a.mp4", "verb": 0}\n', name="l.jsonl", columns=("clip", "verb")))
+
+
+@pytest.mark.parametrize("text", ["1 b\n2 a c\n", "2,a c\n1,b\n", "0 b\n1 a c\n", "b\na c\n"])
+def test_class_names_may_have_their_numbers(tmp_path, text):
+    (tmp_path / "classInd.txt").write_text(text)
+    assert read_classes(tmp_path / "classInd.txt") == ["b", "a c"]
+
+
+@pytest.mark.parametrize("text", ["1 b\n3 a\n", "1 b\na\n", "100 m\n200 m\n"])
+def test_numbers_of_class_names_that_do_not_count_are_part_of_them(tmp_path, text):
+    (tmp_path / "classes.txt").write_text(text)
+    assert read_classes(tmp_path / "classes.txt") == text.split("\n")[:-1]
+
+
+def test_metadata_of_something_else_does_not_hide_class_folders(tmp_path):
+    touch(tmp_path, "train/run/a.mp4", "train/walk/b.mp4")
+    (tmp_path / "train/metadata.csv").write_text("camera,place\n1,hall\n")
+    with pytest.warns(UserWarning, match=r"metadata\.csv: no columns of paths and labels that are known in 'camera,"):
+        entries = read_list(tmp_path / "train", root=tmp_path, split="train")
+    assert [entry.label for entry in entries] == ["run", "walk"]
 
 
 def test_columns_that_the_user_names(tmp_path):

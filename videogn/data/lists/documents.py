@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from videogn.data.lists.entries import Entries, ListError, Split
 from videogn.data.lists.kinetics import find_videos, locate
-from videogn.data.lists.lines import SPLIT_NAMES
+from videogn.data.lists.splits import wanted_names
 from videogn.data.media import VIDEO_SUFFIXES
 
 
@@ -30,15 +30,15 @@ class Document(NamedTuple):
 
     name: str
     recognises: Callable[[Any], bool]
-    items: Callable[[Any, Split], Iterator[Item]]
+    items: Callable[[Any, Split, Path], Iterator[Item]]
     are_class_names: bool = True
 
 
-def _kinetics(content: Any, split: Split) -> Iterator[Item]:
+def _kinetics(content: Any, split: Split, file: Path) -> Iterator[Item]:
     content = content.get("database", content)
-    several = len({str(item.get("subset")) for item in content.values()}) > 1
+    wanted = wanted_names({str(item.get("subset", "")).lower() for item in content.values()}, split, file=file)
     for video_id, item in content.items():
-        if several and item.get("subset") not in SPLIT_NAMES[split]:
+        if str(item.get("subset", "")).lower() not in wanted:
             continue
         found = item["annotations"]
         parts = found if isinstance(found, list) else [found]
@@ -50,12 +50,12 @@ def _kinetics(content: Any, split: Split) -> Iterator[Item]:
         yield Item(video_id, str(parts[0]["label"]), (int(float(start)), int(float(end))))
 
 
-def _something(content: Any, split: Split) -> Iterator[Item]:
+def _something(content: Any, split: Split, file: Path) -> Iterator[Item]:
     for item in content:
         yield Item(str(item["id"]), item["template"].replace("[", "").replace("]", ""))
 
 
-def _diving48(content: Any, split: Split) -> Iterator[Item]:
+def _diving48(content: Any, split: Split, file: Path) -> Iterator[Item]:
     for item in content:
         yield Item(item["vid_name"], str(item["label"]))
 
@@ -93,7 +93,9 @@ def document(text: str, *, file: Path, root: Path, split: Split) -> Entries:
     if kind is None:
         raise ListError(f"{file}: JSON of no known kind; expected one of {', '.join(each.name for each in DOCUMENTS)}")
     try:
-        items = list(kind.items(content, split))
+        items = list(kind.items(content, split, file))
+    except ListError:
+        raise
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         reason = f"no {error} in an entry" if isinstance(error, KeyError) else str(error)
         raise ListError(f"{file}: {kind.name}: {reason}") from None

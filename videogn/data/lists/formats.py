@@ -4,7 +4,7 @@
 - JSON documents: Kinetics', Something-Something's, Diving48's (documents.py);
 - UCF101's and HMDB51's split files (lines.py), HMDB51's also by a pattern (`splits/*_test_split1.txt`);
 - Kinetics' own CSV (kinetics.py says where the files lie);
-- tables whose header names columns of paths and labels (tables.py);
+- tables whose header names columns of paths and labels, and objects with such keys, one a line, .jsonl (tables.py);
 - lines `path label`, `path frames label` and others of fixed fields (lines.py).
 """
 
@@ -21,7 +21,7 @@ from videogn.data.lists.entries import Entries, ListError, Split
 from videogn.data.lists.folders import class_folders
 from videogn.data.lists.kinetics import is_kinetics, kinetics
 from videogn.data.lists.lines import HMDB51_SUFFIXES, Lines, hmdb51, path_label, ucf101
-from videogn.data.lists.tables import METADATA, Columns, columns_of, metadata_folder, read_text, table
+from videogn.data.lists.tables import Columns, columns_of, json_lines, metadata_folder, metadata_of, read_text, table
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Format:
 FORMATS = (
     Format(
         "folder with metadata",
-        lambda it: it.path.is_dir() and any((it.path / name).is_file() for name in METADATA),
+        lambda it: it.path.is_dir() and metadata_of(it.path, it.columns) is not None,
         lambda it: metadata_folder(it.path, split=it.split, given=it.columns),
     ),
     Format(
@@ -92,6 +92,11 @@ FORMATS = (
         "JSON document",
         lambda it: it.path.suffix.lower() == ".json",
         lambda it: document(it.text, file=it.path, root=it.root, split=it.split),
+    ),
+    Format(
+        "JSON lines",
+        lambda it: it.path.suffix.lower() == ".jsonl",
+        lambda it: json_lines(it.lines, root=it.root, split=it.split, given=it.columns),
     ),
     Format("table of the user's columns", lambda it: it.columns is not None, lambda it: _table_of(it)),
     Format(

@@ -11,7 +11,7 @@ from operator import itemgetter
 from pathlib import Path
 
 from videogn.data.lists.entries import Entries, ListError, Split
-from videogn.data.lists.lines import SPLIT_NAMES
+from videogn.data.lists.splits import wanted_names
 from videogn.data.media import VIDEO_SUFFIXES, below
 
 COLUMNS = ("label", "youtube_id", "time_start", "time_end", "split")
@@ -42,13 +42,13 @@ def kinetics(text: str, *, file: Path, root: Path, split: Split) -> Entries:
     """
     lines = text.split("\n")
     # Read twice: rows that are kept, as objects, would cost more.
-    several = len({fields[-1] for _, _, fields in _rows(lines)}) > 1
+    wanted = wanted_names({fields[-1] for _, _, fields in _rows(lines)}, split, file=file)
     found = find_videos(root, VIDEO_SUFFIXES)
     folder = os.path.abspath(root)
     above = os.path.join(folder, "")
     names, labels, files, numbers = [], [], [], []
     for number, row, (label, video_id, first, last, part) in _rows(lines):
-        if several and part not in SPLIT_NAMES[split]:
+        if part not in wanted:
             continue
         if not label or not video_id:
             got = _by_column(lines, row)

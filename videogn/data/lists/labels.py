@@ -16,12 +16,13 @@ from videogn.data.lists.tables import read_text
 
 # What is a number and no class index.
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|nan", flags=re.IGNORECASE)
+_NUMBERED = re.compile(r"([0-9]+)[ ,;\t]+(.+)")
 # A list with fewer lines has no more classes than this: a last layer of millions is a slip.
 MOST_CLASSES = 10_000
 
 
 def read_classes(path: Path) -> list[str]:
-    """Return class names: a JSON list (.json), or one a line.
+    """Return class names: a JSON list (.json), or one a line, all with their numbers (UCF101's classInd.txt) or none.
 
     Raises:
         ListError: The file does not exist, is empty, or names a class twice.
@@ -37,13 +38,23 @@ def read_classes(path: Path) -> list[str]:
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise ListError(f"{path}: expected a list of class names, in the order of their indices, got {text[:40]!r}")
     else:
-        names = [line.strip() for line in text.split("\n") if line.strip()]
+        names = _without_numbers([line.strip() for line in text.split("\n") if line.strip()])
     if not names:
         raise ListError(f"{path}: no class names in it (expected one a line)")
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise ListError(f"{path}: the class {twice!r} is named twice")
     return names
+
+
+def _without_numbers(lines: list[str]) -> list[str]:
+    """Return class names of lines `1 walk`, in the order of their numbers from 0 or 1; other lines as they are."""
+    cut = [_NUMBERED.fullmatch(line) for line in lines]
+    name_of = {int(each[1]): each[2] for each in cut if each is not None}
+    for first in (0, 1):
+        if sorted(name_of) == list(range(first, first + len(lines))):
+            return [name_of[number] for number in sorted(name_of)]
+    return lines
 
 
 def classes_of(entries: Entries) -> list[str]:

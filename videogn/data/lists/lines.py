@@ -17,18 +17,16 @@ from typing import NamedTuple
 
 from videogn.data.lists.entries import Entries, ListError, Split
 from videogn.data.lists.names import with_suffixes
+from videogn.data.lists.splits import ALL_NAMES, wanted_names
 from videogn.data.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES, is_media
 
 _SUFFIX = "|".join(map(re.escape, sorted(VIDEO_SUFFIXES | IMAGE_SUFFIXES)))
 # A path up to its last suffix of a video or an image, what separates it, and what stands behind.
-_BEHIND_FILE = re.compile(rf"(.*(?:{_SUFFIX}))([ ,]+)(.*)", flags=re.IGNORECASE | re.DOTALL)
-_QUOTED = re.compile(r'"((?:[^"]|"")*)"\s*([ ,\t])\s*(.*)', flags=re.DOTALL)
+_BEHIND_FILE = re.compile(rf"(.*(?:{_SUFFIX}))([ ,;]+)(.*)", flags=re.IGNORECASE | re.DOTALL)
+_QUOTED = re.compile(r'"((?:[^"]|"")*)"\s*([ ,;\t])\s*(.*)', flags=re.DOTALL)
 _COMMENT = re.compile(r"#(?:\s|$)")
 _SPACE = " \t\r\v\f"
-SEPARATORS = {" ": "space", ",": "comma", "\t": "tab"}
-SPLIT_NAMES: dict[str, set[str]] = {"train": {"train", "training"}, "val": {"val", "validate", "validation"}}
-SPLIT_NAMES["test"] = SPLIT_NAMES["val"] | {"test", "testing"}
-_ALL_SPLITS = SPLIT_NAMES["train"] | SPLIT_NAMES["test"]
+SEPARATORS = {" ": "space", ",": "comma", ";": "semicolon", "\t": "tab"}
 _NUMBER_AND_NAME = re.compile(r"[0-9]+ +[^0-9 ]")
 # What columns of paths and of labels are called; the first that is there counts.
 PATH_COLUMNS = (
@@ -50,6 +48,7 @@ class Lines:
     file: Path
     numbers: Sequence[int]
     texts: list[str]
+    num_comments: int = 0
 
     @classmethod
     def of(cls, text: str, *, file: Path) -> Lines:
@@ -57,14 +56,21 @@ class Lines:
         # Not tabs: an empty field of a table may stand at the end of a line.
         texts = [line.strip(" \v\f") for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
         numbers: Sequence[int] = range(1, len(texts) + 1)
+        num_comments = 0
         if not all(texts) or "#" in text or "\t" in text:
             kept = [
                 (number, line)
                 for number, line in zip(numbers, texts, strict=True)
                 if line.strip(_SPACE) and not _COMMENT.match(line)
             ]
+            num_comments = sum(bool(_COMMENT.match(line)) for line in texts) if "#" in text else 0
             numbers, texts = [number for number, _ in kept], [line for _, line in kept]
-        return cls(file, numbers, texts)
+        return cls(file, numbers, texts, num_comments)
+
+    @property
+    def comments(self) -> str:
+        """How many lines were comments, in words; empty for none."""
+        return f" ({self.num_comments:,} comments)" if self.num_comments else ""
 
     def where(self, place: int) -> str:
         """Return file and number of a line."""
@@ -95,7 +101,7 @@ def _has_frames(rows: _Table) -> bool:
 
 
 def _are_splits(texts: list[str]) -> bool:
-    return {text.lower() for text in texts} <= _ALL_SPLITS
+    return {text.lower() for text in texts} <= ALL_NAMES
 
 
 def _has_votes(rows: _Table) -> bool:
@@ -144,8 +150,10 @@ def path_label(lines: Lines, *, root: Path, split: Split) -> Entries:
     names, labels, numbers = rows.paths, rows.fields[kind.label], lines.numbers
     if kind.name.startswith("VGGSound"):
         names = [f"{name}_{int(start):06d}" for name, start in zip(names, rows.fields[0], strict=True)]
-    if kind.split is not None and len(set(map(str.lower, rows.fields[kind.split]))) > 1:
-        wanted = [part.lower() in SPLIT_NAMES[split] for part in rows.fields[kind.split]]
+    if kind.split is not None:
+        parts = [part.lower() for part in rows.fields[kind.split]]
+        kept = wanted_names(set(parts), split, file=lines.file)
+        wanted = [part in kept for part in parts]
         names, labels = list(compress(names, wanted)), list(compress(labels, wanted))
         numbers = list(compress(numbers, wanted))
     separators = " or ".join(sorted(SEPARATORS[separator] for separator in rows.separators))
@@ -156,7 +164,7 @@ def path_label(lines: Lines, *, root: Path, split: Split) -> Entries:
             folder=folder,
             where=partial(_line, lines.file, numbers),
             are_class_names=False,
-            read_as=f"{kind.name}, {separators} between",
+            read_as=f"{kind.name}, {separators} between" + lines.comments,
         )
     )
 
@@ -217,9 +225,9 @@ def _cut(line: str, *, where: Callable[[int], str], place: int) -> tuple[str, st
     elif "\t" in line:
         path, separator, rest = line.partition("\t")
     elif found := _BEHIND_FILE.match(line):
-        path, separator, rest = found[1], "," if "," in found[2] else " ", found[3]
-    elif "," in line:
-        path, separator, rest = line.partition(",")
+        path, separator, rest = found[1], found[2].strip(" ")[:1] or " ", found[3]
+    elif mark := next((mark for mark in ",;" if mark in line), ""):
+        path, separator, rest = line.partition(mark)
     else:
         path, separator, rest = line.partition(" ")
         if len(numbers := rest.split()) > 1 and not all(map(is_index, numbers)):
@@ -228,7 +236,7 @@ def _cut(line: str, *, where: Callable[[int], str], place: int) -> tuple[str, st
             )
     fields = _fields(rest.strip(_SPACE), separator) if separator else ()
     if not path.strip(_SPACE) or not fields or not all(fields):
-        raise ListError(f"{where(place)}: expected 'path label' (space, comma or tab between), got {line!r}")
+        raise ListError(f"{where(place)}: expected 'path label' (space, comma, semicolon or tab between), got {line!r}")
     return path.strip(_SPACE), separator, fields
 
 
@@ -251,7 +259,10 @@ def _fields(rest: str, separator: str) -> tuple[str, ...]:
 
 
 def _unknown(rows: _Table, lines: Lines) -> str:
-    start = f"{lines.where(0)}: {len(rows.fields) + 1} fields, of no known kind: got {lines.texts[0]!r}"
+    place, like = _first_unlike(rows)
+    start = f"{lines.where(place)}: {len(rows.fields) + 1} fields, of no known kind: got {lines.texts[place]!r}"
+    if like is not None:
+        return f"{start}; the lines before are of the kind '{like.name}'"
     if len(rows.fields) == 3 and all(is_index(text) for texts in rows.fields[:2] for text in texts):
         return (
             f"{start}; where it is 'path start end label', the lines are parts of videos, which can't be read: cut "
@@ -261,6 +272,19 @@ def _unknown(rows: _Table, lines: Lines) -> str:
         f"{start}; expected {', or '.join(sorted({repr(kind.name.partition(' (')[0]) for kind in KINDS[:3]}))}: put "
         f"quotes around a label that holds a separator, or give the file a header that names its columns (path,label)"
     )
+
+
+def _first_unlike(rows: _Table) -> tuple[int, _Kind | None]:
+    """Return the first line that ends the kind of those before it, and that kind; (0, None) where none began."""
+    alike = [kind for kind in KINDS if kind.num_fields == len(rows.fields)]
+    before = None
+    for place, path in enumerate(rows.paths):
+        row = _Table([path], [[texts[place]] for texts in rows.fields], rows.separators)
+        alike = [kind for kind in alike if kind.recognises(row)]
+        if not alike:
+            return (place, before) if before is not None else (0, None)
+        before = alike[0]
+    return 0, None
 
 
 def is_index(text: str) -> bool:

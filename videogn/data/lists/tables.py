@@ -5,14 +5,17 @@ from __future__ import annotations
 import csv
 import json
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from videogn.data.lists.entries import Entries, ListError, Split
-from videogn.data.lists.lines import LABEL_COLUMNS, PATH_COLUMNS, SPLIT_NAMES, Lines, path_label
+from videogn.data.lists.lines import LABEL_COLUMNS, PATH_COLUMNS, Lines, path_label
 from videogn.data.lists.names import with_suffixes
+from videogn.data.lists.splits import wanted_names
 
 SPLIT_COLUMNS = ("split", "subset", "set")
 METADATA = ("metadata.csv", "metadata.jsonl")
@@ -50,7 +53,7 @@ def table(lines: Lines, *, root: Path, split: Split, given: Columns | None) -> E
     assert found is not None
     separator, header = found
     if separator == " " and len(header) == 2:  # a label may have spaces
-        behind = Lines(lines.file, lines.numbers[1:], lines.texts[1:])
+        behind = replace(lines, numbers=lines.numbers[1:], texts=lines.texts[1:])
         columns = given or (_first(PATH_COLUMNS, header), _first(LABEL_COLUMNS, header))
         if columns == tuple(header):
             return path_label(behind, root=root, split=split)
@@ -73,32 +76,66 @@ def table(lines: Lines, *, root: Path, split: Split, given: Columns | None) -> E
                 )
             yield number, dict(zip(header, map(str.strip, row), strict=True))
 
-    return _entries(named(), header, file=lines.file, folder=root, split=split, given=given)
+    entries = _entries(named(), header, file=lines.file, folder=root, split=split, given=given)
+    return replace(entries, read_as=entries.read_as + lines.comments)
+
+
+def json_lines(lines: Lines, *, root: Path, split: Split, given: Columns | None) -> Entries:
+    """Read a list with a JSON object on each line; keys are as columns of a table.
+
+    Raises:
+        ListError: A line is no object, or lacks path or label.
+    """
+    rows = [
+        (number, _object(line, where=f"{lines.file}:{number}"))
+        for number, line in zip(lines.numbers, lines.texts, strict=True)
+    ]
+    header = list(rows[0][1]) if rows else []
+    return _entries(rows, header, file=lines.file, folder=root, split=split, given=given)
+
+
+def _object(line: str, *, where: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise ListError(f"{where}: no JSON ({error})") from None
+    if not isinstance(row, dict):
+        raise ListError(f"{where}: expected an object with file_name and label, got {line!r}")
+    return row
+
+
+def metadata_of(folder: Path, given: Columns | None) -> Path | None:
+    """Return a folder's metadata.csv or metadata.jsonl; None where none names videos.
+
+    Raises:
+        ListError: It names videos and no labels, is no text, or a line of JSON is no object.
+    """
+    for file in (folder / name for name in METADATA):
+        if not file.is_file():
+            continue
+        first = next(iter(Lines.of(read_text(file), file=file).texts), "")
+        header = list(_object(first, where=f"{file}:1")) if file.suffix == ".jsonl" and first else []
+        line = ",".join(header) or first
+        if columns_of(line, given) is not None:
+            return file
+        message = f"{file}: no columns of paths and labels that are known in {line[:200]!r}"
+        if any(_first(PATH_COLUMNS, line.lower().split(mark)) for mark in "\t,; "):
+            raise ListError(f"{message}: name them by --data.list_columns [PATH,LABEL]")
+        warnings.warn(f"{message}: not used (--data.list_columns [PATH,LABEL] names them)", stacklevel=2)
+    return None
 
 
 def metadata_folder(folder: Path, *, split: Split, given: Columns | None) -> Entries:
-    """Read a folder of videos with metadata.csv or metadata.jsonl in it; paths are relative to the folder.
+    """Read a folder of videos by its metadata, see `metadata_of`; paths are relative to the folder.
 
     Raises:
         ListError: A row can't be read.
     """
-    file = next(folder / name for name in METADATA if (folder / name).is_file())
+    file = metadata_of(folder, given)
+    assert file is not None
     lines = Lines.of(read_text(file), file=file)
-    if file.suffix == ".csv":
-        if not lines.texts or columns_of(lines.texts[0], given) is None:
-            raise ListError(f"{file}: expected a header with the columns file_name and label, got {lines.texts[:1]}")
-        return table(lines, root=folder, split=split, given=given)
-    rows: list[tuple[int, dict[str, Any]]] = []
-    for number, line in zip(lines.numbers, lines.texts, strict=True):
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise ListError(f"{file}:{number}: no JSON ({error})") from None
-        if not isinstance(row, dict):
-            raise ListError(f"{file}:{number}: expected an object with file_name and label, got {line!r}")
-        rows.append((number, row))
-    header = list(rows[0][1]) if rows else []
-    return _entries(rows, header, file=file, folder=folder, split=split, given=given)
+    read = json_lines if file.suffix == ".jsonl" else table
+    return read(lines, root=folder, split=split, given=given)
 
 
 def _entries(
@@ -132,8 +169,9 @@ def _entries(
         labels.append(str(label))
         numbers.append(number)
         splits.append(str(row.get(split_column, "")).lower() if split_column else "")
-    if len(set(splits)) > 1:
-        kept = [place for place, name in enumerate(splits) if name in SPLIT_NAMES[split]]
+    wanted = wanted_names(found := set(splits), split, file=file)
+    if len(wanted) < len(found):
+        kept = [place for place, name in enumerate(splits) if name in wanted]
         names, labels, numbers = ([column[place] for place in kept] for column in (names, labels, numbers))  # type: ignore[assignment]
     return with_suffixes(
         Entries(
