@@ -1,5 +1,6 @@
 """The command's runs end where the schedule says: counted in the optimiser steps that were made."""
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,14 @@ def steps_and_lr() -> tuple[int, float]:
     """Optimiser steps of the run in runs/tiny, and the learning rate that the next would have."""
     checkpoint = torch.load("runs/tiny/checkpoints/last.ckpt", weights_only=True)
     return checkpoint["global_step"], checkpoint["lr_schedulers"][0]["_last_lr"][0]
+
+
+def test_a_short_epoch_has_its_rows(base):
+    """Lightning logs every 50 updates, and warns that an epoch of 3 has none."""
+    assert main([*base, "--trainer.log_every_n_steps", "null"]) == 0
+    with open("runs/tiny/metrics.csv", newline="") as file:
+        logged = [int(row["step"]) for row in csv.DictReader(file) if row["train/loss_step"]]
+    assert logged == [2, 5, 8, 11, 14]
 
 
 @pytest.mark.parametrize(

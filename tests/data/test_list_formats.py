@@ -349,8 +349,14 @@ def test_what_a_training_should_know_of_its_videos(tmp_path):
 
 
 def test_labels_from_1(tmp_path):
-    [found] = catalog(tmp_path, "a.mp4 1\nb.mp4 2\n", "c.mp4 1\n").doubts()
+    [found] = catalog(tmp_path, "a.mp4 1\nb.mp4 2\n", "c.mp4 1\nd.mp4 2\n").doubts()
     assert found.endswith("no training video of 1 of 3 classes ('0'): do its labels begin with 1?")
+
+
+def test_a_validation_much_smaller_than_the_classes(tmp_path):
+    train = "".join(f"{name}.mp4 {label}\n" for label, name in enumerate("abcde"))
+    [found] = catalog(tmp_path, train, "f.mp4 1\n").doubts()
+    assert found.endswith("val.csv: 1 validation videos for 5 classes: their accuracy says little")
 
 
 def test_an_ordinary_data_set_raises_no_doubts(tmp_path):

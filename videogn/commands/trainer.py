@@ -220,6 +220,8 @@ class VideoCLI(TrainerArguments):
                     _ = data.batches_per_epoch  # refuses a list that fills no total batch
                     end_by_schedule(trainer, model.schedule, total_batch_size=sizes.total)
                     self._check_whole_updates()
+                    if self.config.fit.trainer.log_every_n_steps is None:  # a short epoch has rows, too
+                        trainer.log_every_n_steps = min(50, model.num_steps()[0])  # type: ignore[attr-defined]
                     if path is not None:
                         check_same_recipe(
                             self.checkpoint[CHECKPOINT_KEY],

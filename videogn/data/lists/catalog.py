@@ -154,6 +154,11 @@ class Catalog:
                     f"{self._list('val')}: validation videos of {_some_classes(names, classes)}, which no training "
                     f"video shows"
                 )
+        if 2 * len(val) < len(classes):
+            found.append(
+                f"{self._list('val')}: {len(val):,} validation videos for {len(classes):,} classes: their accuracy "
+                f"says little"
+            )
         of_val = {record.path for record in val}  # the smaller one
         shared = {record.path for record in train if record.path in of_val}
         both = [record.name for record in val if record.path in shared]
