@@ -20,6 +20,29 @@ def test_normalize_is_the_papers_arithmetic_in_channels_last_memory():
     assert torch.equal(normalize(views.flatten(0, 1)), clips)
 
 
+@pytest.mark.parametrize("level", [3, 120])
+def test_by_its_own_mean_and_deviation_a_clip_is_the_same_at_any_brightness_and_contrast(level):
+    views = np.random.default_rng(level).integers(0, 60, (2, 4, 5, 6, 3))
+    views[1] += level
+    clips = normalize(torch.from_numpy(views).to(torch.uint8), per_clip=True)
+    own = views.astype(np.float64)
+    expected = (own - own.mean((1, 2, 3, 4), keepdims=True)) / own.std((1, 2, 3, 4), keepdims=True)
+    np.testing.assert_allclose(clips.numpy(), expected.transpose(0, 4, 1, 2, 3), atol=1e-5)
+    assert clips.is_contiguous(memory_format=torch.channels_last_3d)
+    doubled = normalize(torch.from_numpy(2 * views[:1] + 7).to(torch.uint8), per_clip=True)
+    torch.testing.assert_close(doubled, clips[:1], rtol=0, atol=1e-5)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(normalize(torch.from_numpy(views).to(torch.uint8), per_clip=True), clips.bfloat16())
+
+
+def test_a_flat_clip_is_not_raised_to_full_contrast():
+    views = torch.full((1, 4, 8, 8, 3), 9, dtype=torch.uint8)
+    assert torch.equal(normalize(views, per_clip=True), torch.zeros(1, 3, 4, 8, 8))
+    views[0, 0, 0, 0] = 10
+    clips = normalize(views, per_clip=True)
+    assert clips.max() == pytest.approx(1, abs=0.01)
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_under_autocast_every_value_is_rounded_once_to_its_dtype(dtype):
     values = torch.arange(256, dtype=torch.uint8)

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 from tests.training.networks import QUIET, batch, build, slices
 from videogn.models.batch_norm import BatchNorm
 from videogn.norms import NORMS
+from videogn.training.checkpoint import check_same_model
 from videogn.training.errors import CheckpointError
 from videogn.training.module import VideoClassifier
 from videogn.training.schedule import Schedule
@@ -158,3 +159,11 @@ def test_bad_settings():
 def test_model_lies_in_channels_last_memory():
     convolutions = [m for m in build().modules() if isinstance(m, nn.Conv3d)]
     assert all(m.weight.is_contiguous(memory_format=torch.channels_last_3d) for m in convolutions)
+
+
+def test_a_checkpoint_of_before_a_setting_was_there_is_taken_where_it_is_off():
+    architecture = {"norm": "gn", "clip_standardization": False}
+    check_same_model({"architecture": {"norm": "gn"}, "classes": []}, architecture=architecture, classes=[])
+    architecture["clip_standardization"] = True
+    with pytest.raises(CheckpointError, match=r"it has clip_standardization None \(asked for: True\)"):
+        check_same_model({"architecture": {"norm": "gn"}, "classes": []}, architecture=architecture, classes=[])

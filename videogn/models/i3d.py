@@ -50,6 +50,7 @@ class I3D(nn.Module):
         layout: Strides and pools of the first ones.
         temporal: Whether kernels extend over time.
         head_pool: (T, H, W) that the last part averages into one position.
+        clip_standardization: Whether clips are to be normalised by their own mean and standard deviation.
         activation_checkpointing: Parts whose activations are computed again in the backward pass; of res2 ... res5 one
             residual block at a time.
     """
@@ -61,10 +62,12 @@ class I3D(nn.Module):
         layout: Layout,
         temporal: bool,
         head_pool: Size3,
+        clip_standardization: bool = False,
         activation_checkpointing: Sequence[PartName] = (),
     ) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
+        self.clip_standardization = clip_standardization  # how its input is to be normalised
         self.layout = layout
         self.temporal = temporal
         self.head_pool = head_pool
@@ -154,6 +157,7 @@ def i3d_r50(
     num_groups: int | None = None,
     channels_per_group: int | None = None,
     weight_standardization: bool = False,
+    clip_standardization: bool = False,
     norm_batch_size: int | None = None,
     renorm: RenormBounds | None = None,
     dropout: float = 0.5,
@@ -177,6 +181,7 @@ def i3d_r50(
         nonlocal_blocks: Behind every second block of res3 and res4 a non-local block (embedded Gaussian, half the
             channels, pooled by 2 in space; Wang et al., sections 3.3 and 5.1): 5 at depths 50 and 101.
         weight_standardization: Standardise the kernels of stem and residual blocks (Qiao et al., 2019); meant for gn.
+        clip_standardization: Take clips normalised by their own mean and standard deviation, not by fixed ones.
         dropout: Rate before the last layer.
         activation_checkpointing: Parts (stem, res2, pool2, res3, res4, res5) whose activations are computed again in
             the backward pass, not kept: less memory, more time, the same numbers.
@@ -251,6 +256,7 @@ def i3d_r50(
         layout=plan,
         temporal=temporal,
         head_pool=left,
+        clip_standardization=clip_standardization,
         activation_checkpointing=activation_checkpointing,
     )
     for module in model.modules():

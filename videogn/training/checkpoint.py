@@ -47,7 +47,8 @@ def check_same_model(own: Mapping[str, Any], *, architecture: Mapping[str, Any],
     differing = [
         f"{name} {theirs.get(name)!r} (asked for: {value!r})"
         for name, value in architecture.items()
-        if name not in _MAY_DIFFER and theirs.get(name) != value
+        # What a checkpoint of an earlier version does not name was off.
+        if name not in _MAY_DIFFER and (theirs.get(name) or None) != (value or None)
     ]
     if differing:
         raise CheckpointError(f"the checkpoint is of another model: it has {', '.join(differing)}")

@@ -50,6 +50,8 @@ class VideoClassifier(Scorer):
         num_groups: gn: groups per layer; 32 by default.
         channels_per_group: gn: channels in a group, instead of num_groups.
         weight_standardization: Standardise the convolutions' kernels; meant for gn (Qiao et al. 2019).
+        clip_standardization: Normalise each clip by the mean and the standard deviation of its own pixels, not by fixed
+            ones. For dark or flat videos and networks from scratch: gn hardly learns those otherwise.
         norm_batch_size: bn, brn: clips that share statistics; divides the device batch. Default: all of a forward.
         renorm: brn: how far it corrects, by optimiser steps done.
         layout: nonlocal (the paper's), slowfast (PyTorchVideo's zoo) or image (a 2-D ResNet, for num_frames 1).
@@ -91,6 +93,7 @@ class VideoClassifier(Scorer):
         num_groups: int | None = None,
         channels_per_group: int | None = None,
         weight_standardization: bool = False,
+        clip_standardization: bool = False,
         norm_batch_size: int | None = None,
         renorm: RenormBounds = RenormBounds(),  # noqa: B008 (frozen; and its fields are the command's defaults)
         layout: LayoutName = "nonlocal",
@@ -137,6 +140,7 @@ class VideoClassifier(Scorer):
             else num_groups,
             "channels_per_group": channels_per_group,
             "weight_standardization": weight_standardization,
+            "clip_standardization": clip_standardization,
             "layout": layout,
             "depth": depth,
             "width": width,

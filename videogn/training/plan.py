@@ -141,9 +141,10 @@ def summary(plan: Plan) -> str:
 
 
 def _clip(plan: Plan) -> str:
+    own = ", each normalised by itself" if plan.architecture.get("clip_standardization") else ""
     if plan.num_frames == 1:
-        return f"single frames or images of {plan.crop_size} px"
-    return f"clips of {plan.num_frames} frames x interval {plan.frame_interval}, {plan.crop_size} px"
+        return f"single frames or images of {plan.crop_size} px{own}"
+    return f"clips of {plan.num_frames} frames x interval {plan.frame_interval}, {plan.crop_size} px{own}"
 
 
 def _network(plan: Plan) -> str:
