@@ -24,22 +24,35 @@ def test_normalize_is_the_papers_arithmetic_in_channels_last_memory():
 def test_by_its_own_mean_and_deviation_a_clip_is_the_same_at_any_brightness_and_contrast(level):
     views = np.random.default_rng(level).integers(0, 60, (2, 4, 5, 6, 3))
     views[1] += level
-    clips = normalize(torch.from_numpy(views).to(torch.uint8), per_clip=True)
+    clips = normalize(torch.from_numpy(views).to(torch.uint8), kind="standardized")
     own = views.astype(np.float64)
     expected = (own - own.mean((1, 2, 3, 4), keepdims=True)) / own.std((1, 2, 3, 4), keepdims=True)
     np.testing.assert_allclose(clips.numpy(), expected.transpose(0, 4, 1, 2, 3), atol=1e-5)
     assert clips.is_contiguous(memory_format=torch.channels_last_3d)
-    doubled = normalize(torch.from_numpy(2 * views[:1] + 7).to(torch.uint8), per_clip=True)
+    doubled = normalize(torch.from_numpy(2 * views[:1] + 7).to(torch.uint8), kind="standardized")
     torch.testing.assert_close(doubled, clips[:1], rtol=0, atol=1e-5)
     with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(normalize(torch.from_numpy(views).to(torch.uint8), per_clip=True), clips.bfloat16())
+        assert torch.equal(normalize(torch.from_numpy(views).to(torch.uint8), kind="standardized"), clips.bfloat16())
+
+
+def test_motion_is_grey_its_change_and_the_size_of_that():
+    views = np.random.default_rng(5).integers(0, 200, (2, 4, 5, 6, 3))
+    clips = normalize(torch.from_numpy(views).to(torch.uint8), kind="motion")
+    grey = views.astype(np.float64).mean(-1)
+    change = np.concatenate([np.diff(grey, axis=1), np.zeros((2, 1, 5, 6))], axis=1)
+    change /= change.std((1, 2, 3), keepdims=True)
+    grey = (grey - grey.mean((1, 2, 3), keepdims=True)) / grey.std((1, 2, 3), keepdims=True)
+    np.testing.assert_allclose(clips.numpy(), np.stack([grey, change, abs(change)], axis=1), atol=1e-5)
+    assert clips.is_contiguous(memory_format=torch.channels_last_3d)
+    still = np.repeat(views[:, :1], 4, axis=1)
+    assert not normalize(torch.from_numpy(still).to(torch.uint8), kind="motion")[:, 1:].any()
 
 
 def test_a_flat_clip_is_not_raised_to_full_contrast():
     views = torch.full((1, 4, 8, 8, 3), 9, dtype=torch.uint8)
-    assert torch.equal(normalize(views, per_clip=True), torch.zeros(1, 3, 4, 8, 8))
+    assert torch.equal(normalize(views, kind="standardized"), torch.zeros(1, 3, 4, 8, 8))
     views[0, 0, 0, 0] = 10
-    clips = normalize(views, per_clip=True)
+    clips = normalize(views, kind="standardized")
     assert clips.max() == pytest.approx(1, abs=0.01)
 
 

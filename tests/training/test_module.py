@@ -161,9 +161,9 @@ def test_model_lies_in_channels_last_memory():
     assert all(m.weight.is_contiguous(memory_format=torch.channels_last_3d) for m in convolutions)
 
 
-def test_a_checkpoint_of_before_a_setting_was_there_is_taken_where_it_is_off():
-    architecture = {"norm": "gn", "clip_standardization": False}
+def test_a_checkpoint_of_before_there_were_other_inputs_is_one_of_rgb():
+    architecture = {"norm": "gn", "input": "rgb"}
     check_same_model({"architecture": {"norm": "gn"}, "classes": []}, architecture=architecture, classes=[])
-    architecture["clip_standardization"] = True
-    with pytest.raises(CheckpointError, match=r"it has clip_standardization None \(asked for: True\)"):
+    architecture["input"] = "motion"
+    with pytest.raises(CheckpointError, match=r"it has input 'rgb' \(asked for: 'motion'\)"):
         check_same_model({"architecture": {"norm": "gn"}, "classes": []}, architecture=architecture, classes=[])

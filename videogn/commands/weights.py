@@ -114,6 +114,8 @@ def _command(weights: Weights, path: str) -> str:
         flags["num_groups"] = weights.num_groups
     if weights.weight_standardization:
         flags["weight_standardization"] = "true"
+    if weights.input != "rgb":
+        flags["input"] = weights.input
     if anatomy.depth != 50:
         flags["depth"] = anatomy.depth
     if anatomy.width != 64:
@@ -183,6 +185,7 @@ def _about(weights: Weights) -> dict[str, Any]:
         "num_groups": weights.num_groups,
         "channels_per_group": weights.channels_per_group,
         "weight_standardization": weights.weight_standardization,
+        "input": weights.input,
         "layout": weights.layout,
         "layout_words": weights.layout_words,
         "depth": anatomy.depth,

@@ -18,7 +18,7 @@ Run = Callable[..., Tensor]
 
 def positions(model: I3D, views: Tensor) -> Tensor:
     """Return logits [N, K, P] at the positions of uint8 views [N, T, H, W, C]."""
-    return model.positions(normalize(views, per_clip=model.clip_standardization))
+    return model.positions(normalize(views, kind=model.input))
 
 
 def compiled(run: Run, *, activation_memory_budget: float = 1.0) -> Run:

@@ -13,6 +13,7 @@ from typing import Literal, get_args
 from torch import Tensor, nn
 
 from videogn.models.batch_renorm import RenormBounds
+from videogn.models.input import InputName, check_input
 from videogn.models.layout import (
     LAYOUTS,
     NUM_BLOCKS,
@@ -50,7 +51,7 @@ class I3D(nn.Module):
         layout: Strides and pools of the first ones.
         temporal: Whether kernels extend over time.
         head_pool: (T, H, W) that the last part averages into one position.
-        clip_standardization: Whether clips are to be normalised by their own mean and standard deviation.
+        input: What its three channels are to be; see `normalize`.
         activation_checkpointing: Parts whose activations are computed again in the backward pass; of res2 ... res5 one
             residual block at a time.
     """
@@ -62,12 +63,12 @@ class I3D(nn.Module):
         layout: Layout,
         temporal: bool,
         head_pool: Size3,
-        clip_standardization: bool = False,
+        input: InputName = "rgb",
         activation_checkpointing: Sequence[PartName] = (),
     ) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
-        self.clip_standardization = clip_standardization  # how its input is to be normalised
+        self.input: InputName = input
         self.layout = layout
         self.temporal = temporal
         self.head_pool = head_pool
@@ -157,7 +158,7 @@ def i3d_r50(
     num_groups: int | None = None,
     channels_per_group: int | None = None,
     weight_standardization: bool = False,
-    clip_standardization: bool = False,
+    input: InputName = "rgb",
     norm_batch_size: int | None = None,
     renorm: RenormBounds | None = None,
     dropout: float = 0.5,
@@ -181,7 +182,7 @@ def i3d_r50(
         nonlocal_blocks: Behind every second block of res3 and res4 a non-local block (embedded Gaussian, half the
             channels, pooled by 2 in space; Wang et al., sections 3.3 and 5.1): 5 at depths 50 and 101.
         weight_standardization: Standardise the kernels of stem and residual blocks (Qiao et al., 2019); meant for gn.
-        clip_standardization: Take clips normalised by their own mean and standard deviation, not by fixed ones.
+        input: What its three channels are to be; see `normalize`.
         dropout: Rate before the last layer.
         activation_checkpointing: Parts (stem, res2, pool2, res3, res4, res5) whose activations are computed again in
             the backward pass, not kept: less memory, more time, the same numbers.
@@ -199,6 +200,7 @@ def i3d_r50(
         raise ValueError(f"dropout is {dropout}; expected a rate in [0, 1)")
     if unknown := [name for name in activation_checkpointing if name not in get_args(PartName)]:
         raise ValueError(f"activation_checkpointing names {unknown}; expected some of {', '.join(get_args(PartName))}")
+    check_input(input, num_frames=num_frames)
     if weight_standardization and not find_norm(norm).normalises:
         raise ValueError(f"weight_standardization needs a norm behind the convolutions: norm is {norm}")
     plan = LAYOUTS[layout]
@@ -256,7 +258,7 @@ def i3d_r50(
         layout=plan,
         temporal=temporal,
         head_pool=left,
-        clip_standardization=clip_standardization,
+        input=input,
         activation_checkpointing=activation_checkpointing,
     )
     for module in model.modules():

@@ -25,7 +25,7 @@ from videogn.training.result import Result, chosen_text, ks_of, top_k, write_per
 
 # What a result says as the network's architecture does, and as the checkpoint's part on its training.
 _OF_ARCHITECTURE = (
-    *("norm", "num_groups", "channels_per_group", "weight_standardization", "clip_standardization", "layout"),
+    *("norm", "num_groups", "channels_per_group", "weight_standardization", "input", "layout"),
     *("depth", "width", "temporal_convs", "nonlocal_blocks", "num_classes"),
 )
 _OF_TRAINING = (

@@ -43,12 +43,11 @@ def check_same_model(own: Mapping[str, Any], *, architecture: Mapping[str, Any],
     Raises:
         CheckpointError: It is of another network or of other classes; the error names what differs.
     """
-    theirs = own["architecture"]
+    theirs = {"input": "rgb", **own["architecture"]}  # of before there were others
     differing = [
         f"{name} {theirs.get(name)!r} (asked for: {value!r})"
         for name, value in architecture.items()
-        # What a checkpoint of an earlier version does not name was off.
-        if name not in _MAY_DIFFER and (theirs.get(name) or None) != (value or None)
+        if name not in _MAY_DIFFER and theirs.get(name) != value
     ]
     if differing:
         raise CheckpointError(f"the checkpoint is of another model: it has {', '.join(differing)}")

@@ -24,6 +24,7 @@ from videogn.models.batch_norm import batch_norms, update_running_statistics
 from videogn.models.batch_renorm import RenormBounds
 from videogn.models.compiled import compiled, positions
 from videogn.models.i3d import PartName, i3d_r50
+from videogn.models.input import InputName
 from videogn.models.layout import Depth, LayoutName
 from videogn.models.weights import LoadReport, load_weights, read_weights
 from videogn.norms import DEFAULT_NUM_GROUPS, HELP, NormName, find_norm
@@ -50,8 +51,10 @@ class VideoClassifier(Scorer):
         num_groups: gn: groups per layer; 32 by default.
         channels_per_group: gn: channels in a group, instead of num_groups.
         weight_standardization: Standardise the convolutions' kernels; meant for gn (Qiao et al. 2019).
-        clip_standardization: Normalise each clip by the mean and the standard deviation of its own pixels, not by fixed
-            ones. For dark or flat videos and networks from scratch: gn hardly learns those otherwise.
+        input: rgb (normalised by fixed constants, as in the paper), standardized (each clip by the mean and the
+            standard deviation of its own pixels: for dark or flat videos, which gn hardly learns from scratch
+            otherwise), or motion (grey, its change to the next frame, and the size of that, likewise by clip: for few
+            videos, from scratch, in which the scene must not give the class away).
         norm_batch_size: bn, brn: clips that share statistics; divides the device batch. Default: all of a forward.
         renorm: brn: how far it corrects, by optimiser steps done.
         layout: nonlocal (the paper's), slowfast (PyTorchVideo's zoo) or image (a 2-D ResNet, for num_frames 1).
@@ -93,7 +96,7 @@ class VideoClassifier(Scorer):
         num_groups: int | None = None,
         channels_per_group: int | None = None,
         weight_standardization: bool = False,
-        clip_standardization: bool = False,
+        input: InputName = "rgb",
         norm_batch_size: int | None = None,
         renorm: RenormBounds = RenormBounds(),  # noqa: B008 (frozen; and its fields are the command's defaults)
         layout: LayoutName = "nonlocal",
@@ -140,7 +143,7 @@ class VideoClassifier(Scorer):
             else num_groups,
             "channels_per_group": channels_per_group,
             "weight_standardization": weight_standardization,
-            "clip_standardization": clip_standardization,
+            "input": input,
             "layout": layout,
             "depth": depth,
             "width": width,
@@ -175,6 +178,7 @@ class VideoClassifier(Scorer):
                 num_groups=self.architecture["num_groups"],
                 channels_per_group=channels_per_group,
                 weight_standardization=weight_standardization,
+                input=input,
                 layout=layout,
             )
             self.weights = {"file": Path(weights).name, "kind": found.kind, "sha256": found.sha256}

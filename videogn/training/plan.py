@@ -16,6 +16,9 @@ from videogn.training.schedule import REFERENCE_BATCH_SIZE, Schedule, in_steps, 
 FROM_SCRATCH = "from scratch"
 
 
+_INPUTS = {"rgb": "", "standardized": ", each standardised by itself", "motion": ", as grey and motion"}
+
+
 @dataclass(frozen=True)
 class Plan:
     """What is known of a run before it begins, by the names of its settings."""
@@ -141,7 +144,7 @@ def summary(plan: Plan) -> str:
 
 
 def _clip(plan: Plan) -> str:
-    own = ", each normalised by itself" if plan.architecture.get("clip_standardization") else ""
+    own = _INPUTS[plan.architecture.get("input", "rgb")]
     if plan.num_frames == 1:
         return f"single frames or images of {plan.crop_size} px{own}"
     return f"clips of {plan.num_frames} frames x interval {plan.frame_interval}, {plan.crop_size} px{own}"

@@ -67,7 +67,7 @@ class Result:
     num_groups: int | None = None
     channels_per_group: int | None = None
     weight_standardization: bool | None = None
-    clip_standardization: bool | None = None
+    input: str | None = None
     norm_batch_size: int | None = None
     device_batch_size: int | None = None
     total_batch_size: int | None = None

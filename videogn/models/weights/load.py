@@ -57,6 +57,7 @@ def load_weights(
     num_groups: int | None = None,
     channels_per_group: int | None = None,
     weight_standardization: bool = False,
+    input: str = "rgb",
     layout: str | None = None,
 ) -> LoadReport:
     """Fill a network from weights; 2-D kernels are inflated over time. On an error the network is as it was.
@@ -68,6 +69,7 @@ def load_weights(
         num_groups: gn: its groups per layer (None with channels_per_group None: 32).
         channels_per_group: gn: its channels in a group.
         weight_standardization: Whether its convolutions standardize their weights.
+        input: What its three channels are.
         layout: Its layout, for notices of the weights'.
 
     Raises:
@@ -78,6 +80,13 @@ def load_weights(
     state = model.state_dict()
     _check_anatomy(weights, anatomy(state))
     notices = _layout_notices(weights, layout) if layout else []
+    if weights.input != input:
+        if "motion" in (weights.input, input):
+            raise WeightsError(
+                f"{weights.path} is of a network whose input was {weights.input}; this one's is {input}: "
+                f"set --model.input {weights.input}, or train from scratch"
+            )
+        notices.append(f"the file's network took {weights.input} clips, this one takes {input} ones")
     values: dict[str, Tensor] = {}
     rows: list[Row] = []
     num_inflated = 0

@@ -50,6 +50,7 @@ class Weights:
         unused: Names in the file that are not used, with the reason where there is one to give.
         layout_reason: What tells the layout, where that is not the kind of file.
         is_own: Whether videogn wrote the file.
+        input: What the network's three channels were.
     """
 
     tensors: dict[str, Tensor]
@@ -65,6 +66,7 @@ class Weights:
     unused: tuple[str, ...]
     layout_reason: str = ""
     is_own: bool = False
+    input: str = "rgb"
 
     @property
     def anatomy(self) -> Anatomy:
@@ -221,6 +223,7 @@ def _own(contents: Contents, path: str | Path) -> Weights:
         unused=tuple(unused),
         layout_reason=_setting(own, "layout_reason", str) or "",
         is_own=True,
+        input=_setting(own, "input", str) or "rgb",
     )
 
 

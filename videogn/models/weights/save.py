@@ -30,6 +30,7 @@ def write_safetensors(weights: Weights, path: str | Path) -> None:
         "num_groups": weights.num_groups,
         "channels_per_group": weights.channels_per_group,
         "weight_standardization": weights.weight_standardization,
+        "input": weights.input,
         "layout": weights.layout,
         "layout_reason": weights.layout_reason,
         "kind": weights.kind,
