@@ -43,6 +43,8 @@ KNOW_NORMS = {
     "commands/weights.py": {"gn", "bn"},  # the packaged configs that such a file is for
     "commands/models.py": {"gn"},  # the default, to be read
     "commands/bench_model.py": {"gn", "bn"},  # the default
+    "tools/doctor/subject.py": {"gn"},  # what the paper compares, tried on a user's videos
+    "tools/doctor/training.py": {"gn", "bn"},  # likewise
     "tools/bench/networks.py": {"gn", "bn"},  # what stands beside other libraries' networks
 }
 # A word that other settings have among their values: a file that holds it need not know norms.

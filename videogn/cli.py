@@ -20,6 +20,7 @@ COMMANDS = {
     **dict.fromkeys(("fit", "validate", "test", "predict"), "trainer"),
     "plan": "plan",
     "fits": "fits",
+    "doctor": "doctor",
     "ablate": "ablate",
     "data": "data",
     "weights": "weights",
@@ -39,6 +40,8 @@ A run:
                                 videogn plan --config i3d_gn.yaml --data.root DIR --measure
   fits        which device batch fits into a GPU's memory, without a GPU:
                                 videogn fits --config i3d_gn.yaml --memory 24GB
+  doctor      what can be known in ten minutes, before a day is spent:
+                                videogn doctor --config own_videos.yaml --data.root DIR
   predict     classify files:   videogn predict --run_dir runs/i3d_gn --videos a.mp4 folder/
 
 An experiment:

@@ -50,7 +50,7 @@ def plan_run(settings: list[str], *, is_measured: bool) -> dict[str, Any]:
         UsageError: What `fit` would refuse.
         RunError: The measured step failed.
     """
-    _be_quiet()
+    be_quiet()
     started = time.monotonic()
     with TemporaryDirectory(prefix="videogn-plan-") as scratch:
         run = PlannedRun(with_run_config(resolve_configs(["fit", *settings])), scratch=Path(scratch))
@@ -176,7 +176,8 @@ def _lacks_memory(error: Exception) -> bool:
     )
 
 
-def _be_quiet() -> None:
+def be_quiet() -> None:
+    """Leave out what libraries say of what is meant to be so."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in QUIET:
@@ -184,5 +185,5 @@ def _be_quiet() -> None:
 
 
 if __name__ == "__main__":
-    _be_quiet()
+    be_quiet()
     answer_for_study()

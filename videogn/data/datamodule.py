@@ -206,6 +206,10 @@ class KineticsDataModule(LightningDataModule):
         sampler.set_epoch(epoch)
         return self._loader(dataset, sampler=sampler, batch_size=self.batch_size, **settings)
 
+    def train_batches(self, epoch: int) -> Iterator[Batch]:
+        """Yield the training batches of an epoch."""
+        yield from self._train_loader(epoch, persistent_workers=False)
+
     def _train_views(self) -> TrainViews | RegionViews:
         clip, crop = (self.num_frames, self.frame_interval), (self.crop_size, self.flip_probability)
         if self.crop_area is not None:

@@ -1,0 +1,27 @@
+"""A question, its verdict, the evidence, and what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Verdict = Literal["fine", "look", "stop"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """An answer of the doctor's.
+
+    Attributes:
+        question: What was asked.
+        verdict: fine; look (it may cost accuracy or time); stop (a training would be wasted).
+        evidence: What was seen, in a sentence.
+        advice: What to do; empty where nothing is.
+        figures: What the evidence says, in plain types.
+    """
+
+    question: str
+    verdict: Verdict
+    evidence: str
+    advice: str = ""
+    figures: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,191 @@
+"""Is one batch learnt by heart, with which norm, and is the learning rate in a sane range.
+
+Both from scratch, whatever the run starts from.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from videogn.models.i3d import I3D
+from videogn.tools.doctor.finding import Finding, Verdict
+from videogn.tools.doctor.learning import (
+    Clips,
+    RateRange,
+    learnt_after,
+    losses_of,
+    rate_range,
+    rising,
+    warmed_up,
+)
+from videogn.tools.doctor.subject import SMALL_GN, Subject
+from videogn.training.optimizer import sgd
+from videogn.training.schedule import scaled_lr
+
+BATCH = 16
+HEART_UPDATES, WARMUP = 60, 10
+RANGE_UPDATES = 40
+NUM_BATCHES = 4
+# A rate this close below the one that breaks the training is too near to it.
+MARGIN = 2.0
+# Where the loss begins to fall this far above it, a rate is low.
+LOW = 3.0
+OWN = "as configured"
+
+
+@dataclass(frozen=True)
+class Rates:
+    """How the run's optimiser updates.
+
+    Attributes:
+        base_lr: At 64 clips.
+        momentum: Of SGD.
+        weight_decay: Of kernels.
+        norm_weight_decay: Of norms.
+    """
+
+    base_lr: float
+    momentum: float
+    weight_decay: float
+    norm_weight_decay: float
+
+    @property
+    def peak(self) -> float:
+        """The learning rate of BATCH clips."""
+        return scaled_lr(self.base_lr, BATCH)
+
+    def optimizer(self, network: I3D) -> torch.optim.Optimizer:
+        """Return one for a network."""
+        return sgd(
+            network,
+            lr=self.peak,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            norm_weight_decay=self.norm_weight_decay,
+        )
+
+
+def variants(architecture: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what is tried, the run's own network first: name -> settings that differ from it."""
+    gn = {name: architecture[name] for name in SMALL_GN} if architecture["norm"] == "gn" else dict(SMALL_GN)
+    bn = {"norm": "bn", "num_groups": None, "channels_per_group": None}
+    found: dict[str, dict[str, Any]] = {OWN: {}}
+    standardized = "rgb" if architecture["input"] == "standardized" else "standardized"
+    for name, norm, weights, input in (
+        ("bn", bn, False, architecture["input"]),
+        ("gn", gn, False, architecture["input"]),
+        ("gn, weight standardization", gn, True, architecture["input"]),
+        (f"gn, {standardized} input", gn, False, standardized),
+        (f"gn, weight standardization, {standardized} input", gn, True, standardized),
+    ):
+        settings = {**norm, "weight_standardization": weights, "input": input}
+        if any(architecture[key] != value for key, value in settings.items()):
+            found[name] = settings
+    return found
+
+
+def seconds_of_update(subject: Subject, clips: Clips, rates: Rates) -> float:
+    """Return what an update of BATCH clips takes: the second one."""
+    network = subject.network()
+    optimizer, times = rates.optimizer(network), []
+    for _ in range(2):
+        started = time.monotonic()
+        losses_of(network, [clips.select(slice(BATCH))], optimizer, rates=[0.0])
+        times.append(time.monotonic() - started)
+    return times[-1]
+
+
+def by_heart(subject: Subject, clips: Clips, rates: Rates, *, num_classes: int, deadline: float) -> Finding:
+    """Train each variant on one batch, again and again.
+
+    Args:
+        subject: The run's network, or a small one.
+        clips: The first BATCH of them are learnt.
+        rates: Of the run.
+        num_classes: K.
+        deadline: By time.monotonic; variants that would begin after it are left out.
+    """
+    batch = subject.fitted(clips.select(slice(BATCH)))
+    bound, wanted = 0.1 * math.log(num_classes), warmed_up(rates.peak, HEART_UPDATES, warmup=WARMUP)
+    figures: dict[str, Any] = {}
+    tried = variants(subject.architecture)
+    for name, changes in tried.items():
+        if figures and time.monotonic() > deadline:
+            break
+        network = subject.network(**changes)
+        losses = losses_of(network, [batch], rates.optimizer(network), rates=wanted, until=lambda loss: loss < bound)
+        figures[name] = {"updates": learnt_after(losses, num_classes), "losses": losses}
+    own = figures[OWN]["updates"]
+    others = {name: row["updates"] for name, row in figures.items() if name != OWN and row["updates"] is not None}
+    words = "; ".join(f"{name}: {_learnt(row)}" for name, row in figures.items())
+    question = f"Is one batch of {len(batch)} clips learnt by heart?"
+    evidence = f"within {HEART_UPDATES} updates at the run's learning rate{_small(subject)}, {words}"
+    if own is not None:
+        return Finding(question, "fine", evidence, figures=figures)
+    if others:
+        norm = subject.architecture["norm"]
+        best = min(others, key=lambda name: (not name.startswith(norm), others[name]))  # the user's norm, if it can
+        changes = {name: value for name, value in tried[best].items() if value != subject.architecture[name]}
+        flags = " ".join(f"--model.{name} {_value(value)}" for name, value in changes.items())
+        advice = f"{best} learns it: {flags}"
+    else:
+        advice = (
+            "none does: look at the learning rate (below), at a few clips by eye, and whether their labels can be seen"
+        )
+    return Finding(question, "look" if others else "stop", evidence, advice, figures)
+
+
+def _learnt(row: Mapping[str, Any]) -> str:
+    losses = row["losses"]
+    if row["updates"] is not None:
+        return f"after {row['updates']}"
+    return f"not (loss {losses[0]:.2f} -> {losses[-1]:.2f})"
+
+
+def _value(value: Any) -> str:
+    return "null" if value is None else str(value).lower()
+
+
+def _small(subject: Subject) -> str:
+    return ", in small (depth 14, width 32)" if subject.is_small else ""
+
+
+def learning_rate(subject: Subject, clips: Clips, rates: Rates) -> Finding:
+    """Raise the learning rate over some batches, and see where the loss falls and where it breaks (Smith 2017).
+
+    Args:
+        subject: The run's network, or a small one.
+        clips: NUM_BATCHES of BATCH clips, if there are as many.
+        rates: Of the run.
+    """
+    fitted = subject.fitted(clips)
+    batches = [fitted.select(slice(start, start + BATCH)) for start in range(0, len(fitted) - BATCH + 1, BATCH)]
+    wanted = rising(rates.peak, RANGE_UPDATES)
+    network = subject.network()
+    losses = losses_of(network, batches, rates.optimizer(network), rates=wanted)
+    found = rate_range(losses, wanted)
+    scale = rates.base_lr / rates.peak
+    best, breaks = found.best * scale, None if found.breaks is None else found.breaks * scale
+    figures = {"base_lr": rates.base_lr, "best": best, "breaks": breaks, "rates": wanted, "losses": losses}
+    question = "Is the learning rate in a sane range?"
+    evidence = (
+        f"a range test of {len(losses)} updates{_small(subject)}: the loss is lowest at base_lr {best:.2g}"
+        f"{'' if breaks is None else f' and breaks at {breaks:.2g}'}; the run has {rates.base_lr:g}"
+    )
+    return Finding(question, *_judged(found, rates, evidence=evidence, breaks=breaks), figures=figures)
+
+
+def _judged(found: RateRange, rates: Rates, *, evidence: str, breaks: float | None) -> tuple[Verdict, str, str]:
+    """Return verdict, evidence and advice."""
+    if breaks is not None and breaks < MARGIN * rates.base_lr:
+        return "look", evidence, f"try --model.base_lr {breaks / 3:.1g}, or a longer warm-up"
+    if found.begins is not None and found.begins > LOW * rates.peak:
+        higher = rates.base_lr * found.begins / rates.peak
+        return "look", evidence, f"the loss begins to fall at {higher:.1g}: try --model.base_lr {higher:.1g}"
+    return "fine", evidence, ""
