@@ -27,6 +27,7 @@ EXEMPT = (
                 "bench_tables",
                 "data",
                 "data_prepare",
+                "data_split",
                 "data_synthesize",
                 "fits",
                 "measure",

@@ -201,7 +201,7 @@ class Catalog:
         if found is None:
             raise ListError(
                 f"{self.root_path}: no list of {split} videos (looked for {split}.csv, {split}.txt and a folder "
-                f"{split}): give --data.{split}_list"
+                f"{split}): give --data.{split}_list, or have lists made of all videos: videogn data split DIR"
             )
         return found
 
