@@ -32,7 +32,7 @@ EXEMPT = (
                 "fits",
                 "measure",
             ),
-            *("models", "plan", "planned", "predictions", "prepare_progress", "refusals", "study_words"),
+            *("models", "plan", "planned", "predictions", "progress", "refusals", "study_words"),
             *("usage", "weights"),
         )
     ),
