@@ -281,8 +281,10 @@ class PyAVVideo:
                 raise RuntimeError(f"{self.path}: it was read again, or closed, before this reading was done")
             try:
                 packet = next(packets)
-            except (StopIteration, FFmpegError):
-                return  # the rest of a damaged container can't be read: what came before stands
+            except (StopIteration, FFmpegError, IndexError):
+                # The rest of a damaged container can't be read: what came before stands. IndexError: of a stream that
+                # FFmpeg found while reading, and that PyAV does not know of.
+                return
             yield packet
 
     def close(self) -> None:
