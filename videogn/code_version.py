@@ -26,6 +26,7 @@ EXEMPT = (
                 "bench_model",
                 "bench_tables",
                 "data",
+                "data_check",
                 "data_prepare",
                 "data_split",
                 "data_synthesize",

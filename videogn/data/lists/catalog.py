@@ -197,6 +197,11 @@ class Catalog:
             )
         return found
 
+    @property
+    def excluded(self) -> list[str]:
+        """The names that `exclude` has."""
+        return self._exclude.names if self._exclude is not None else []
+
     def read(self, split: Split) -> Entries:
         """Return all lines of a split's list, with labels as it has them.
 

@@ -28,9 +28,8 @@ class Exclude:
         if not file.is_file():
             raise ListError(f"{file}: no such file of videos to leave out (--data.exclude)")
         self.file = file
-        self._names = {
-            place_of(name, folder=root.absolute()): name for name in Lines.of(read_text(file), file=file).texts
-        }
+        self.names = Lines.of(read_text(file), file=file).texts
+        self._names = {place_of(name, folder=root.absolute()): name for name in self.names}
 
     def without(self, entries: Entries) -> Entries:
         """Return the others of a list, in its order.
