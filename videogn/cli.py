@@ -50,6 +50,10 @@ An experiment:
 
 Data:
   data        synthesize the built-in data set "motions": videogn data synthesize --out data/motions
+              lists for training, validation and test:
+                                videogn data split DIR
+              what would stop a run or distort it, before it is begun:
+                                videogn data check DIR --config i3d_gn.yaml
               copy videos into files that are cheap to read at random:
                                 videogn data prepare --root DIR --out DIR
 

@@ -1,5 +1,6 @@
 """Damaged files give frames or a DecodeError in time: no crash, no hang, no handle left open."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -10,6 +11,8 @@ import pytest
 
 from tests.data.encodings import CASES, encode
 from tests.data.full_decode import odd_files
+from videogn.data.decoding import DecodeError
+from videogn.data.decoding.pyav import PyAVVideo
 
 KINDS = [
     "h264",
@@ -68,3 +71,15 @@ def test_damaged_real_files_give_frames_or_errors(tmp_path, shared_data, request
     ]
     outcomes = read_damaged(tmp_path, sources, trials=trials, seed=1)
     check(outcomes, trials)
+
+
+def test_streams_that_appear_within_a_file_end_it(tmp_path):
+    """A packet of a transport stream that became one of another program makes FFmpeg find a stream while reading."""
+    codec, options = CASES["h264, transport stream"][0]
+    data = encode(tmp_path / "good.ts", codec, options, num_frames=40, seed=3).read_bytes()
+    for start in range(0, len(data), 188):
+        changed = bytearray(data)
+        changed[start + 2] = 0x99  # the lower part of the packet's program identifier
+        (tmp_path / "bad.ts").write_bytes(changed)
+        with contextlib.suppress(DecodeError), contextlib.closing(PyAVVideo(tmp_path / "bad.ts")) as video:
+            assert len(list(video.frames())) <= video.scan.num_packets + 1

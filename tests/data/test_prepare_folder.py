@@ -5,6 +5,7 @@ import multiprocessing
 import shutil
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,8 @@ from videogn.tools.prepare import Encoding, PrepareError, prepare_folder
 from videogn.tools.prepare import video as video_module
 from videogn.tools.prepare.originals import find_originals
 from videogn.tools.prepare.rename import rename_in
-from videogn.tools.prepare.workers import Job, prepare_all
+from videogn.tools.prepare.video import Job, prepare_job
+from videogn.tools.workers import work_all
 
 SMALL = Encoding(short_side=32)
 
@@ -206,7 +208,7 @@ def test_a_name_is_given_only_to_what_reads_back_whole(root, tmp_path, monkeypat
 def test_a_process_that_dies_takes_no_other_video_with_it(root, tmp_path):
     jobs = [Job(root / "train/jump/a.avi", tmp_path / f"{index}.mp4") for index in range(6)]
     outcomes = []
-    for job, outcome in prepare_all(jobs, settings=SMALL, num_workers=2):
+    for job, outcome in work_all(jobs, partial(prepare_job, settings=SMALL), num_workers=2):
         if not outcomes:
             for child in multiprocessing.active_children():
                 child.kill()
@@ -226,7 +228,8 @@ def test_a_video_whose_process_always_dies_is_named(root, tmp_path):
 
     threading.Thread(target=kill, daemon=True).start()
     try:
-        outcomes = list(prepare_all([Job(root / "a", tmp_path / "a.mp4")], settings=SMALL, num_workers=1))
+        jobs = [Job(root / "a", tmp_path / "a.mp4")]
+        outcomes = list(work_all(jobs, partial(prepare_job, settings=SMALL), num_workers=1))
     finally:
         done.set()
     assert [outcome for _, outcome in outcomes] == [

@@ -10,10 +10,14 @@ from videogn.commands.usage import CommandParser
 # Each has a file data_NAME.py with `run(words) -> exit status`.
 COMMANDS = {
     "synthesize": "make the data set 'motions'",
+    "split": "lists for training, validation and test, of one folder or one list",
+    "check": "what would stop a run or distort it, before it is begun",
     "prepare": "copy a data set into files that are cheap to read at random",
 }
 EPILOG = """\
   videogn data synthesize --out data/motions
+  videogn data split DIR
+  videogn data check DIR --config i3d_gn.yaml
   videogn data prepare --root data/kinetics400 --out data/kinetics400_320
 
 `videogn data COMMAND --help` says more.

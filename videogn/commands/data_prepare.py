@@ -115,10 +115,10 @@ def _parser() -> CommandParser:
 
 
 def _prepare(given: argparse.Namespace, settings: Encoding) -> Summary:
-    from videogn.commands.prepare_progress import progress
+    from videogn.commands.progress import progress
     from videogn.tools.prepare.folder import prepare_folder
 
-    with progress() as on_done:
+    with progress(failed="left out") as on_done:
         return prepare_folder(given.root, given.out, settings=settings, num_workers=given.num_workers, on_done=on_done)
 
 

@@ -57,6 +57,8 @@ class KineticsDataModule(LightningDataModule):
             `predict` then takes images one by one.
         classes: File of class names, one a line, in the order of the class indices. Default: classes.txt in root, else
             what the training list says.
+        exclude: File of videos to go without, a name a line, as lists have them, such as `videogn data check` writes.
+            Relative to root or to the working folder.
         num_frames: Frames of a clip.
         frame_interval: Source frames from one frame of a clip to the next.
         crop_size: Height and width of a training clip in px.
@@ -93,6 +95,7 @@ class KineticsDataModule(LightningDataModule):
         list_columns: tuple[str, str] | None = None,
         frame_folders: bool | None = None,
         classes: str | None = None,
+        exclude: str | None = None,
         num_frames: int = 32,
         frame_interval: int = 2,
         crop_size: int = 224,
@@ -147,7 +150,14 @@ class KineticsDataModule(LightningDataModule):
             raise ValueError(f"num_workers is {num_workers}; expected 0 (decode in the main process) or more")
         lists: dict[Split, str | None] = {"train": train_list, "val": val_list, "test": test_list}
         self.frame_folders = frame_folders
-        self.catalog = Catalog(root, lists=lists, classes=classes, columns=list_columns, frame_folders=frame_folders)
+        self.catalog = Catalog(
+            root,
+            lists=lists,
+            classes=classes,
+            columns=list_columns,
+            frame_folders=frame_folders,
+            exclude=exclude,
+        )
         self.num_frames = num_frames
         self.frame_interval = frame_interval
         self.crop_size = crop_size

@@ -182,6 +182,7 @@ class ResultWriter(Callback):
             loss=sum(video.loss for video in scored) / len(scored),
             num_videos_expected=len(videos),
             num_videos_scored=len(scored),
+            num_videos_excluded=data.catalog.num_excluded["test"],
             failed_videos=[{"video": videos[index].name, "reason": reason} for index, reason in pl_module.failures],
             dataset_fingerprint=fingerprint,
             checkpoint=str(trainer.ckpt_path),

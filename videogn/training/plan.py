@@ -45,6 +45,7 @@ class Plan:
     compiled: bool = False
     activation_checkpointing: Sequence[str] = ()  # parts of the network
     steps_before: int = 0  # those of the checkpoint that the run goes on from
+    num_excluded: int = 0  # videos of the training list that data.exclude names
     before: Mapping[str, Any] | None = None  # the last part of the training so far (result.py, `parts`)
 
     @property
@@ -71,6 +72,7 @@ def plan_of(model: VideoClassifier, *, run_dir: str, start: str, precise_bn_batc
         num_parameters=sum(parameter.numel() for parameter in model.model.parameters()),
         start=start,
         num_videos=len(data.catalog.records("train")),
+        num_excluded=data.catalog.num_excluded["train"],
         read_as=data.catalog.read_as["train"],
         num_classes=data.num_classes,
         num_frames=data.num_frames,
@@ -126,7 +128,7 @@ def summary(plan: Plan) -> str:
         "run": plan.run_dir,
         "network": _network(plan),
         "start": plan.start,
-        "data": f"{_count(plan.num_videos, 'video')}, {_count(plan.num_classes, 'class', 'classes')}; {_clip(plan)}",
+        "data": f"{_videos(plan)}, {_count(plan.num_classes, 'class', 'classes')}; {_clip(plan)}",
         "list read as": plan.read_as,
         "normalisation batch": _norm_batch(plan),
         **_renorm(plan),
@@ -141,6 +143,11 @@ def summary(plan: Plan) -> str:
     }
     width = max(map(len, lines)) + 2
     return "\n".join(f"{name:<{width}}{text}" for name, text in lines.items())
+
+
+def _videos(plan: Plan) -> str:
+    left_out = f" ({plan.num_excluded:,} more left out by data.exclude)" if plan.num_excluded else ""
+    return _count(plan.num_videos, "video") + left_out
 
 
 def _clip(plan: Plan) -> str:

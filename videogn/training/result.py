@@ -54,7 +54,8 @@ class Result:
     were asked to come from, and the clips that they came from (None: running averages, or a norm without).
     renorm: brn's bounds. weights: what the training started from (None: from scratch). code: the versions of videogn
     (code_version) that trained and tested. dataset_fingerprint and train_fingerprint: of the test's videos and of the
-    training's, equal for equal data sets wherever they lie. device, num_devices: what trained it. precision: of the
+    training's, equal for equal data sets wherever they lie. num_videos_excluded: that the test's list has and
+    data.exclude names, and are not expected. device, num_devices: what trained it. precision: of the
     training and of the test; kernels_checked: whether their layers were held against float32 before (None: in float32
     there is nothing to hold, or it is not known). top5 is None among
     fewer than five classes. parts: one for each time that the training went on differently, with its first update, the
@@ -89,6 +90,7 @@ class Result:
     loss: float | None = None
     num_videos_expected: int | None = None
     num_videos_scored: int | None = None
+    num_videos_excluded: int | None = None
     failed_videos: list[dict[str, str]] = field(default_factory=list)
     dataset_fingerprint: str | None = None
     train_fingerprint: str | None = None
@@ -147,6 +149,8 @@ class Result:
         )
         if left_out:
             line += f" ({left_out} could not be decoded: see failed_videos)"
+        if self.num_videos_excluded:
+            line += f"; {self.num_videos_excluded} more left out by data.exclude"
         return line if self.chosen is None else f"{line}; {chosen_text(self.chosen)}"
 
 

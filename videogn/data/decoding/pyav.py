@@ -120,12 +120,10 @@ class PyAVVideo:
         if self._scan is None:
             stream = self._rewind()
             context = stream.codec_context
-            # Of interlaced video a packet may hold a field: half a frame.
-            tells = self._container.format.name in _CONTAINERS_WITH_TIMES and context.field_order in _PROGRESSIVE
             self._scan = scan(
                 self._packets(stream),
                 codec=context.name,
-                inspect=inspector(context.name, context.extradata) if tells else None,
+                inspect=inspector(context.name, context.extradata) if self.has_times else None,
                 reorder_depth=context.reorder_depth,
             )
             if self._index is not None:
@@ -149,6 +147,17 @@ class PyAVVideo:
     def format(self) -> tuple[str, str]:
         """(codec, container) by FFmpeg's names."""
         return self._stream.codec_context.name, self._container.format.name
+
+    @property
+    def has_times(self) -> bool:
+        """Whether packets say when each frame is shown. One of interlaced video may hold a field: half a frame."""
+        is_progressive = self._stream.codec_context.field_order in _PROGRESSIVE
+        return self._container.format.name in _CONTAINERS_WITH_TIMES and is_progressive
+
+    @property
+    def promised(self) -> tuple[int, float]:
+        """What the headers say there is: packets of video, and seconds of the file; 0 where they don't."""
+        return self._stream.frames, (self._container.duration or 0) / av.time_base
 
     @property
     def rate(self) -> Fraction | None:
@@ -269,10 +278,21 @@ class PyAVVideo:
 
     def frames(self) -> Iterator[VideoFrame]:
         """Yield all frames in the order shown, as the decoder gives them; damaged packets are skipped."""
+        for _, frames in self.packets():
+            yield from frames or ()
+
+    def packets(self, *, strict: bool = False) -> Iterator[tuple[av.Packet, list[VideoFrame] | None]]:
+        """Yield all packets, each with the frames that came out of the decoder by then; None for a damaged one.
+
+        Args:
+            strict: Damage is reported where it would otherwise be concealed: there are fewer frames then.
+        """
         stream = self._rewind()
-        for packet in self._packets(stream):
-            with contextlib.suppress(FFmpegError):
-                yield from packet.decode()
+        for packet in self._packets(_strict(stream) if strict else stream):
+            try:
+                yield packet, packet.decode()
+            except FFmpegError:
+                yield packet, None
 
     def _packets(self, stream: VideoStream) -> Iterator[av.Packet]:
         packets, reading = self._container.demux(stream), self._reading
@@ -281,8 +301,10 @@ class PyAVVideo:
                 raise RuntimeError(f"{self.path}: it was read again, or closed, before this reading was done")
             try:
                 packet = next(packets)
-            except (StopIteration, FFmpegError):
-                return  # the rest of a damaged container can't be read: what came before stands
+            except (StopIteration, FFmpegError, IndexError):
+                # The rest of a damaged container can't be read: what came before stands. IndexError: of a stream that
+                # FFmpeg found while reading, and that PyAV does not know of.
+                return
             yield packet
 
     def close(self) -> None:

@@ -6,12 +6,15 @@ import hashlib
 import os
 import stat
 import sys
+import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 from videogn.data.lists.entries import Entries, ListError, Split
+from videogn.data.lists.exclude import Exclude
 from videogn.data.lists.folders import refuse_empty_folders
 from videogn.data.lists.formats import default_list, read_list
 from videogn.data.lists.labels import classes_of, read_classes, resolve, without_videos
@@ -35,6 +38,7 @@ class Catalog:
         classes: File of class names; None: classes.txt in root, else what the training list says.
         columns: Names of the columns of path and label; None: the usual ones.
         frame_folders: Whether folders of images in class folders are videos; None: refuse such.
+        exclude: File of videos to go without, relative to root or to the working folder.
     """
 
     def __init__(
@@ -45,12 +49,15 @@ class Catalog:
         classes: str | None,
         columns: Columns | None = None,
         frame_folders: bool | None = None,
+        exclude: str | None = None,
     ) -> None:
         self.root = root
         self.lists = lists
         self.classes_file = classes
         self.columns = columns
         self.frame_folders = frame_folders
+        self.exclude_file = exclude
+        self.num_excluded: dict[Split, int] = {}  # of the lists that were read: videos that `exclude` names
         self.read_as: dict[Split, str] = {}  # of the lists that were read: their format, in words
         self._records: dict[Split, Records] = {}
         self._present: dict[Split, Records] = {}
@@ -85,6 +92,23 @@ class Catalog:
         return usual if usual.is_file() else None
 
     @cached_property
+    def _exclude(self) -> Exclude | None:
+        """What to go without; names in it that no list has are said."""
+        if self.exclude_file is None:
+            return None
+        exclude = Exclude(self._given(self.exclude_file), root=self.root_path)
+        lists = []
+        for split in self.lists:
+            with suppress(ListError):  # a list that this run may not need
+                lists.append(self.read(split))
+        if unknown := exclude.unknown(*lists):
+            warnings.warn(
+                f"{exclude.file}: {len(unknown):,} of its names are in no list (the first is {unknown[0]!r})",
+                stacklevel=2,
+            )
+        return exclude
+
+    @cached_property
     def classes(self) -> list[str]:
         """Class names in the order of their indices.
 
@@ -95,7 +119,7 @@ class Catalog:
         if self._file_of_classes is not None:
             return read_classes(self._file_of_classes)
         if self._train_entries is None:
-            self._train_entries = self._read("train")
+            self._train_entries = self.read("train")
         names = classes_of(self._train_entries)
         refuse_empty_folders(self._list("train"), names)
         return names
@@ -111,8 +135,17 @@ class Catalog:
             source = self._list(split)
             classes = self.classes
             kept = self._train_entries if split == "train" else None
-            entries = kept or self._read(split)
+            entries = kept or self.read(split)
             self._train_entries = None  # of a million files they are heavy
+            self.num_excluded[split] = 0
+            if self._exclude is not None:
+                num_named = len(entries)
+                entries = self._exclude.without(entries)
+                self.num_excluded[split] = num_named - len(entries)
+                print(
+                    f"{source}: {self.num_excluded[split]} of {num_named} videos are left out ({self._exclude.file})",
+                    file=sys.stderr,
+                )
             self.read_as[split] = entries.read_as
             is_there = on_disk(entries)
             if not is_there.all():
@@ -169,7 +202,17 @@ class Catalog:
             )
         return found
 
-    def _read(self, split: Split) -> Entries:
+    @property
+    def excluded(self) -> list[str]:
+        """The names that `exclude` has."""
+        return self._exclude.names if self._exclude is not None else []
+
+    def read(self, split: Split) -> Entries:
+        """Return all lines of a split's list, with labels as it has them.
+
+        Raises:
+            ListError: It does not exist, or a line of it can't be parsed.
+        """
         source, root = self._list(split), self.root_path
         return read_list(source, root=root, split=split, columns=self.columns, frame_folders=self.frame_folders)
 
@@ -179,7 +222,8 @@ class Catalog:
             f"{split}_list": given and str(Path(self._list(split)).absolute()) for split, given in self.lists.items()
         }
         classes = self.classes_file and str(Path(self.classes_file).absolute())
-        return {"root": str(self.root_path.absolute()), **lists, "classes": classes}
+        exclude = self.exclude_file and str(self._given(self.exclude_file).absolute())
+        return {"root": str(self.root_path.absolute()), **lists, "classes": classes, "exclude": exclude}
 
     def present(self, split: Split) -> Records:
         """Return the videos of a split that are on disk."""
@@ -195,6 +239,10 @@ class Catalog:
             self._fingerprints[split] = digest.hexdigest()[:16]
         return self._fingerprints[split]
 
+    def _given(self, name: str) -> Path:
+        below = self.root_path / name
+        return below if below.exists() else Path(name)
+
     def _list(self, split: Split) -> str | Path:
         given = self.lists[split]
         if given is not None:
@@ -206,7 +254,7 @@ class Catalog:
         if found is None:
             raise ListError(
                 f"{self.root_path}: no list of {split} videos (looked for {split}.csv, {split}.txt and a folder "
-                f"{split}): give --data.{split}_list"
+                f"{split}): give --data.{split}_list, or have lists made of all videos: videogn data split DIR"
             )
         return found
 

@@ -93,6 +93,11 @@ _FORMS: tuple[Callable[[str], str], ...] = (
 )
 
 
+def place_of(name: str, *, folder: str | Path) -> str:
+    """Return one text for a file, however its path is spelt: relative or not, with dots, accents in either form."""
+    return unicodedata.normalize("NFC", os.path.normpath(os.path.join(folder, name.replace("\\", "/"))))
+
+
 def why_missing(name: str) -> str:
     """Return what about a missing file's name may be the reason, to stand behind it; empty for a usual name."""
     if name.startswith("~") or "$" in name:

@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,8 @@ from videogn.machine import available_cores
 from videogn.tools.prepare.encoding import RECIPE_VERSION, Encoding
 from videogn.tools.prepare.originals import Originals, find_originals
 from videogn.tools.prepare.rename import rename_in
-from videogn.tools.prepare.video import Prepared
-from videogn.tools.prepare.workers import Job, Outcome, prepare_all
+from videogn.tools.prepare.video import Job, Outcome, Prepared, prepare_job
+from videogn.tools.workers import alone_in, work_all
 
 RECORD = "prepare.json"
 _DECISIVE = ("root", "settings", "recipe_version")
@@ -102,7 +103,7 @@ def prepare_folder(
     }
     is_new = _is_new(out, record)
     out.mkdir(parents=True, exist_ok=True)
-    with _alone_in(out), _without_partials(out):
+    with alone_in(out), _without_partials(out):
         if is_new:
             write_json(out / RECORD, record, ensure_ascii=True)
         _copy_lists(root, out, originals)
@@ -112,7 +113,8 @@ def prepare_folder(
         names = {root / name: name for name in originals.targets if name not in there}
         jobs = [Job(source, out / originals.targets[name]) for source, name in names.items()]
         failures: dict[str, str] = {}
-        with contextlib.closing(prepare_all(jobs, settings=settings, num_workers=num_workers)) as outcomes:
+        work = partial(prepare_job, settings=settings)
+        with contextlib.closing(work_all(jobs, work, num_workers=num_workers)) as outcomes:
             for num_done, (job, outcome) in enumerate(outcomes, 1):
                 if not isinstance(outcome, Prepared):
                     failures[names[job.source]] = outcome
@@ -163,26 +165,6 @@ def _is_new(out: Path, record: dict[str, Any]) -> bool:
             f"or choose a new folder{hint}"
         )
     return False
-
-
-@contextlib.contextmanager
-def _alone_in(out: Path) -> Iterator[None]:
-    """Keep other runs out of a folder; the system lets it go when the process ends, however it does."""
-    try:
-        import fcntl
-    except ImportError:  # not a Unix
-        yield
-        return
-    handle = os.open(out, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):  # a file system without locks
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise ValueError(f"another run is at work in {out}: wait for it, or stop it") from error
-        yield
-    finally:
-        os.close(handle)
 
 
 @contextlib.contextmanager

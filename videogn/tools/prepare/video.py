@@ -53,6 +53,26 @@ class Prepared:
     bytes: int
 
 
+@dataclass(frozen=True)
+class Job:
+    """A video, and where it goes."""
+
+    source: Path
+    target: Path
+
+
+# What came of a job: the file, or why there is none.
+Outcome = Prepared | str
+
+
+def prepare_job(job: Job, *, settings: Encoding) -> Outcome:
+    """Prepare a video; see `prepare_video`."""
+    try:
+        return prepare_video(job.source, job.target, settings=settings)
+    except PrepareError as error:
+        return error.reason
+
+
 def prepare_video(source: str | Path, target: str | Path, *, settings: Encoding) -> Prepared:
     """Make a file of a video that is cheap to read at random: frame k of it shows frame k of the original.
 

@@ -1,4 +1,4 @@
-"""Processes that prepare videos: none outlives the run, and one that dies loses its own video alone."""
+"""Processes that work on videos: none outlives the run, and one that dies loses its own video alone."""
 
 from __future__ import annotations
 
@@ -7,55 +7,47 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import TypeVar
 
-from videogn.tools.prepare.encoding import Encoding
-from videogn.tools.prepare.video import Prepared, PrepareError, prepare_video
+Job = TypeVar("Job")
+Outcome = TypeVar("Outcome")
 
-
-@dataclass(frozen=True)
-class Job:
-    """A video, and where it goes."""
-
-    source: Path
-    target: Path
+DIED = "the process that worked on it died: the decoder crashed, or memory ran out"
 
 
-# What came of a job: the file, or why there is none.
-Outcome = Prepared | str
-
-
-def prepare_all(
-    jobs: Sequence[Job], *, settings: Encoding, num_workers: int
-) -> Generator[tuple[Job, Outcome], None, None]:
+def work_all(
+    jobs: Sequence[Job], work: Callable[[Job], Outcome], *, num_workers: int
+) -> Generator[tuple[Job, Outcome | str], None, None]:
     """Yield every job with its outcome when it is done, in any order. Once closed, no process works any more.
 
     Args:
         jobs: What to do.
-        settings: How.
+        work: Does one; it can be pickled. A job whose process died twice has DIED for its outcome.
         num_workers: Processes; 0: in this one.
 
     Raises:
-        OSError: A target can't be written: there is no point in going on.
+        OSError: `work` raised it: there is no point in going on.
     """
     if not num_workers:
-        yield from ((job, _prepare(job, settings)) for job in jobs)
+        yield from ((job, work(job)) for job in jobs)
         return
     waiting = list(reversed(jobs))
     while waiting:
-        lost = yield from _run(waiting, settings, num_workers)
+        lost = yield from _run(waiting, work, num_workers)
         # One of these ended its process; alone, it takes no other with it.
         for job in lost:
-            if (yield from _run([job], settings, 1)):
-                yield job, "the process that worked on it died: the decoder crashed, or memory ran out"
+            if (yield from _run([job], work, 1)):
+                yield job, DIED
 
 
-def _run(waiting: list[Job], settings: Encoding, num_workers: int) -> Generator[tuple[Job, Outcome], None, list[Job]]:
+def _run(
+    waiting: list[Job], work: Callable[[Job], Outcome], num_workers: int
+) -> Generator[tuple[Job, Outcome], None, list[Job]]:
     """Take jobs from the list's end until it is empty or a process died; return the jobs that were lost then."""
     context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
     # Nothing is ever sent: the reading end tells the workers that this process is gone, or wants them gone.
@@ -71,7 +63,7 @@ def _run(waiting: list[Job], settings: Encoding, num_workers: int) -> Generator[
                 while waiting and not lost and len(running) < 2 * num_workers:
                     job = waiting[-1]
                     with _ctrl_c_later():
-                        running[executor.submit(_prepare, job, settings)] = job
+                        running[executor.submit(work, job)] = job
                     waiting.pop()
             except BrokenProcessPool:
                 if not running:  # it broke between two videos
@@ -92,6 +84,26 @@ def _run(waiting: list[Job], settings: Encoding, num_workers: int) -> Generator[
         writer.close()
         reader.close()
     return lost
+
+
+@contextlib.contextmanager
+def alone_in(out: Path) -> Iterator[None]:
+    """Keep other runs out of a folder; the system lets it go when the process ends, however it does."""
+    try:
+        import fcntl
+    except ImportError:  # not a Unix
+        yield
+        return
+    handle = os.open(out, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ValueError(f"another run is at work in {out}: wait for it, or stop it") from error
+        yield
+    finally:
+        os.close(handle)
 
 
 @contextlib.contextmanager
@@ -116,10 +128,3 @@ def _live_with(run: Connection) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-def _prepare(job: Job, settings: Encoding) -> Outcome:
-    try:
-        return prepare_video(job.source, job.target, settings=settings)
-    except PrepareError as error:
-        return error.reason

@@ -1,0 +1,119 @@
+"""videogn data split: lists for training, validation and test, of one folder or one list."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from dataclasses import asdict
+
+from videogn.commands.usage import CommandParser, RunError, UsageError, check_json, save_json
+
+DESCRIPTION = """\
+Splits videos into training, validation and test. What is read: a folder of class folders, or one list, in any format
+that `videogn fit` reads. What is written: train.csv, val.csv and test.csv (path,label), and classes.txt where classes
+are names. No video is moved, copied or changed, and no list is overwritten.
+
+  videogn data split DIR
+  videogn fit --config small_video.yaml --data.root DIR --data.test_list test.csv
+
+  videogn data split DIR --groups '_g([0-9]+)_' --seed 1 --out splits/1
+  videogn data split all.csv --root DIR --groups groups.csv --shares 0.8 0.2 0
+
+Cuts of one source (a film, a person, a day) show the same scene. With some of them in training and others in test, a
+network may know the scene and not the action, and its accuracy is too high. --groups keeps them together: by a regular
+expression over paths below the root (its first capture group names the group, or all that it matches), or by a table
+with a column of paths and one of groups. Videos of no group are each one of their own. Files of the same bytes stay
+together in any case.
+"""
+EPILOG = """\
+How it splits: each class by its shares (stratified), groups whole. Large groups go first, each to the part that lacks
+it most, and then single groups move for as long as that makes a class's shares better. A class with as many groups as
+there are parts has videos in each of them; where a class has fewer, training comes first, then validation, and it is
+said. Groups may keep shares from being what was asked for: what came of it is printed.
+
+The same seed gives the same split on every machine: the order of groups comes from hashes of their names. Another
+video changes where others go, too: keep the lists, not the command.
+
+Without --data.test_list a run is tested on its validation videos.
+
+In --out other than the root, lists name videos by the way from there: move both, or neither.
+"""
+
+
+def run(words: list[str]) -> int:
+    """Run `data split ...`; return the exit status.
+
+    Raises:
+        UsageError: What can't be split, or asked for.
+        RunError: A list can't be written.
+    """
+    given = _parser().parse_args(words[1:])
+    check_json(given.json)
+    from videogn.tools.split.lists import split
+
+    try:
+        summary = split(
+            given.source,
+            root=given.root,
+            out=given.out,
+            shares=given.shares,
+            groups=given.groups,
+            seed=given.seed,
+            columns=given.list_columns,
+            frame_folders=given.frame_folders,
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    except OSError as error:
+        raise RunError(f"{error}: nothing was split") from error
+    groups = f"{summary.num_groups:,} groups, " if summary.num_groups < summary.num_videos else ""
+    print(f"{summary.num_videos:,} videos, {groups}{summary.num_classes:,} classes; seed {given.seed}")
+    for name, part in summary.parts.items():
+        print(f"{name:<6}{part.num_videos:>8,} videos {part.share:>6.1%} {part.num_groups:>8,} groups  {part.file}")
+    for note in summary.notes:
+        print(f"note: {note}")
+    words = ["videogn", "fit", "--config", "small_video.yaml", "--data.root", summary.folder]
+    words += ["--data.test_list", "test.csv"] if "test" in summary.parts else []
+    print(f"to train on them: {shlex.join(words)}")
+    if given.json is not None:
+        save_json(given.json, {**vars(given), **asdict(summary)}, ensure_ascii=True)
+        print(f"written: {given.json}")
+    return 0
+
+
+def _parser() -> CommandParser:
+    parser = CommandParser(
+        prog="videogn data split",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("source", metavar="DIR|LIST", help="folder of class folders, or a list")
+    parser.add_argument("--root", metavar="DIR", help="what paths in a list are relative to (default: its folder)")
+    parser.add_argument("--out", metavar="DIR", help="where the lists go (default: the root)")
+    parser.add_argument(
+        "--shares",
+        type=float,
+        nargs=3,
+        default=(0.7, 0.15, 0.15),
+        metavar=("TRAIN", "VAL", "TEST"),
+        help="of the videos of each class; they add up to 1, TEST may be 0 (default: 0.7 0.15 0.15)",
+    )
+    parser.add_argument("--groups", metavar="REGEX|FILE", help="what stays together (default: each video by itself)")
+    parser.add_argument("--seed", type=int, default=0, help="another one splits in another way (%(default)s)")
+    for name, kind, words in (  # by the names that errors of lists call them by, too
+        ("list_columns", _columns, "[PATH,LABEL]: of a table, where they are not called as usual"),
+        ("frame_folders", _yes_or_no, "true or false: whether folders of images in class folders are videos"),
+    ):
+        parser.add_argument(f"--{name}", f"--data.{name}", dest=name, type=kind, metavar="VALUE", help=words)
+    parser.add_argument("--json", metavar="FILE", help="also write the summary to this file")
+    return parser
+
+
+def _columns(text: str) -> tuple[str, str]:
+    path, label = (name.strip() for name in text.strip("[]").split(","))
+    return path, label
+
+
+def _yes_or_no(text: str) -> bool:
+    return bool(("false", "true").index(text))

@@ -1,0 +1,1 @@
+"""What would stop a run or distort it, found before it is begun."""

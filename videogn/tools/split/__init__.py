@@ -1,0 +1,1 @@
+"""One folder or list of videos becomes lists for training, validation and test."""

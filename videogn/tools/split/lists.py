@@ -1,0 +1,256 @@
+"""A folder of class folders, or a list, split into lists: what is read, what is written, what there is to say of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from videogn.data.lists.catalog import Catalog
+from videogn.data.lists.entries import ListError, Split
+from videogn.data.lists.formats import default_list
+from videogn.data.lists.labels import resolve
+from videogn.data.lists.lines import Lines, is_index
+from videogn.data.lists.tables import Columns, table
+from videogn.files import replacing
+from videogn.tools.split.assign import assign
+from videogn.tools.split.groups import OF_CUTS, by_pattern, by_table, joined, look_like_cuts, same_bytes
+
+PARTS: tuple[Split, ...] = ("train", "val", "test")
+Row = tuple[str, str]  # path, class
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """What a part got: videos, groups, its share of the videos, the classes that it has none of, and its list."""
+
+    num_videos: int
+    num_groups: int
+    share: float
+    lacks: list[str]
+    file: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What was split, into lists in which folder, and how; `notes` are what to know of it, a sentence each."""
+
+    folder: str
+    num_videos: int
+    num_groups: int
+    num_classes: int
+    parts: dict[Split, Part]
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class _Videos:
+    """The videos to split, and their classes, [N]; names are relative to the root, with slashes."""
+
+    names: list[str]
+    paths: list[str]
+    labels: list[str]
+    classes: list[str]
+
+
+def split(
+    source: str | Path,
+    *,
+    root: str | Path | None = None,
+    out: str | Path | None = None,
+    shares: Sequence[float] = (0.7, 0.15, 0.15),
+    groups: str | None = None,
+    seed: int = 0,
+    columns: Columns | None = None,
+    frame_folders: bool | None = None,
+) -> Summary:
+    """Write lists of the training, validation and test videos of a folder or a list; no video is touched.
+
+    Args:
+        source: A folder of class folders, or a list in any format that `fit` reads.
+        root: What paths in a list are relative to; default: its folder.
+        out: Where the lists go; default: root.
+        shares: Of training, validation and test; they add up to 1. 0: no such part.
+        groups: A regular expression over names, or a table of paths and groups.
+        seed: Other seeds give other splits.
+        columns: Of path and label, in a table whose own are not known.
+        frame_folders: Whether folders of images in class folders are videos.
+
+    Raises:
+        ValueError: Something that can't be asked for, or videos that can't be split; nothing is written then.
+        OSError: A list can't be written.
+    """
+    if len(shares) != len(PARTS) or min(shares) < 0 or min(shares[:2]) == 0 or abs(sum(shares) - 1) > 1e-6:
+        got = " ".join(f"{share:g}" for share in shares)
+        raise ValueError(
+            f"shares are {got}; expected those of train, val and test: they add up to 1, only test may be 0"
+        )
+    wanted = {part: share for part, share in zip(PARTS, shares, strict=True) if share}
+    source = Path(source)
+    root = Path(root) if root is not None else source if source.is_dir() else source.parent
+    out = Path(out) if out is not None else root
+    for folder in {source, out}:
+        _refuse_lists_in(folder)
+    videos = _read(source, root, columns, frame_folders)
+    group_of, notes = _groups(videos, root, groups)
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for group, label in zip(group_of, videos.labels, strict=True):
+        counts[group][label] += 1
+    part_of = assign(counts, wanted, seed=seed)
+    rows: dict[Split, list[Row]] = {part: [] for part in wanted}
+    above = os.path.relpath(root.resolve(), out.resolve()).replace(os.sep, "/")
+    prefix = "" if above == os.curdir else f"{above}/"
+    for name, label, group in zip(videos.names, videos.labels, group_of, strict=True):
+        rows[part_of[group]].append((prefix + name, label))
+    if empty := [part for part in wanted if not rows[part]]:
+        raise ValueError(
+            f"{source}: {len(counts)} groups for {len(wanted)} parts: {empty[0]} would get no video; "
+            f"expected smaller groups, or fewer parts (--shares 0.8 0.2 0)"
+        )
+    _write(out, rows, videos.classes, has_classes=not prefix and (root / "classes.txt").is_file())
+    parts: dict[Split, Part] = {}
+    for part, own in rows.items():
+        parts[part] = Part(
+            num_videos=len(own),
+            num_groups=sum(found == part for found in part_of.values()),
+            share=len(own) / len(videos.names),
+            lacks=sorted(set(videos.labels) - {label for _, label in own}),
+            file=str(out / f"{part}.csv"),
+        )
+    return Summary(
+        folder=str(out),
+        num_videos=len(videos.names),
+        num_groups=len(counts),
+        num_classes=len(set(videos.labels)),
+        parts=parts,
+        notes=[*notes, *_far_off(parts, wanted, counts)],
+    )
+
+
+def _refuse_lists_in(folder: Path) -> None:
+    for part in PARTS:
+        if folder.is_dir() and (found := default_list(folder, part)) is not None:
+            raise ListError(
+                f"{found} is there already, and nothing is overwritten: move it away, give another --out, or, "
+                f"to split a list anew, name that list"
+            )
+
+
+def _read(source: Path, root: Path, columns: Columns | None, frame_folders: bool | None) -> _Videos:
+    """Return all videos that are on disk, by the catalog that a run reads.
+
+    Raises:
+        ListError: A run could not read them, or the list says of each video what part it is.
+    """
+    lists: dict[Split, str | None] = dict.fromkeys(PARTS, str(source.absolute()))
+    catalog = Catalog(str(root), lists=lists, classes=None, columns=columns, frame_folders=frame_folders)
+    videos, classes = catalog.present("train"), catalog.classes
+    if not source.is_dir() and not _is_whole(catalog):
+        raise ListError(f"{source} says itself which videos are for training: give it to `videogn fit` as it is")
+    paths = [str(record.path) for record in videos]
+    names = [os.path.relpath(path, root.absolute()).replace(os.sep, "/") for path in paths]
+    return _Videos(names, paths, [classes[label] for label in videos.labels().tolist()], classes)
+
+
+def _is_whole(catalog: Catalog) -> bool:
+    """Return whether a list names the same videos for training as for validation."""
+    try:
+        return catalog.records("train") == catalog.records("val")
+    except ListError:
+        return False
+
+
+def _groups(videos: _Videos, root: Path, given: str | None) -> tuple[list[str], list[str]]:
+    """Return the group of each video [N], and what to know of the groups."""
+    notes = []
+    found: Sequence[str | None] = [None] * len(videos.names)
+    if given is not None:
+        is_table = os.path.isfile(given)
+        found = by_table(videos.names, Path(given), root=root) if is_table else by_pattern(videos.names, given)
+        alone = [name for name, group in zip(videos.names, found, strict=True) if group is None]
+        if len(alone) == len(videos.names):
+            what = "names none of the videos" if is_table else "matches no name"
+            raise ValueError(f"--groups {given} {what} (the first is {alone[0]!r})")
+        if alone:
+            notes.append(
+                f"{len(alone):,} videos of no group by --groups are each one of their own (the first: {alone[0]})"
+            )
+    elif look_like_cuts(videos.names, videos.labels):
+        notes.append(
+            f"many names are those of numbered cuts of one source (such as {videos.names[0]}): cuts of a source on "
+            f"both sides make accuracies too high; if they are, keep them together, for instance by "
+            f"--groups '{OF_CUTS}'"
+        )
+    # A name of its own can't be that of a group: what a pattern gives holds no line break.
+    groups = [name if group is None else f"group\n{group}" for name, group in zip(videos.names, found, strict=True)]
+    same = same_bytes(videos.paths)
+    if same:
+        copies = ", ".join(videos.names[place] for place in same[0][:2])
+        notes.append(
+            f"{sum(map(len, same)):,} videos have the same bytes as others, and stay with them (first: {copies})"
+        )
+    return joined(groups, same), notes
+
+
+def _write(out: Path, rows: dict[Split, list[Row]], classes: list[str], *, has_classes: bool) -> None:
+    """Write the lists, and a file of classes where these are names: all of them whole before any gets its name.
+
+    Raises:
+        ListError: A name can't stand in a list.
+    """
+    texts = {f"{part}.csv": _list_text(own, classes) for part, own in rows.items()}
+    if not has_classes and not all(map(is_index, classes)):
+        texts["classes.txt"] = "".join(f"{name}\n" for name in classes)
+        if (out / "classes.txt").exists():
+            raise ListError(f"{out / 'classes.txt'} is there already, and nothing is overwritten: move it away")
+    out.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as files:  # train.csv, the first here, is the last to get its name
+        for name, text in texts.items():
+            files.enter_context(replacing(out / name)).write_text(text, encoding="utf-8", newline="\n")
+
+
+def _list_text(rows: list[Row], classes: list[str]) -> str:
+    """Return a list that reads back as what it was made of."""
+    made = io.StringIO()
+    csv.writer(made, lineterminator="\n").writerows([("path", "label"), *rows])
+    try:
+        made.getvalue().encode()
+        read = table(Lines.of(made.getvalue(), file=Path("list")), root=Path(), split="train", given=None)
+        back = zip(read.names, [classes[label] for label in resolve(read, classes).labels().tolist()], strict=True)
+        odd = next((row for row, other in zip(rows, back, strict=True) if row != other), None)
+    except ValueError:  # one alone can be read, or can't
+        odd = next((row for row in rows if len(rows) > 1 and not _can_stand(row, classes)), rows[0])
+    if odd is not None:
+        raise ListError(f"{odd[0]!r} of class {odd[1]!r} can't stand in a list (a text in UTF-8): rename it first")
+    return made.getvalue()
+
+
+def _can_stand(row: Row, classes: list[str]) -> bool:
+    try:
+        _list_text([row], classes)
+    except ListError:
+        return False
+    return True
+
+
+def _far_off(parts: dict[Split, Part], wanted: dict[Split, float], counts: dict[str, Counter[str]]) -> list[str]:
+    """Return where the split is not what was asked for: classes that a part lacks, shares that groups do not allow."""
+    notes = []
+    num_groups = Counter(label for group in counts.values() for label in group)
+    for part, got in parts.items():
+        if got.lacks:
+            named = ", ".join(f"{name} ({num_groups[name]} groups)" for name in got.lacks[:5])
+            more = ", ..." if len(got.lacks) > 5 else ""
+            notes.append(f"{part} has no video of {len(got.lacks):,} classes: {named}{more}")
+    total = sum(part.num_videos for part in parts.values())
+    largest = max(group.total() for group in counts.values())
+    if largest > 1 and any(abs(parts[part].share - share) > 0.02 for part, share in wanted.items()):
+        notes.append(
+            f"shares are not what was asked for: groups stay whole, and the largest has {largest:,} of {total:,} videos"
+        )
+    return notes
