@@ -134,11 +134,14 @@ def by_heart(subject: Subject, clips: Clips, rates: Rates, *, num_classes: int, 
         changes = {name: value for name, value in tried[best].items() if value != subject.architecture[name]}
         flags = " ".join(f"--model.{name} {_value(value)}" for name, value in changes.items())
         advice = f"{best} learns it: {flags}"
+    elif len(figures) < len(tried):
+        advice = "there was no time to try other norms: give more --minutes"
     else:
         advice = (
             "none does: look at the learning rate (below), at a few clips by eye, and whether their labels can be seen"
         )
-    return Finding(question, "look" if others else "stop", evidence, advice, figures)
+    all_failed = not others and len(figures) == len(tried)
+    return Finding(question, "stop" if all_failed else "look", evidence, advice, figures)
 
 
 def _learnt(row: Mapping[str, Any]) -> str:

@@ -43,9 +43,7 @@ def labels_and_splits(catalog: Catalog) -> Iterator[Finding]:
     shared = _shared(train, val) | _shared(train, test)
     if shared:
         first = min(shared)
-        evidence = (
-            f"{len(shared):,} videos are in training and in one of the others, by their bytes (the first is {first!r})"
-        )
+        evidence = f"{len(shared):,} of these are training videos, too, by their bytes (the first is {first!r})"
         yield Finding(
             question,
             "stop",

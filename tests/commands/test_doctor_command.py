@@ -1,0 +1,91 @@
+"""videogn doctor: verdict, evidence and advice for each question; and of sets whose answers are known."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.runs import TINY
+from videogn.cli import main
+from videogn.data.lists.catalog import Catalog
+from videogn.tools.doctor.videos import labels_and_splits
+
+pytestmark = pytest.mark.slow
+
+
+def doctor(*words: str, folder: Path, status: int = 0) -> dict[str, dict]:
+    """Findings of a run by the last words of their questions."""
+    assert main(["doctor", *words, "--json", str(folder / "doctor.json")]) == status
+    findings = json.loads((folder / "doctor.json").read_text())["findings"]
+    return {finding["question"].rstrip("?").rpartition(" ")[2]: finding for finding in findings}
+
+
+@pytest.fixture
+def tiny(tmp_path, data_root, monkeypatch) -> list[str]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["videogn"])
+    Path("tiny.yaml").write_text(TINY)
+    return ["--config", "tiny.yaml", "--data.root", str(data_root), "--minutes", "0.1"]
+
+
+def test_every_question_has_an_answer_and_nothing_is_left(tiny, tmp_path, capsys):
+    found = doctor(*tiny, folder=tmp_path)
+    assert list(found) == ["classes", "test", "bottleneck", "heart", "range", "order"]
+    assert all(finding["verdict"] in {"fine", "look"} and finding["evidence"] for finding in found.values())
+    printed = capsys.readouterr().out
+    assert all(finding["evidence"] in printed and finding["advice"] in printed for finding in found.values())
+    assert found["classes"]["verdict"] == "look"  # 6 videos of a class
+    assert found["bottleneck"]["figures"]["decode_seconds"] > 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["doctor.json", "tiny.yaml"]
+
+
+def test_labels_and_splits(tmp_path):
+    for name, content in (("a", b"1"), ("b", b"22"), ("c", b"33"), ("d", b"22"), ("e", b"5")):
+        (tmp_path / f"{name}.mp4").write_bytes(content)
+    (tmp_path / "train.csv").write_text("a.mp4 0\nb.mp4 1\n")
+    (tmp_path / "val.csv").write_text("c.mp4 1\nd.mp4 0\n")
+
+    def verdicts(**lists: str) -> list[tuple[str, str]]:
+        catalog = Catalog(str(tmp_path), lists={"train": None, "val": None, "test": None, **lists}, classes=None)
+        return [(finding.verdict, finding.evidence) for finding in labels_and_splits(catalog)]
+
+    [labels, splits] = verdicts()
+    assert labels == ("look", "2 training videos of 2 classes, 1 ('0') to 1 ('1') each; 2 for validation")
+    assert splits == ("stop", "1 of these are training videos, too, by their bytes (the first is 'd.mp4')")
+    (tmp_path / "apart.csv").write_text("c.mp4 1\ne.mp4 0\n")
+    assert [verdict for verdict, _ in verdicts(val="apart.csv", test="apart.csv")] == ["look", "fine"]
+    assert verdicts(val="apart.csv", test="val.csv")[1][0] == "stop"
+    (tmp_path / "gap.csv").write_text("a.mp4 0\nb.mp4 2\n")
+    assert verdicts(train="gap.csv", val="apart.csv")[0][0] == "stop"
+
+
+def test_what_fit_refuses_is_refused(tiny, tmp_path, capsys):
+    assert main(["doctor", *tiny, "--model.norm", "xn"]) == 2
+    assert "expected one of gn" in capsys.readouterr().err
+    assert main(["doctor", *tiny[:4], "--minutes", "0"]) == 2
+    assert main(["doctor", *tiny, "--json", str(tmp_path / "none" / "doctor.json")]) == 2
+
+
+def test_real_dark_clips(shared_data, tmp_path, monkeypatch, pytestconfig):
+    """GN from scratch can't learn them as the usual input shows them; standardised, it can."""
+    if not pytestconfig.getoption("--full"):
+        pytest.skip("minutes: with --full")
+    monkeypatch.chdir(tmp_path)
+    lists = shared_data / "actions" / "splits" / "seen_groups"
+    words = ["--data.root", str(shared_data / "actions"), "--data.train_list", str(lists / "train.csv")]
+    words += ["--data.val_list", str(lists / "val.csv"), "--minutes", "6", "--config", "own_videos.yaml"]
+    found = doctor(*words, "--model.input", "rgb", "--model.weight_standardization", "false", folder=tmp_path)
+    assert found["heart"]["verdict"] == "look"
+    assert "--model.input standardized" in found["heart"]["advice"]
+    assert doctor(*words, folder=tmp_path)["heart"]["verdict"] == "fine"
+
+
+def test_the_built_in_videos(tmp_path, monkeypatch, pytestconfig):
+    """Made so that one frame says nothing, and their network learns them."""
+    if not pytestconfig.getoption("--full"):
+        pytest.skip("minutes: with --full")
+    monkeypatch.chdir(tmp_path)
+    found = doctor("--config", "motions.yaml", "--minutes", "6", folder=tmp_path)
+    assert {name: found[name]["verdict"] for name in ("classes", "test", "heart", "order")} == {
+        "classes": "fine", "test": "fine", "heart": "fine", "order": "fine",
+    }  # fmt: skip
