@@ -9,21 +9,21 @@ from importlib.util import find_spec
 from itertools import islice, repeat
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
 from videogn.data.batch import Batch, VideoBatch
-from videogn.data.dataset import TestDataset, TrainDataset, as_it_is
+from videogn.data.dataset import MOST_FPS, TestDataset, TrainDataset, as_it_is
 from videogn.data.decoding import DecodeError, DecoderName, PacketIndex
 from videogn.data.lists.catalog import Catalog
 from videogn.data.lists.entries import ListError, Split
 from videogn.data.lists.folders import read_folder
 from videogn.data.lists.frame_folders import with_frame_folders
 from videogn.data.lists.records import Records
-from videogn.data.media import LeftOut, without_thumbnails
+from videogn.data.media import LeftOut, is_image, is_media, without_thumbnails
 from videogn.data.sampler import TestSampler, TrainSampler
 from videogn.data.views.protocols import PROTOCOLS, ClipPolicy, ProtocolName
 from videogn.data.views.testing import TestViews
@@ -59,6 +59,8 @@ class KineticsDataModule(LightningDataModule):
             what the training list says.
         num_frames: Frames of a clip.
         frame_interval: Source frames from one frame of a clip to the next.
+        target_fps: Frames a second that frame_interval is meant at: in a video of another rate, clips take as long, of
+            the frames nearest in time. Also in tests. Default: intervals count each video's own frames, as the paper's.
         crop_size: Height and width of a training clip in px.
         scale_size: Short side in px before the training crop: a number, or a range to draw from.
         crop_area: Share of the frame's area that a training crop covers, drawn uniformly from this range, with an
@@ -83,6 +85,9 @@ class KineticsDataModule(LightningDataModule):
         ValueError: A setting that is not possible.
     """
 
+    # Settings that the paper's run does without, by name, and what they are where they are off.
+    OFF: ClassVar[dict[str, Any]] = {"data.target_fps": None}
+
     def __init__(
         self,
         root: str | None = None,
@@ -95,6 +100,7 @@ class KineticsDataModule(LightningDataModule):
         classes: str | None = None,
         num_frames: int = 32,
         frame_interval: int = 2,
+        target_fps: float | None = None,
         crop_size: int = 224,
         scale_size: int | tuple[int, int] = SCALE_SIZE,
         crop_area: tuple[float, float] | None = None,
@@ -122,6 +128,8 @@ class KineticsDataModule(LightningDataModule):
         }.items():
             if value < 1:
                 raise ValueError(f"{name} is {value}; it must be at least 1")
+        if target_fps is not None and not 0 < target_fps <= MOST_FPS:
+            raise ValueError(f"target_fps is {target_fps}; expected frames a second, at most {MOST_FPS}")
         if crop_area is not None:
             if len(crop_area) != 2 or not 0 < crop_area[0] <= crop_area[1] <= 1:
                 raise ValueError(f"crop_area is {crop_area}; expected two shares, 0 < low <= high <= 1")
@@ -150,6 +158,7 @@ class KineticsDataModule(LightningDataModule):
         self.catalog = Catalog(root, lists=lists, classes=classes, columns=list_columns, frame_folders=frame_folders)
         self.num_frames = num_frames
         self.frame_interval = frame_interval
+        self.target_fps = target_fps
         self.crop_size = crop_size
         self.scale_size = (low, high)
         self.crop_area = crop_area
@@ -181,12 +190,29 @@ class KineticsDataModule(LightningDataModule):
         """The settings that decide which clips a training sees, besides videos, seed and batch sizes, by name."""
         size = "scale_size" if self.crop_area is None else "crop_area"
         names = ("num_frames", "frame_interval", "crop_size", size, "flip_probability", "decoder")
-        return {f"data.{name}": getattr(self, name) for name in names}
+        return {f"data.{name}": getattr(self, name) for name in names} | {
+            name: getattr(self, name.removeprefix("data.")) for name in self.OFF
+        }
+
+    @property
+    def test_extras(self) -> dict[str, Any]:
+        """The settings of a test that the paper's does without, by name."""
+        return {} if self.target_fps is None else {"data.target_fps": self.target_fps}
 
     @property
     def batches_per_epoch(self) -> int:
         """Training batches of each device in an epoch."""
         return len(self._train_sampler()) // self.batch_size
+
+    def check_rates(self, records: Records) -> None:
+        """Refuse target_fps for what has no frame rate: folders of frames, and images.
+
+        Raises:
+            ValueError: There are such; the first is named.
+        """
+        for record in records if self.target_fps is not None else ():
+            if record.path and (is_image(record.path) or (not is_media(record.path) and Path(record.path).is_dir())):
+                raise ValueError(f"{record.path}: no video file, so it has no frame rate: leave data.target_fps out")
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Return batches of one random view a video; the epoch's order is the sampler's."""
@@ -201,6 +227,7 @@ class KineticsDataModule(LightningDataModule):
             seed=self.seed,
             decoder=self.decoder,
             index=self._index(),
+            target_fps=self.target_fps,
         )
         sampler = self._train_sampler()
         sampler.set_epoch(epoch)
@@ -256,7 +283,9 @@ class KineticsDataModule(LightningDataModule):
             paths += [given / file.name for file in inside] or [given]
         if not paths:
             raise ListError("no videos were given: name files or folders with --videos")
-        return Records(list(map(str, paths)), labels=repeat(0, len(paths)))
+        records = Records(list(map(str, paths)), labels=repeat(0, len(paths)))
+        self.check_rates(records)
+        return records
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Stop a training run at a video that can't be decoded, unless those are to be skipped."""
@@ -289,7 +318,9 @@ class KineticsDataModule(LightningDataModule):
             PROTOCOLS[protocol],
             self.clip_policy,
         )
-        dataset = TestDataset(records, views=views, decoder=self.decoder, index=self._index())
+        dataset = TestDataset(
+            records, views=views, decoder=self.decoder, index=self._index(), target_fps=self.target_fps
+        )
         rank, num_devices = self._place()
         videos = max(1, self.batch_size // PROTOCOLS[protocol].num_views)
         sampler = TestSampler(len(records), rank=rank, num_devices=num_devices)

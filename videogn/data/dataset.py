@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -31,6 +32,7 @@ from videogn.data.decoding import (
 )
 from videogn.data.heap import Heap
 from videogn.data.lists.records import VideoRecord
+from videogn.data.views.sampling import interval_at
 from videogn.data.views.testing import TestViews
 from videogn.data.views.training import RegionViews, TrainViews
 
@@ -39,6 +41,7 @@ from videogn.data.views.training import RegionViews, TrainViews
 Key = tuple[int, int]
 # The place that stands for no video: it keeps the number of batches equal on all devices of a test.
 NO_VIDEO = -1
+MOST_FPS = 1000  # what a header says beyond that is no rate of frames
 GREY = 115  # about the mean of the network's input
 
 
@@ -54,6 +57,7 @@ class TrainDataset(Dataset[Batch]):
         seed: Of the run.
         decoder: Which decoder reads the files.
         index: Where what the packets of files tell is kept.
+        target_fps: Frames a second that the views' interval is meant at; default: each video's own.
     """
 
     def __init__(
@@ -64,10 +68,12 @@ class TrainDataset(Dataset[Batch]):
         seed: int = 0,
         decoder: DecoderName = "pyav",
         index: PacketIndex | None = None,
+        target_fps: float | None = None,
     ) -> None:
         self.records = records
         self.views = views
         self.seed = seed
+        self.target_fps = target_fps
         self._open = partial(open_video, backend=decoder, index=index)
         self._heap = Heap()
 
@@ -105,7 +111,8 @@ class TrainDataset(Dataset[Batch]):
         """Write the view [T, H, W, C] of a video, or grey; return why it could not be decoded."""
         entropy = (self.seed, epoch, record.index)
         try:
-            for index, frame, indices in _frames(record, self._open, self.views, entropy, exact_count=False):
+            found = _frames(record, self._open, self.views, entropy, exact_count=False, target_fps=self.target_fps)
+            for index, frame, indices in found:
                 clip[indices[0] == index] = frame
         except DecodeError as error:
             clip[:] = GREY  # also where some of its frames could be decoded
@@ -121,6 +128,7 @@ class TestDataset(Dataset[VideoBatch]):
         views: How views are made of each.
         decoder: Which decoder reads the files.
         index: Where what the packets of files tell is kept.
+        target_fps: Frames a second that the views' interval is meant at; default: each video's own.
     """
 
     __test__ = False  # its name looks like a test's
@@ -132,9 +140,11 @@ class TestDataset(Dataset[VideoBatch]):
         views: TestViews,
         decoder: DecoderName = "pyav",
         index: PacketIndex | None = None,
+        target_fps: float | None = None,
     ) -> None:
         self.records = records
         self.views = views
+        self.target_fps = target_fps
         self._open = partial(open_video, backend=decoder, index=index)
         self._heap = Heap()
 
@@ -169,7 +179,8 @@ class TestDataset(Dataset[VideoBatch]):
         frames, clips = torch.empty(0), torch.empty(0)
         planned, wanted = None, np.empty(0, np.int64)
         corners: list[tuple[int, int]] = []
-        for index, frame, indices in _frames(record, self._open, self.views, (0, 0, 0), exact_count=True):
+        found = _frames(record, self._open, self.views, (0, 0, 0), exact_count=True, target_fps=self.target_fps)
+        for index, frame, indices in found:
             part, corners = self.views.crops(frame)
             if indices is not planned:  # the first frame, or the first by another number of frames
                 planned, wanted = indices, np.unique(indices)
@@ -192,6 +203,7 @@ def _frames(
     entropy: tuple[int, int, int],
     *,
     exact_count: bool,
+    target_fps: float | None,
 ) -> Iterator[ReadFrame]:
     """Yield each frame that a video's views need.
 
@@ -204,13 +216,18 @@ def _frames(
         views: Which frames, and which part of them.
         entropy: What is random about them.
         exact_count: Whether clips must go by the exact number of frames.
+        target_fps: Frames a second that the views' interval is meant at; None: the video's own.
 
     Raises:
-        DecodeError: The file is missing, or can't be decoded.
+        DecodeError: The file is missing, can't be decoded, or has no frame rate where one is needed.
     """
     if record.path is None:
         raise DecodeError(record.name, "no file of this name below the data root")
     with open_file(record.path) as video:
+        if target_fps is not None:
+            if video.rate is None or not 0 < video.rate <= MOST_FPS:
+                raise DecodeError(record.path, f"target_fps needs its frame rate, and the file says {video.rate}")
+            views = replace(views, frame_interval=interval_at(video.rate, views.frame_interval, target_fps=target_fps))
         promised = video.num_frames
         try:
             yield from _by_count(promised, video, views, entropy, exact_count=exact_count)

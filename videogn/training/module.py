@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -83,6 +83,9 @@ class VideoClassifier(Scorer):
     Raises:
         ValueError: A setting that is not possible, e.g. groups that do not divide some layer's channels.
     """
+
+    # Settings that the paper's run does without, by name, and what they are where they are off.
+    OFF: ClassVar[dict[str, Any]] = {}
 
     def __init__(
         self,
@@ -246,6 +249,7 @@ class VideoClassifier(Scorer):
             "model.momentum": self.momentum,
             "model.weight_decay": self.weight_decay,
             "model.norm_weight_decay": self.norm_weight_decay,
+            **{name: getattr(self, name.removeprefix("model.")) for name in self.OFF},
             "trainer.precision": self.trainer.precision,
             "trainer.gradient_clip_val": clip_val,
             **({} if clip_val is None else {"trainer.gradient_clip_algorithm": self.trainer.gradient_clip_algorithm}),
@@ -253,6 +257,11 @@ class VideoClassifier(Scorer):
         if data:
             recipe |= {**data.recipe, "updates an epoch": self.num_steps()[0]}
         return json.loads(json.dumps(recipe))  # lists for tuples, as they come back from a checkpoint
+
+    def extras(self) -> dict[str, Any]:
+        """Return the settings that are on and that the paper's run does without, by name."""
+        recipe, off = self.recipe(), self.OFF | (self.data.OFF if self.data else {})
+        return {name: recipe[name] for name, value in off.items() if recipe[name] != value}
 
     # Training
 

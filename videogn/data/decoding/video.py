@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from typing import Protocol
 
 from videogn.data.decoding.window import Frame, Window, WindowOf
@@ -43,6 +44,10 @@ class Video(Protocol):
     @property
     def num_frames(self) -> int:
         """Frames of the video; what the packets promise until a decode found the exact number."""
+
+    @property
+    def rate(self) -> Fraction | None:
+        """Frames a second, as far as the file knows; None for images."""
 
     def count_frames(self) -> int:
         """Return frames of the video, exactly, whatever that costs.
