@@ -116,6 +116,8 @@ def without_effect(plan: Plan, *, precise_bn_batches: int) -> list[str]:
             f"{norm} is bn in this run: renorm.start is {bounds.start:,} and the run ends after "
             f"{plan.total_steps:,} updates; set --model.renorm.start, r_end and d_end"
         )
+    if plan.extras.get("model.optimizer") == "adamw" and plan.base_lr >= 0.01:
+        found.append(f"base_lr {plan.base_lr:g} is sgd's: adamw usually takes 0.0001 to 0.001")
     return found
 
 
