@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from itertools import islice, repeat
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from lightning import LightningDataModule
@@ -29,6 +29,9 @@ from videogn.data.views.protocols import PROTOCOLS, ClipPolicy, ProtocolName
 from videogn.data.views.testing import TestViews
 from videogn.data.views.training import RegionViews, TrainViews
 from videogn.machine import available_cores
+
+if TYPE_CHECKING:
+    from videogn.data.views.pixels import PixelTransforms
 
 # The epoch whose clips batch statistics are re-estimated from: one that no training reaches.
 STATISTICS_EPOCH = 10**9
@@ -67,6 +70,11 @@ class KineticsDataModule(LightningDataModule):
             aspect ratio from 3/4 to 4/3 (uniform in its logarithm), then scaled to crop_size: ImageNet's usual
             augmentation is [0.08, 1]. Default: short side scaled to scale_size, then a crop.
         flip_probability: Of a horizontal flip in training; 0 where left and right matter.
+        color_jitter: [brightness, contrast, saturation, hue]: the largest change of each in training, alike in all
+            frames of a clip; [0.4, 0.4, 0.4, 0.1] is usual. Hue is by far the slowest.
+        rand_augment: [transforms, magnitude] of RandAugment in training, alike in all frames; [2, 9] is usual. It turns
+            and shears pictures, too.
+        random_erasing: Probability that a rectangle of a training clip, the same in all frames, is grey; 0.25 is usual.
         test_scale_size: Short side in px for validation, testing and prediction.
         test_crop_size: Height and width of a view there.
         batch_size: Device batch: clips in one forward.
@@ -86,7 +94,12 @@ class KineticsDataModule(LightningDataModule):
     """
 
     # Settings that the paper's run does without, by name, and what they are where they are off.
-    OFF: ClassVar[dict[str, Any]] = {"data.target_fps": None}
+    OFF: ClassVar[dict[str, Any]] = {
+        "data.target_fps": None,
+        "data.color_jitter": None,
+        "data.rand_augment": None,
+        "data.random_erasing": 0.0,
+    }
 
     def __init__(
         self,
@@ -105,6 +118,9 @@ class KineticsDataModule(LightningDataModule):
         scale_size: int | tuple[int, int] = SCALE_SIZE,
         crop_area: tuple[float, float] | None = None,
         flip_probability: float = 0.5,
+        color_jitter: tuple[float, float, float, float] | None = None,
+        rand_augment: tuple[int, int] | None = None,
+        random_erasing: float = 0.0,
         test_scale_size: int = 256,
         test_crop_size: int = 256,
         batch_size: int = 8,
@@ -141,8 +157,9 @@ class KineticsDataModule(LightningDataModule):
             raise ValueError(
                 f"test_crop_size ({test_crop_size} px) does not fit into test_scale_size ({test_scale_size} px)"
             )
-        if not 0 <= flip_probability <= 1:
-            raise ValueError(f"flip_probability is {flip_probability}; expected a number from 0 to 1")
+        for name, share in {"flip_probability": flip_probability, "random_erasing": random_erasing}.items():
+            if not 0 <= share <= 1:
+                raise ValueError(f"{name} is {share}; expected a number from 0 to 1")
         if protocol not in PROTOCOLS:
             raise ValueError(f"unknown protocol {protocol!r}; expected one of {', '.join(PROTOCOLS)}")
         if decoder != "pyav" and find_spec(decoder) is None:
@@ -163,6 +180,10 @@ class KineticsDataModule(LightningDataModule):
         self.scale_size = (low, high)
         self.crop_area = crop_area
         self.flip_probability = flip_probability
+        self.color_jitter = color_jitter
+        self.rand_augment = rand_augment
+        self.random_erasing = random_erasing
+        self._pixels = self._pixel_transforms()
         self.test_scale_size = test_scale_size
         self.test_crop_size = test_crop_size
         self.batch_size = batch_size
@@ -228,6 +249,7 @@ class KineticsDataModule(LightningDataModule):
             decoder=self.decoder,
             index=self._index(),
             target_fps=self.target_fps,
+            pixels=self._pixels,
         )
         sampler = self._train_sampler()
         sampler.set_epoch(epoch)
@@ -238,6 +260,15 @@ class KineticsDataModule(LightningDataModule):
         if self.crop_area is not None:
             return RegionViews(*clip, self.crop_area, *crop)
         return TrainViews(*clip, self.scale_size, *crop)
+
+    def _pixel_transforms(self) -> PixelTransforms | None:
+        if self.color_jitter is None and self.rand_augment is None and not self.random_erasing:
+            return None
+        from videogn.data.views.pixels import PixelTransforms  # torchvision's transforms take a while
+
+        return PixelTransforms(
+            color_jitter=self.color_jitter, rand_augment=self.rand_augment, random_erasing=self.random_erasing
+        )
 
     def _train_sampler(self) -> TrainSampler:
         rank, num_devices = self._place()

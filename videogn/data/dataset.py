@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from videogn.data.batch import Batch, VideoBatch, VideoViews, empty, shared
+from videogn.data.batch import GREY, Batch, VideoBatch, VideoViews, empty, shared
 from videogn.data.decoding import (
     DecodeError,
     DecoderName,
@@ -42,7 +42,7 @@ Key = tuple[int, int]
 # The place that stands for no video: it keeps the number of batches equal on all devices of a test.
 NO_VIDEO = -1
 MOST_FPS = 1000  # what a header says beyond that is no rate of frames
-GREY = 115  # about the mean of the network's input
+PixelsOf = Callable[[NDArray[np.uint8], Sequence[int]], None]
 
 
 class TrainDataset(Dataset[Batch]):
@@ -58,6 +58,7 @@ class TrainDataset(Dataset[Batch]):
         decoder: Which decoder reads the files.
         index: Where what the packets of files tell is kept.
         target_fps: Frames a second that the views' interval is meant at; default: each video's own.
+        pixels: Changes a clip [T, H, W, C] in place, by its entropy; default: nothing does.
     """
 
     def __init__(
@@ -69,10 +70,12 @@ class TrainDataset(Dataset[Batch]):
         decoder: DecoderName = "pyav",
         index: PacketIndex | None = None,
         target_fps: float | None = None,
+        pixels: PixelsOf | None = None,
     ) -> None:
         self.records = records
         self.views = views
         self.seed = seed
+        self.pixels = pixels
         self.target_fps = target_fps
         self._open = partial(open_video, backend=decoder, index=index)
         self._heap = Heap()
@@ -117,6 +120,8 @@ class TrainDataset(Dataset[Batch]):
         except DecodeError as error:
             clip[:] = GREY  # also where some of its frames could be decoded
             return str(error)
+        if self.pixels is not None:
+            self.pixels(clip, (*entropy, 0))
         return None
 
 
