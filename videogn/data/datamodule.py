@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from importlib.util import find_spec
 from itertools import islice, repeat
 from multiprocessing.context import ForkServerContext
@@ -23,6 +24,7 @@ from videogn.data.lists.entries import ListError, Split
 from videogn.data.lists.folders import read_folder
 from videogn.data.lists.frame_folders import with_frame_folders
 from videogn.data.lists.records import Records
+from videogn.data.loader import ClipLoader
 from videogn.data.media import LeftOut, is_image, is_media, without_thumbnails
 from videogn.data.sampler import TestSampler, TrainSampler
 from videogn.data.views.protocols import PROTOCOLS, ClipPolicy, ProtocolName
@@ -77,6 +79,9 @@ class KineticsDataModule(LightningDataModule):
         random_erasing: Probability that a rectangle of a training clip, the same in all frames, is grey; 0.25 is usual.
         test_scale_size: Short side in px for validation, testing and prediction.
         test_crop_size: Height and width of a view there.
+        clips_per_video: Clips of each training video from one decode, in forwards that follow each other: it divides
+            the number of accumulated forwards. An update has as many clips as without, of fewer videos, and an epoch
+            has as many times more updates.
         batch_size: Device batch: clips in one forward.
         num_workers: Processes that decode. Default: one a core, at most 8. With several devices they come from a fork
             server: a script of your own needs the usual `if __name__ == "__main__":` then.
@@ -96,6 +101,7 @@ class KineticsDataModule(LightningDataModule):
     # Settings that the paper's run does without, by name, and what they are where they are off.
     OFF: ClassVar[dict[str, Any]] = {
         "data.target_fps": None,
+        "data.clips_per_video": 1,
         "data.color_jitter": None,
         "data.rand_augment": None,
         "data.random_erasing": 0.0,
@@ -123,6 +129,7 @@ class KineticsDataModule(LightningDataModule):
         random_erasing: float = 0.0,
         test_scale_size: int = 256,
         test_crop_size: int = 256,
+        clips_per_video: int = 1,
         batch_size: int = 8,
         num_workers: int | None = None,
         decoder: DecoderName = "pyav",
@@ -140,6 +147,7 @@ class KineticsDataModule(LightningDataModule):
             "frame_interval": frame_interval,
             "crop_size": crop_size,
             "test_crop_size": test_crop_size,
+            "clips_per_video": clips_per_video,
             "batch_size": batch_size,
         }.items():
             if value < 1:
@@ -186,6 +194,7 @@ class KineticsDataModule(LightningDataModule):
         self._pixels = self._pixel_transforms()
         self.test_scale_size = test_scale_size
         self.test_crop_size = test_crop_size
+        self.clips_per_video = clips_per_video
         self.batch_size = batch_size
         self.num_workers = min(available_cores(), 8) if num_workers is None else num_workers
         self.decoder: DecoderName = decoder
@@ -223,7 +232,7 @@ class KineticsDataModule(LightningDataModule):
     @property
     def batches_per_epoch(self) -> int:
         """Training batches of each device in an epoch."""
-        return len(self._train_sampler()) // self.batch_size
+        return len(self._train_sampler()) // self.batch_size * self.clips_per_video
 
     def check_rates(self, records: Records) -> None:
         """Refuse target_fps for what has no frame rate: folders of frames, and images.
@@ -250,10 +259,11 @@ class KineticsDataModule(LightningDataModule):
             index=self._index(),
             target_fps=self.target_fps,
             pixels=self._pixels,
+            clips_per_video=self.clips_per_video,
         )
         sampler = self._train_sampler()
         sampler.set_epoch(epoch)
-        return self._loader(dataset, sampler=sampler, batch_size=self.batch_size, **settings)
+        return self._loader(dataset, self.clips_per_video, sampler=sampler, batch_size=self.batch_size, **settings)
 
     def _train_views(self) -> TrainViews | RegionViews:
         clip, crop = (self.num_frames, self.frame_interval), (self.crop_size, self.flip_probability)
@@ -273,12 +283,18 @@ class KineticsDataModule(LightningDataModule):
     def _train_sampler(self) -> TrainSampler:
         rank, num_devices = self._place()
         accumulate = self.trainer.accumulate_grad_batches if self.trainer is not None else 1
+        if accumulate % self.clips_per_video:
+            raise ValueError(
+                f"clips_per_video {self.clips_per_video} does not divide the {accumulate} forwards of an update, each "
+                f"of which shows one clip of a video: give a larger --total_batch_size or a smaller --data.batch_size"
+            )
         return TrainSampler(
             len(self.catalog.present("train")),
             total_batch_size=self.batch_size * num_devices * accumulate,
             seed=self.seed,
             rank=rank,
             num_devices=num_devices,
+            clips_per_video=self.clips_per_video,
         )
 
     def val_dataloader(self) -> DataLoader[VideoBatch]:
@@ -363,14 +379,15 @@ class KineticsDataModule(LightningDataModule):
     def _place(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
 
-    def _loader(self, dataset: TrainDataset | TestDataset, **settings: Any) -> DataLoader[Any]:
+    def _loader(self, dataset: TrainDataset | TestDataset, clips: int = 1, **settings: Any) -> DataLoader[Any]:
         _, num_devices = self._place()
         defaults = {
             "persistent_workers": self.num_workers > 0,
             "pin_memory": torch.cuda.is_available(),
             "multiprocessing_context": _context() if num_devices > 1 and self.num_workers > 0 else None,
         }
-        return DataLoader[Any](
+        loader = DataLoader[Any] if clips == 1 else partial(ClipLoader, clips_per_video=clips)
+        return loader(
             dataset,
             collate_fn=as_it_is,
             num_workers=self.num_workers,

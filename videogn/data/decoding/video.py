@@ -41,6 +41,8 @@ class TooFewFrames(DecodeError):
 class Video(Protocol):
     """An open video file. Frames are RGB, uint8 [H, W, 3], rotated as a player shows them."""
 
+    path: str
+
     @property
     def num_frames(self) -> int:
         """Frames of the video; what the packets promise until a decode found the exact number."""

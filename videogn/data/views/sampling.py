@@ -52,11 +52,23 @@ def clip_indices(start: int, total: int, *, num_frames: int, frame_interval: Int
 
 
 def random_clip(
-    total: int, *, num_frames: int, frame_interval: Interval, rng: np.random.Generator
+    total: int, *, num_frames: int, frame_interval: Interval, rng: np.random.Generator, beside: int | None = None
 ) -> NDArray[np.int64]:
-    """Return a training clip: start uniform in [0, N - span], ends included; 0 if the video is shorter (it loops)."""
+    """Return a training clip: start uniform in [0, N - span], ends included; 0 if the video is shorter (it loops).
+
+    Args:
+        total: N.
+        num_frames: T.
+        frame_interval: Source frames from one to the next.
+        rng: What it is drawn from.
+        beside: Start of another clip that is read with it: it is whole intervals away, so that the two share frames.
+            Where the other start is uniform, this one is, too.
+    """
     latest = max(total - clip_span(num_frames, frame_interval), 0)
-    start = int(rng.integers(latest + 1))
+    if beside is None or frame_interval != int(frame_interval):
+        start = int(rng.integers(latest + 1))
+    else:
+        start = int(rng.choice(np.arange(beside % int(frame_interval), latest + 1, int(frame_interval))))
     return clip_indices(start, total, num_frames=num_frames, frame_interval=frame_interval)
 
 
