@@ -100,7 +100,9 @@ def measure(run: PlannedRun, *, start_seconds: float, protocol: str | None = Non
     num_epochs = plan.total_steps / plan.steps_per_epoch
     # One process decodes here, as one of the workers would.
     num_workers, data.num_workers = data.num_workers, 0
-    clips = _Decoded(data.train_dataloader, num_batches=math.ceil(4 / plan.sizes.device))
+    of_a_decode = data.clips_per_video
+    num_batches = math.ceil(4 / plan.sizes.device / of_a_decode) * of_a_decode
+    clips = _Decoded(data.train_dataloader, num_batches=num_batches)
     failures = [failure for batch in clips.batches for failure in batch["failures"]]
     if failures and not data.skip_undecodable:
         raise ValueError(failures[0][1])

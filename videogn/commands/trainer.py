@@ -215,7 +215,7 @@ class VideoCLI(TrainerArguments):
                 data.predict_records()
             else:
                 for split in SPLITS[str(self.subcommand)]:
-                    data.catalog.records(split)
+                    data.check_rates(data.catalog.records(split))
                 if self.subcommand == "fit":
                     _ = data.batches_per_epoch  # refuses a list that fills no total batch
                     end_by_schedule(trainer, model.schedule, total_batch_size=sizes.total)

@@ -15,6 +15,8 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.utils.data import get_worker_info
 
+GREY = 115  # about the mean of the network's input
+
 
 class Batch(TypedDict):
     """Training clips.

@@ -5,30 +5,35 @@ from __future__ import annotations
 import multiprocessing
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from importlib.util import find_spec
 from itertools import islice, repeat
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
 from videogn.data.batch import Batch, VideoBatch
-from videogn.data.dataset import TestDataset, TrainDataset, as_it_is
+from videogn.data.dataset import MOST_FPS, TestDataset, TrainDataset, as_it_is
 from videogn.data.decoding import DecodeError, DecoderName, PacketIndex
 from videogn.data.lists.catalog import Catalog
 from videogn.data.lists.entries import ListError, Split
 from videogn.data.lists.folders import read_folder
 from videogn.data.lists.frame_folders import with_frame_folders
 from videogn.data.lists.records import Records
-from videogn.data.media import LeftOut, without_thumbnails
+from videogn.data.loader import ClipLoader
+from videogn.data.media import LeftOut, is_image, is_media, without_thumbnails
 from videogn.data.sampler import TestSampler, TrainSampler
 from videogn.data.views.protocols import PROTOCOLS, ClipPolicy, ProtocolName
 from videogn.data.views.testing import TestViews
 from videogn.data.views.training import RegionViews, TrainViews
 from videogn.machine import available_cores
+
+if TYPE_CHECKING:
+    from videogn.data.views.pixels import PixelTransforms
 
 # The epoch whose clips batch statistics are re-estimated from: one that no training reaches.
 STATISTICS_EPOCH = 10**9
@@ -61,14 +66,24 @@ class KineticsDataModule(LightningDataModule):
             Relative to root or to the working folder.
         num_frames: Frames of a clip.
         frame_interval: Source frames from one frame of a clip to the next.
+        target_fps: Frames a second that frame_interval is meant at: in a video of another rate, clips take as long, of
+            the frames nearest in time. Also in tests. Default: intervals count each video's own frames, as the paper's.
         crop_size: Height and width of a training clip in px.
         scale_size: Short side in px before the training crop: a number, or a range to draw from.
         crop_area: Share of the frame's area that a training crop covers, drawn uniformly from this range, with an
             aspect ratio from 3/4 to 4/3 (uniform in its logarithm), then scaled to crop_size: ImageNet's usual
             augmentation is [0.08, 1]. Default: short side scaled to scale_size, then a crop.
         flip_probability: Of a horizontal flip in training; 0 where left and right matter.
+        color_jitter: [brightness, contrast, saturation, hue]: the largest change of each in training, alike in all
+            frames of a clip; [0.4, 0.4, 0.4, 0.1] is usual. Hue is by far the slowest.
+        rand_augment: [transforms, magnitude] of RandAugment in training, alike in all frames; [2, 9] is usual. It turns
+            and shears pictures, too.
+        random_erasing: Probability that a rectangle of a training clip, the same in all frames, is grey; 0.25 is usual.
         test_scale_size: Short side in px for validation, testing and prediction.
         test_crop_size: Height and width of a view there.
+        clips_per_video: Clips of each training video from one decode, in forwards that follow each other: it divides
+            the number of accumulated forwards. An update has as many clips as without, of fewer videos, and an epoch
+            has as many times more updates.
         batch_size: Device batch: clips in one forward.
         num_workers: Processes that decode. Default: one a core, at most 8. With several devices they come from a fork
             server: a script of your own needs the usual `if __name__ == "__main__":` then.
@@ -85,6 +100,15 @@ class KineticsDataModule(LightningDataModule):
         ValueError: A setting that is not possible.
     """
 
+    # Settings that the paper's run does without, by name, and what they are where they are off.
+    OFF: ClassVar[dict[str, Any]] = {
+        "data.target_fps": None,
+        "data.clips_per_video": 1,
+        "data.color_jitter": None,
+        "data.rand_augment": None,
+        "data.random_erasing": 0.0,
+    }
+
     def __init__(
         self,
         root: str | None = None,
@@ -98,12 +122,17 @@ class KineticsDataModule(LightningDataModule):
         exclude: str | None = None,
         num_frames: int = 32,
         frame_interval: int = 2,
+        target_fps: float | None = None,
         crop_size: int = 224,
         scale_size: int | tuple[int, int] = SCALE_SIZE,
         crop_area: tuple[float, float] | None = None,
         flip_probability: float = 0.5,
+        color_jitter: tuple[float, float, float, float] | None = None,
+        rand_augment: tuple[int, int] | None = None,
+        random_erasing: float = 0.0,
         test_scale_size: int = 256,
         test_crop_size: int = 256,
+        clips_per_video: int = 1,
         batch_size: int = 8,
         num_workers: int | None = None,
         decoder: DecoderName = "pyav",
@@ -121,10 +150,13 @@ class KineticsDataModule(LightningDataModule):
             "frame_interval": frame_interval,
             "crop_size": crop_size,
             "test_crop_size": test_crop_size,
+            "clips_per_video": clips_per_video,
             "batch_size": batch_size,
         }.items():
             if value < 1:
                 raise ValueError(f"{name} is {value}; it must be at least 1")
+        if target_fps is not None and not 0 < target_fps <= MOST_FPS:
+            raise ValueError(f"target_fps is {target_fps}; expected frames a second, at most {MOST_FPS}")
         if crop_area is not None:
             if len(crop_area) != 2 or not 0 < crop_area[0] <= crop_area[1] <= 1:
                 raise ValueError(f"crop_area is {crop_area}; expected two shares, 0 < low <= high <= 1")
@@ -136,8 +168,9 @@ class KineticsDataModule(LightningDataModule):
             raise ValueError(
                 f"test_crop_size ({test_crop_size} px) does not fit into test_scale_size ({test_scale_size} px)"
             )
-        if not 0 <= flip_probability <= 1:
-            raise ValueError(f"flip_probability is {flip_probability}; expected a number from 0 to 1")
+        for name, share in {"flip_probability": flip_probability, "random_erasing": random_erasing}.items():
+            if not 0 <= share <= 1:
+                raise ValueError(f"{name} is {share}; expected a number from 0 to 1")
         if protocol not in PROTOCOLS:
             raise ValueError(f"unknown protocol {protocol!r}; expected one of {', '.join(PROTOCOLS)}")
         if decoder != "pyav" and find_spec(decoder) is None:
@@ -160,12 +193,18 @@ class KineticsDataModule(LightningDataModule):
         )
         self.num_frames = num_frames
         self.frame_interval = frame_interval
+        self.target_fps = target_fps
         self.crop_size = crop_size
         self.scale_size = (low, high)
         self.crop_area = crop_area
         self.flip_probability = flip_probability
+        self.color_jitter = color_jitter
+        self.rand_augment = rand_augment
+        self.random_erasing = random_erasing
+        self._pixels = self._pixel_transforms()
         self.test_scale_size = test_scale_size
         self.test_crop_size = test_crop_size
+        self.clips_per_video = clips_per_video
         self.batch_size = batch_size
         self.num_workers = min(available_cores(), 8) if num_workers is None else num_workers
         self.decoder: DecoderName = decoder
@@ -191,12 +230,29 @@ class KineticsDataModule(LightningDataModule):
         """The settings that decide which clips a training sees, besides videos, seed and batch sizes, by name."""
         size = "scale_size" if self.crop_area is None else "crop_area"
         names = ("num_frames", "frame_interval", "crop_size", size, "flip_probability", "decoder")
-        return {f"data.{name}": getattr(self, name) for name in names}
+        return {f"data.{name}": getattr(self, name) for name in names} | {
+            name: getattr(self, name.removeprefix("data.")) for name in self.OFF
+        }
+
+    @property
+    def test_extras(self) -> dict[str, Any]:
+        """The settings of a test that the paper's does without, by name."""
+        return {} if self.target_fps is None else {"data.target_fps": self.target_fps}
 
     @property
     def batches_per_epoch(self) -> int:
         """Training batches of each device in an epoch."""
-        return len(self._train_sampler()) // self.batch_size
+        return len(self._train_sampler()) // self.batch_size * self.clips_per_video
+
+    def check_rates(self, records: Records) -> None:
+        """Refuse target_fps for what has no frame rate: folders of frames, and images.
+
+        Raises:
+            ValueError: There are such; the first is named.
+        """
+        for record in records if self.target_fps is not None else ():
+            if record.path and (is_image(record.path) or (not is_media(record.path) and Path(record.path).is_dir())):
+                raise ValueError(f"{record.path}: no video file, so it has no frame rate: leave data.target_fps out")
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Return batches of one random view a video; the epoch's order is the sampler's."""
@@ -211,10 +267,13 @@ class KineticsDataModule(LightningDataModule):
             seed=self.seed,
             decoder=self.decoder,
             index=self._index(),
+            target_fps=self.target_fps,
+            pixels=self._pixels,
+            clips_per_video=self.clips_per_video,
         )
         sampler = self._train_sampler()
         sampler.set_epoch(epoch)
-        return self._loader(dataset, sampler=sampler, batch_size=self.batch_size, **settings)
+        return self._loader(dataset, self.clips_per_video, sampler=sampler, batch_size=self.batch_size, **settings)
 
     def train_batches(self, epoch: int) -> Iterator[Batch]:
         """Yield the training batches of an epoch."""
@@ -226,15 +285,30 @@ class KineticsDataModule(LightningDataModule):
             return RegionViews(*clip, self.crop_area, *crop)
         return TrainViews(*clip, self.scale_size, *crop)
 
+    def _pixel_transforms(self) -> PixelTransforms | None:
+        if self.color_jitter is None and self.rand_augment is None and not self.random_erasing:
+            return None
+        from videogn.data.views.pixels import PixelTransforms  # torchvision's transforms take a while
+
+        return PixelTransforms(
+            color_jitter=self.color_jitter, rand_augment=self.rand_augment, random_erasing=self.random_erasing
+        )
+
     def _train_sampler(self) -> TrainSampler:
         rank, num_devices = self._place()
         accumulate = self.trainer.accumulate_grad_batches if self.trainer is not None else 1
+        if accumulate % self.clips_per_video:
+            raise ValueError(
+                f"clips_per_video {self.clips_per_video} does not divide the {accumulate} forwards of an update, each "
+                f"of which shows one clip of a video: give a larger --total_batch_size or a smaller --data.batch_size"
+            )
         return TrainSampler(
             len(self.catalog.present("train")),
             total_batch_size=self.batch_size * num_devices * accumulate,
             seed=self.seed,
             rank=rank,
             num_devices=num_devices,
+            clips_per_video=self.clips_per_video,
         )
 
     def val_dataloader(self) -> DataLoader[VideoBatch]:
@@ -270,7 +344,9 @@ class KineticsDataModule(LightningDataModule):
             paths += [given / file.name for file in inside] or [given]
         if not paths:
             raise ListError("no videos were given: name files or folders with --videos")
-        return Records(list(map(str, paths)), labels=repeat(0, len(paths)))
+        records = Records(list(map(str, paths)), labels=repeat(0, len(paths)))
+        self.check_rates(records)
+        return records
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Stop a training run at a video that can't be decoded, unless those are to be skipped."""
@@ -303,7 +379,9 @@ class KineticsDataModule(LightningDataModule):
             PROTOCOLS[protocol],
             self.clip_policy,
         )
-        dataset = TestDataset(records, views=views, decoder=self.decoder, index=self._index())
+        dataset = TestDataset(
+            records, views=views, decoder=self.decoder, index=self._index(), target_fps=self.target_fps
+        )
         rank, num_devices = self._place()
         videos = max(1, self.batch_size // PROTOCOLS[protocol].num_views)
         sampler = TestSampler(len(records), rank=rank, num_devices=num_devices)
@@ -315,14 +393,15 @@ class KineticsDataModule(LightningDataModule):
     def _place(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
 
-    def _loader(self, dataset: TrainDataset | TestDataset, **settings: Any) -> DataLoader[Any]:
+    def _loader(self, dataset: TrainDataset | TestDataset, clips: int = 1, **settings: Any) -> DataLoader[Any]:
         _, num_devices = self._place()
         defaults = {
             "persistent_workers": self.num_workers > 0,
             "pin_memory": torch.cuda.is_available(),
             "multiprocessing_context": _context() if num_devices > 1 and self.num_workers > 0 else None,
         }
-        return DataLoader[Any](
+        loader = DataLoader[Any] if clips == 1 else partial(ClipLoader, clips_per_video=clips)
+        return loader(
             dataset,
             collate_fn=as_it_is,
             num_workers=self.num_workers,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from videogn.data.batch import Batch, VideoBatch, VideoViews, empty, shared
+from videogn.data.batch import GREY, Batch, VideoBatch, VideoViews, empty, shared
 from videogn.data.decoding import (
     DecodeError,
     DecoderName,
@@ -29,8 +30,11 @@ from videogn.data.decoding import (
     Video,
     open_video,
 )
+from videogn.data.decoding.video import window_on
+from videogn.data.decoding.window import cut
 from videogn.data.heap import Heap
 from videogn.data.lists.records import VideoRecord
+from videogn.data.views.sampling import interval_at
 from videogn.data.views.testing import TestViews
 from videogn.data.views.training import RegionViews, TrainViews
 
@@ -39,11 +43,12 @@ from videogn.data.views.training import RegionViews, TrainViews
 Key = tuple[int, int]
 # The place that stands for no video: it keeps the number of batches equal on all devices of a test.
 NO_VIDEO = -1
-GREY = 115  # about the mean of the network's input
+MOST_FPS = 1000  # what a header says beyond that is no rate of frames
+PixelsOf = Callable[[NDArray[np.uint8], Sequence[int]], None]
 
 
 class TrainDataset(Dataset[Batch]):
-    """One random view of each video.
+    """One random view of each video, or several from one decode.
 
     A clip's place goes by the number of frames that the packets tell. For the few files for which only a full decode
     tells, that may be too large, and is corrected where a clip hits the difference.
@@ -54,6 +59,9 @@ class TrainDataset(Dataset[Batch]):
         seed: Of the run.
         decoder: Which decoder reads the files.
         index: Where what the packets of files tell is kept.
+        target_fps: Frames a second that the views' interval is meant at; default: each video's own.
+        pixels: Changes a clip [T, H, W, C] in place, by its entropy; default: nothing does.
+        clips_per_video: Views of each video: a batch holds the first of all its videos, then the second, ...
     """
 
     def __init__(
@@ -64,10 +72,16 @@ class TrainDataset(Dataset[Batch]):
         seed: int = 0,
         decoder: DecoderName = "pyav",
         index: PacketIndex | None = None,
+        target_fps: float | None = None,
+        pixels: PixelsOf | None = None,
+        clips_per_video: int = 1,
     ) -> None:
         self.records = records
         self.views = views
         self.seed = seed
+        self.pixels = pixels
+        self.clips_per_video = clips_per_video
+        self.target_fps = target_fps
         self._open = partial(open_video, backend=decoder, index=index)
         self._heap = Heap()
 
@@ -86,11 +100,13 @@ class TrainDataset(Dataset[Batch]):
         """
         records = [self.records[place] for _, place in keys]
         size = self.views.crop_size
-        views = empty(len(keys), 1, self.views.num_frames, size, size, 3)
+        views = empty(self.clips_per_video * len(keys), 1, self.views.num_frames, size, size, 3)
+        clips = views[:, 0].unflatten(0, (self.clips_per_video, len(keys))).numpy()
         errors = [
-            self._fill(views[row, 0].numpy(), epoch, record)
+            self._fill(clips[:, row], epoch, record)
             for row, ((epoch, _), record) in enumerate(zip(keys, records, strict=True))
-        ]
+        ] * self.clips_per_video
+        records *= self.clips_per_video
         self._heap.count(len(keys))
         return Batch(
             views=views,
@@ -101,15 +117,21 @@ class TrainDataset(Dataset[Batch]):
             failures=[(r.index, error) for r, error in zip(records, errors, strict=True) if error is not None],
         )
 
-    def _fill(self, clip: NDArray[np.uint8], epoch: int, record: VideoRecord) -> str | None:
-        """Write the view [T, H, W, C] of a video, or grey; return why it could not be decoded."""
-        entropy = (self.seed, epoch, record.index)
+    def _fill(self, clips: NDArray[np.uint8], epoch: int, record: VideoRecord) -> str | None:
+        """Write the views [clips, T, H, W, C] of a video, or grey; return why it could not be decoded."""
+        place = (self.seed, epoch, record.index)
+        # The first clip's stream is that of the only one: more clips leave it as it is.
+        entropies = [place, *((*place, number) for number in range(1, len(clips)))]
         try:
-            for index, frame, indices in _frames(record, self._open, self.views, entropy, exact_count=False):
-                clip[indices[0] == index] = frame
+            found = _frames(record, self._open, self.views, entropies, exact_count=False, target_fps=self.target_fps)
+            for index, clip, frame, indices in found:
+                clips[clip, indices[clip] == index] = frame
         except DecodeError as error:
-            clip[:] = GREY  # also where some of its frames could be decoded
+            clips[:] = GREY  # also where some of its frames could be decoded
             return str(error)
+        if self.pixels is not None:
+            for number, clip in enumerate(clips):
+                self.pixels(clip, (*place, number))
         return None
 
 
@@ -121,6 +143,7 @@ class TestDataset(Dataset[VideoBatch]):
         views: How views are made of each.
         decoder: Which decoder reads the files.
         index: Where what the packets of files tell is kept.
+        target_fps: Frames a second that the views' interval is meant at; default: each video's own.
     """
 
     __test__ = False  # its name looks like a test's
@@ -132,9 +155,11 @@ class TestDataset(Dataset[VideoBatch]):
         views: TestViews,
         decoder: DecoderName = "pyav",
         index: PacketIndex | None = None,
+        target_fps: float | None = None,
     ) -> None:
         self.records = records
         self.views = views
+        self.target_fps = target_fps
         self._open = partial(open_video, backend=decoder, index=index)
         self._heap = Heap()
 
@@ -169,7 +194,8 @@ class TestDataset(Dataset[VideoBatch]):
         frames, clips = torch.empty(0), torch.empty(0)
         planned, wanted = None, np.empty(0, np.int64)
         corners: list[tuple[int, int]] = []
-        for index, frame, indices in _frames(record, self._open, self.views, (0, 0, 0), exact_count=True):
+        found = _frames(record, self._open, self.views, [(0, 0, 0)], exact_count=True, target_fps=self.target_fps)
+        for index, _, frame, indices in found:
             part, corners = self.views.crops(frame)
             if indices is not planned:  # the first frame, or the first by another number of frames
                 planned, wanted = indices, np.unique(indices)
@@ -181,17 +207,18 @@ class TestDataset(Dataset[VideoBatch]):
         return VideoViews(frames, clips=clips, corners=corners, crop_size=(size, size))
 
 
-# A frame with its index, and the indices [V, T] of all clips that it was read for.
-ReadFrame = tuple[int, Frame, NDArray[np.int64]]
+# The index of a frame, the draw that it is for, the frame as that one shows it, and the indices [V, T] of all clips.
+ReadFrame = tuple[int, int, Frame, NDArray[np.int64]]
 
 
 def _frames(
     record: VideoRecord,
     open_file: Callable[[str], AbstractContextManager[Video]],
     views: TrainViews | RegionViews | TestViews,
-    entropy: tuple[int, int, int],
+    entropies: Sequence[tuple[int, ...]],
     *,
     exact_count: bool,
+    target_fps: float | None,
 ) -> Iterator[ReadFrame]:
     """Yield each frame that a video's views need.
 
@@ -202,40 +229,57 @@ def _frames(
         record: The video.
         open_file: Opens its file.
         views: Which frames, and which part of them.
-        entropy: What is random about them.
+        entropies: What is random about them, for each draw of views.
         exact_count: Whether clips must go by the exact number of frames.
+        target_fps: Frames a second that the views' interval is meant at; None: the video's own.
 
     Raises:
-        DecodeError: The file is missing, or can't be decoded.
+        DecodeError: The file is missing, can't be decoded, or has no frame rate where one is needed.
     """
     if record.path is None:
         raise DecodeError(record.name, "no file of this name below the data root")
     with open_file(record.path) as video:
+        if target_fps is not None:
+            if video.rate is None or not 0 < video.rate <= MOST_FPS:
+                raise DecodeError(record.path, f"target_fps needs its frame rate, and the file says {video.rate}")
+            views = replace(views, frame_interval=interval_at(video.rate, views.frame_interval, target_fps=target_fps))
         promised = video.num_frames
         try:
-            yield from _by_count(promised, video, views, entropy, exact_count=exact_count)
+            yield from _by_count(promised, video, views, entropies, exact_count=exact_count)
         except TooFewFrames as error:
             if not 0 < error.num_frames < promised:
                 raise
         else:
             if not exact_count or video.num_frames == promised:
                 return
-        yield from _by_count(video.num_frames, video, views, entropy, exact_count=exact_count)
+        yield from _by_count(video.num_frames, video, views, entropies, exact_count=exact_count)
 
 
 def _by_count(
     total: int,
     video: Video,
     views: TrainViews | RegionViews | TestViews,
-    entropy: tuple[int, int, int],
+    entropies: Sequence[tuple[int, ...]],
     *,
     exact_count: bool,
 ) -> Iterator[ReadFrame]:
     """Yield the frames of the clips that a video of `total` frames has."""
-    rng = np.random.default_rng(entropy)
-    indices = views.indices(total, rng)
-    for index, frame in video.read(indices.ravel().tolist(), window=views.window(rng), exact_count=exact_count):
-        yield index, frame, indices
+    rngs = [np.random.default_rng(entropy) for entropy in entropies]
+    indices = views.indices(total, rngs[0])
+    if len(rngs) > 1:
+        assert not isinstance(views, TestViews)
+        start = int(indices[0, 0])
+        indices = np.concatenate([indices, *(views.indices(total, rng, beside=start) for rng in rngs[1:])])
+    windows = [views.window(rng) for rng in rngs]
+    # Several draws show several parts of a frame, which are cut out of all of it.
+    only = windows[0] if len(windows) == 1 else None
+    for index, frame in video.read(indices.ravel().tolist(), window=only, exact_count=exact_count):
+        if only is not None:
+            yield index, 0, frame, indices
+            continue
+        for draw, window_of in enumerate(windows):
+            if index in indices[draw]:
+                yield index, draw, cut(frame, window_on(video.path, window_of, *frame.shape[:2])), indices
 
 
 def as_it_is(batch: Any) -> Any:

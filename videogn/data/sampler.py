@@ -13,12 +13,13 @@ from videogn.data.dataset import NO_VIDEO, Key
 class TrainSampler(Sampler[Key]):
     """All videos in random order, cut into whole total batches, each dealt to the devices.
 
-    Step s takes the same `total_batch_size` videos at any device batch and any number of devices; the rest of an epoch
+    Step s takes the same videos at any device batch and any number of devices; the rest of an epoch
     that fills no total batch is left out (another rest in every epoch).
 
     Args:
         num_videos: Videos of the list.
         total_batch_size: Clips per optimiser step over all devices.
+        clips_per_video: Clips that each of its videos gives; divides the total batch.
         seed: Of the run.
         rank: This device.
         num_devices: All devices; divides the total batch.
@@ -28,17 +29,24 @@ class TrainSampler(Sampler[Key]):
     """
 
     def __init__(
-        self, num_videos: int, *, total_batch_size: int, seed: int, rank: int = 0, num_devices: int = 1
+        self,
+        num_videos: int,
+        *,
+        total_batch_size: int,
+        seed: int,
+        rank: int = 0,
+        num_devices: int = 1,
+        clips_per_video: int = 1,
     ) -> None:
-        if total_batch_size % num_devices:
+        if total_batch_size % (num_devices * clips_per_video):
             raise ValueError(f"a total batch of {total_batch_size} clips can't be dealt to {num_devices} devices")
-        if num_videos < total_batch_size:
+        if num_videos * clips_per_video < total_batch_size:
             raise ValueError(
                 f"{num_videos} training videos do not fill one total batch of {total_batch_size} clips: "
                 f"give a smaller --total_batch_size or more videos"
             )
         self.num_videos = num_videos
-        self.total_batch_size = total_batch_size
+        self.videos_per_update = total_batch_size // clips_per_video
         self.seed = seed
         self.rank = rank
         self.num_devices = num_devices
@@ -49,15 +57,15 @@ class TrainSampler(Sampler[Key]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.num_videos // self.total_batch_size * (self.total_batch_size // self.num_devices)
+        return self.num_videos // self.videos_per_update * (self.videos_per_update // self.num_devices)
 
     def __iter__(self) -> Iterator[Key]:
         epoch = self.epoch  # as it is when the epoch begins
         # NumPy pads its entropy with zeros: this is also the stream that the clip of video 0 is drawn from. Its first
         # numbers decide both, which harms neither; another stream would give every run on record another order.
         order = np.random.default_rng((self.seed, epoch)).permutation(self.num_videos)
-        whole = self.num_videos // self.total_batch_size * self.total_batch_size
-        mine = order[:whole].reshape(-1, self.num_devices, self.total_batch_size // self.num_devices)[:, self.rank]
+        whole = self.num_videos // self.videos_per_update * self.videos_per_update
+        mine = order[:whole].reshape(-1, self.num_devices, self.videos_per_update // self.num_devices)[:, self.rank]
         for place in mine.ravel().tolist():
             yield epoch, place
 

@@ -16,6 +16,7 @@ from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.trainer.states import TrainerFn
 
 from videogn.code_version import code_version
+from videogn.data.datamodule import KineticsDataModule
 from videogn.training.checkpoint import read_own_part
 from videogn.training.checkpoint_file import damage_in
 from videogn.training.device import peak_memory_bytes, precision_name
@@ -175,6 +176,7 @@ class ResultWriter(Callback):
             precise_bn=pl_module.precise_bn,
             num_frames=data.num_frames,
             frame_interval=data.frame_interval,
+            extras=_extras(run) | data.test_extras,
             protocol=data.protocol,
             clip_policy=data.clip_policy,
             top1=100 * top_k(scored, 1),
@@ -200,6 +202,12 @@ class ResultWriter(Callback):
         path = write_result(result, self.folder)
         print(result.summary())
         print(f"written: {path} and {per_class}")
+
+
+def _extras(run: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a training had on that the paper's has not, by the names of settings."""
+    recipe, off = run.get("recipe", {}), VideoClassifier.OFF | KineticsDataModule.OFF
+    return {name: recipe[name] for name, value in off.items() if recipe.get(name, value) != value}
 
 
 def _code(run: Mapping[str, Any]) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Literal
 
 import torch
 from lightning import Trainer
@@ -10,6 +11,7 @@ from torch import nn
 
 from videogn.training.schedule import Schedule, length_in_steps
 
+OptimizerName = Literal["sgd", "adamw"]
 NO_END = "the run has no end: give --trainer.max_steps, --trainer.max_epochs or --model.schedule.length"
 
 
@@ -23,15 +25,32 @@ def decay_groups(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Paramete
     return decayed, norms
 
 
-def sgd(
-    model: nn.Module, *, lr: float, momentum: float, weight_decay: float, norm_weight_decay: float
-) -> torch.optim.SGD:
-    """Return SGD with Nesterov momentum and a weight decay of its own for gammas and betas."""
+def optimizer_of(
+    model: nn.Module,
+    name: OptimizerName,
+    *,
+    lr: float,
+    momentum: float,
+    weight_decay: float,
+    norm_weight_decay: float,
+) -> torch.optim.Optimizer:
+    """Return an optimiser with a weight decay of its own for gammas and betas.
+
+    Args:
+        model: Whose parameters it changes.
+        name: sgd, with Nesterov momentum (Wang et al. 2018, released code), or adamw (Loshchilov & Hutter 2019).
+        lr: The peak learning rate.
+        momentum: Of the gradient; adamw's beta1. Its beta2 is 0.999.
+        weight_decay: On convolutions and linear layers; adamw's is apart from the gradient, and scaled by the rate.
+        norm_weight_decay: On everything else.
+    """
     decayed, norms = decay_groups(model)
     groups = [
         {"params": decayed, "weight_decay": weight_decay},
         {"params": norms, "weight_decay": norm_weight_decay},
     ]
+    if name == "adamw":
+        return torch.optim.AdamW(groups, lr=lr, betas=(momentum, 0.999))
     return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=momentum > 0)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from videogn.models.batch_renorm import RenormBounds
@@ -44,6 +44,7 @@ class Plan:
     total_steps: int
     compiled: bool = False
     activation_checkpointing: Sequence[str] = ()  # parts of the network
+    extras: Mapping[str, Any] = field(default_factory=dict)  # settings that the paper's run does without, by name
     steps_before: int = 0  # those of the checkpoint that the run goes on from
     num_excluded: int = 0  # videos of the training list that data.exclude names
     before: Mapping[str, Any] | None = None  # the last part of the training so far (result.py, `parts`)
@@ -77,6 +78,7 @@ def plan_of(model: VideoClassifier, *, run_dir: str, start: str, precise_bn_batc
         num_classes=data.num_classes,
         num_frames=data.num_frames,
         frame_interval=data.frame_interval,
+        extras=model.extras(),
         crop_size=data.crop_size,
         sizes=model.batch_sizes,
         renorm=model.renorm,
@@ -119,6 +121,8 @@ def without_effect(plan: Plan, *, precise_bn_batches: int) -> list[str]:
             f"{norm} is bn in this run: renorm.start is {bounds.start:,} and the run ends after "
             f"{plan.total_steps:,} updates; set --model.renorm.start, r_end and d_end"
         )
+    if plan.extras.get("model.optimizer") == "adamw" and plan.base_lr >= 0.01:
+        found.append(f"base_lr {plan.base_lr:g} is sgd's: adamw usually takes 0.0001 to 0.001")
     return found
 
 
@@ -130,6 +134,7 @@ def summary(plan: Plan) -> str:
         "start": plan.start,
         "data": f"{_videos(plan)}, {_count(plan.num_classes, 'class', 'classes')}; {_clip(plan)}",
         "list read as": plan.read_as,
+        **({"with": ", ".join(f"{name} {value}" for name, value in plan.extras.items())} if plan.extras else {}),
         "normalisation batch": _norm_batch(plan),
         **_renorm(plan),
         "device batch": _device_batch(plan),

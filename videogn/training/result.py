@@ -58,10 +58,11 @@ class Result:
     data.exclude names, and are not expected. device, num_devices: what trained it. precision: of the
     training and of the test; kernels_checked: whether their layers were held against float32 before (None: in float32
     there is nothing to hold, or it is not known). top5 is None among
-    fewer than five classes. parts: one for each time that the training went on differently, with its first update, the
-    updates planned then, device batch, devices and code; one for a training in one piece. chosen: None for the last
-    checkpoint, or one that nothing chose; of the best one, among how many validations it was chosen, and whether the
-    list of videos that chose it is the one of this test, which makes the accuracy too high.
+    fewer than five classes. extras: settings that were on and that the paper's run does without, by name. parts: one
+    for each time that the training went on differently, with its first update, the updates planned then, device batch,
+    devices and code; one for a training in one piece. chosen: None for the last checkpoint, or one that nothing chose;
+    of the best one, among how many validations it was chosen, and whether the list of videos that chose it is the one
+    of this test, which makes the accuracy too high.
     """
 
     norm: str | None = None
@@ -82,6 +83,7 @@ class Result:
     num_classes: int | None = None
     num_frames: int | None = None
     frame_interval: int | None = None
+    extras: dict[str, Any] = field(default_factory=dict)
     seed: int | None = None
     protocol: str | None = None
     clip_policy: str | None = None

@@ -26,6 +26,8 @@ class FramesVideo:
         DecodeError: It has no images, or their names do not tell their order.
     """
 
+    rate = None
+
     def __init__(self, path: str | Path) -> None:
         self.path = str(path)
         try:

@@ -35,6 +35,7 @@ class ImageVideo:
     """
 
     num_frames = 1
+    rate = None
 
     def __init__(self, path: str | Path) -> None:
         self.path = str(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ class SoundVideo:
     """
 
     backend: str  # the library's name
+    rate: Fraction | None  # frames a second, by PyAV
     codecs: Collection[str] | None = None  # FFmpeg's names of those that it reads rightly; None: all
 
     def __init__(self, path: str | Path, *, index: PacketIndex | None = None) -> None:
@@ -51,6 +53,7 @@ class SoundVideo:
         """Return the number of frames of a file whose packets tell which frame each shows, and hide none."""
         with contextlib.closing(PyAVVideo(self.path, index=index)) as video:
             codec, container = video.format
+            self.rate = video.rate
             table = video.scan.table
             if self.codecs is not None and codec not in self.codecs:
                 reason = f"{self.backend} does not read {codec} reliably; use the decoder pyav"

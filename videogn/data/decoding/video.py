@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from typing import Protocol
 
 from videogn.data.decoding.window import Frame, Window, WindowOf
@@ -40,9 +41,15 @@ class TooFewFrames(DecodeError):
 class Video(Protocol):
     """An open video file. Frames are RGB, uint8 [H, W, 3], rotated as a player shows them."""
 
+    path: str
+
     @property
     def num_frames(self) -> int:
         """Frames of the video; what the packets promise until a decode found the exact number."""
+
+    @property
+    def rate(self) -> Fraction | None:
+        """Frames a second, as far as the file knows; None for images."""
 
     def count_frames(self) -> int:
         """Return frames of the video, exactly, whatever that costs.

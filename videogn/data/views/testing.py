@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from videogn.data.decoding import Frame, Window, WindowOf
 from videogn.data.views.protocols import ClipPolicy, Protocol
-from videogn.data.views.sampling import protocol_clips
+from videogn.data.views.sampling import Interval, protocol_clips
 
 
 def long_side_offsets(height: int, width: int, crop_px: int, num_crops: int) -> list[tuple[int, int]]:
@@ -45,7 +45,7 @@ class TestViews:
     """
 
     num_frames: int
-    frame_interval: int
+    frame_interval: Interval
     scale_size: int
     crop_size: int
     protocol: Protocol

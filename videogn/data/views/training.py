@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from videogn.data.decoding import Window, WindowOf
-from videogn.data.views.sampling import random_clip
+from videogn.data.views.sampling import Interval, random_clip
 
 ASPECT_RATIOS = (3 / 4, 4 / 3)  # width by height
 NUM_ATTEMPTS = 10
@@ -29,11 +29,12 @@ class _RandomClip:
     """
 
     num_frames: int
-    frame_interval: int
+    frame_interval: Interval
 
-    def indices(self, total: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Return the frame indices [1, T] of a clip in a video of `total` frames."""
-        return random_clip(total, num_frames=self.num_frames, frame_interval=self.frame_interval, rng=rng)[None]
+    def indices(self, total: int, rng: np.random.Generator, *, beside: int | None = None) -> NDArray[np.int64]:
+        """Return the frame indices [1, T] of a clip in a video of `total` frames; `beside` as in `random_clip`."""
+        clip = (self.num_frames, self.frame_interval)
+        return random_clip(total, num_frames=clip[0], frame_interval=clip[1], rng=rng, beside=beside)[None]
 
 
 class Augmentation(NamedTuple):

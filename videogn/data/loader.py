@@ -1,0 +1,45 @@
+"""Loading more than one clip of each video from one decode, a forward of distinct videos at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from videogn.data.batch import Batch
+
+
+class ClipLoader(DataLoader[Batch]):
+    """A loader whose workers make several forwards at once: each shows another clip of the same videos.
+
+    So no forward, and no normalisation batch, holds a video twice.
+
+    Args:
+        dataset: Gives all first clips of its videos, then all second ones, ...
+        clips_per_video: How many: forwards in a batch of the dataset.
+        settings: As for a DataLoader; batch_size counts videos.
+    """
+
+    def __init__(self, dataset: Any, *, clips_per_video: int, **settings: Any) -> None:
+        self.clips_per_video = clips_per_video
+        super().__init__(dataset, **settings)
+
+    def __len__(self) -> int:
+        return super().__len__() * self.clips_per_video
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        for batch in super().__iter__():
+            yield from forwards(batch, self.clips_per_video)
+
+
+def forwards(batch: Batch, number: int) -> Iterator[Batch]:
+    """Yield a batch in equal parts, none of them copied."""
+    size = len(batch["labels"]) // number
+    tensors = {name: value.split(size) for name, value in batch.items() if isinstance(value, Tensor)}
+    failed = list(zip(batch["missing"], batch["failures"], strict=True))
+    for part in range(number):
+        own = [(row - part * size, failure) for row, failure in failed if row // size == part]
+        rest = {"missing": [row for row, _ in own], "failures": [failure for _, failure in own]}
+        yield {**{name: parts[part] for name, parts in tensors.items()}, **rest}  # type: ignore[typeddict-item]
