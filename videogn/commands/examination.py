@@ -67,7 +67,7 @@ def _findings(run: PlannedRun, *, seconds: float) -> Iterator[Finding]:
     data, model = run.datamodule, run.model
     yield from labels_and_splits(data.catalog)
     subject = Subject(model.architecture, run.trainer.strategy.root_device)
-    rates = Rates(model.base_lr, model.momentum, model.weight_decay, model.norm_weight_decay)
+    rates = Rates(model.base_lr, model.momentum, model.weight_decay, model.norm_weight_decay, model.optimizer)
     decoding, clips = _train_clips(data, NUM_BATCHES * BATCH)
     if len(clips) < BATCH:
         raise ValueError(f"{len(clips)} of the first training clips could be decoded; expected {BATCH}")

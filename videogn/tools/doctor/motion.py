@@ -20,7 +20,7 @@ from videogn.tools.doctor.finding import Finding, Verdict
 from videogn.tools.doctor.learning import Clips
 from videogn.tools.doctor.subject import SMALL_GN, Subject
 from videogn.tools.doctor.training import BATCH
-from videogn.training.optimizer import sgd
+from videogn.training.optimizer import optimizer_of
 from videogn.training.schedule import scaled_lr
 
 # The network that looks, and its learning rate: those of configs/own_videos.yaml.
@@ -122,7 +122,7 @@ def _train(
     """
     network.train()
     rng = np.random.default_rng(0)
-    optimizer = sgd(network, lr=0.0, momentum=0.9, weight_decay=1e-4, norm_weight_decay=0.0)
+    optimizer = optimizer_of(network, "sgd", lr=0.0, momentum=0.9, weight_decay=1e-4, norm_weight_decay=0.0)
     order = np.concatenate([rng.permutation(len(clips)) for _ in range(MOST_UPDATES * BATCH // len(clips) + 1)])
     total = num_updates or MOST_UPDATES
     step, started = 0, time.monotonic()

@@ -25,7 +25,7 @@ from videogn.tools.doctor.learning import (
     warmed_up,
 )
 from videogn.tools.doctor.subject import SMALL_GN, Subject
-from videogn.training.optimizer import sgd
+from videogn.training.optimizer import OptimizerName, optimizer_of
 from videogn.training.schedule import scaled_lr
 
 BATCH = 16
@@ -45,25 +45,28 @@ class Rates:
 
     Attributes:
         base_lr: At 64 clips.
-        momentum: Of SGD.
+        momentum: Of the gradient.
         weight_decay: Of kernels.
         norm_weight_decay: Of norms.
+        optimizer: Its name.
     """
 
     base_lr: float
     momentum: float
     weight_decay: float
     norm_weight_decay: float
+    optimizer: OptimizerName = "sgd"
 
     @property
     def peak(self) -> float:
         """The learning rate of BATCH clips."""
         return scaled_lr(self.base_lr, BATCH)
 
-    def optimizer(self, network: I3D) -> torch.optim.Optimizer:
+    def optimizer_of(self, network: I3D) -> torch.optim.Optimizer:
         """Return one for a network."""
-        return sgd(
+        return optimizer_of(
             network,
+            self.optimizer,
             lr=self.peak,
             momentum=self.momentum,
             weight_decay=self.weight_decay,
@@ -93,7 +96,7 @@ def variants(architecture: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 def seconds_of_update(subject: Subject, clips: Clips, rates: Rates) -> float:
     """Return what an update of BATCH clips takes: the second one."""
     network = subject.network()
-    optimizer, times = rates.optimizer(network), []
+    optimizer, times = rates.optimizer_of(network), []
     for _ in range(2):
         started = time.monotonic()
         losses_of(network, [clips.select(slice(BATCH))], optimizer, rates=[0.0])
@@ -119,7 +122,7 @@ def by_heart(subject: Subject, clips: Clips, rates: Rates, *, num_classes: int, 
         if figures and time.monotonic() > deadline:
             break
         network = subject.network(**changes)
-        losses = losses_of(network, [batch], rates.optimizer(network), rates=wanted, until=lambda loss: loss < bound)
+        losses = losses_of(network, [batch], rates.optimizer_of(network), rates=wanted, until=lambda loss: loss < bound)
         figures[name] = {"updates": learnt_after(losses, num_classes), "losses": losses}
     own = figures[OWN]["updates"]
     others = {name: row["updates"] for name, row in figures.items() if name != OWN and row["updates"] is not None}
@@ -171,7 +174,7 @@ def learning_rate(subject: Subject, clips: Clips, rates: Rates) -> Finding:
     batches = [fitted.select(slice(start, start + BATCH)) for start in range(0, len(fitted) - BATCH + 1, BATCH)]
     wanted = rising(rates.peak, RANGE_UPDATES)
     network = subject.network()
-    losses = losses_of(network, batches, rates.optimizer(network), rates=wanted)
+    losses = losses_of(network, batches, rates.optimizer_of(network), rates=wanted)
     found = rate_range(losses, wanted)
     scale = rates.base_lr / rates.peak
     best, breaks = found.best * scale, None if found.breaks is None else found.breaks * scale
