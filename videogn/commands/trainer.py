@@ -335,7 +335,7 @@ class VideoCLI(TrainerArguments):
     def notes_on(self, plan: Plan) -> list[str]:
         """Return what a user should know before the run, a sentence each: of its videos, of settings without effect."""
         precise_bn_batches = self.config.fit.precise_bn_batches
-        return [*self.datamodule.catalog.doubts(), *without_effect(plan, precise_bn_batches=precise_bn_batches)]
+        return [*self.datamodule.doubts(), *without_effect(plan, precise_bn_batches=precise_bn_batches)]
 
     def after_fit(self) -> None:
         """Validate where the last steps filled no epoch, so that a run always has its best checkpoint."""

@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader
 from videogn.data.batch import Batch, VideoBatch
 from videogn.data.dataset import MOST_FPS, TestDataset, TrainDataset, as_it_is
 from videogn.data.decoding import DecodeError, DecoderName, PacketIndex
+from videogn.data.glance import doubts
 from videogn.data.lists.catalog import Catalog
 from videogn.data.lists.entries import ListError, Split
 from videogn.data.lists.folders import read_folder
@@ -28,6 +29,7 @@ from videogn.data.loader import ClipLoader
 from videogn.data.media import LeftOut, is_image, is_media, without_thumbnails
 from videogn.data.sampler import TestSampler, TrainSampler
 from videogn.data.views.protocols import PROTOCOLS, ClipPolicy, ProtocolName
+from videogn.data.views.sampling import clip_span
 from videogn.data.views.testing import TestViews
 from videogn.data.views.training import RegionViews, TrainViews
 from videogn.machine import available_cores
@@ -253,6 +255,15 @@ class KineticsDataModule(LightningDataModule):
         for record in records if self.target_fps is not None else ():
             if record.path and (is_image(record.path) or (not is_media(record.path) and Path(record.path).is_dir())):
                 raise ValueError(f"{record.path}: no video file, so it has no frame rate: leave data.target_fps out")
+
+    def doubts(self) -> list[str]:
+        """Return what a training should know of its videos, a sentence each; see `Catalog.doubts`."""
+        span = clip_span(self.num_frames, self.frame_interval)
+        found = self.catalog.doubts()
+        for split in ("train", "val"):
+            name = str(self.catalog.list_of(split))
+            found += doubts(self.catalog.present(split), span=span, target_fps=self.target_fps, name=name)
+        return found
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Return batches of one random view a video; the epoch's order is the sampler's."""

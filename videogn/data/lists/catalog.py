@@ -121,7 +121,7 @@ class Catalog:
         if self._train_entries is None:
             self._train_entries = self.read("train")
         names = classes_of(self._train_entries)
-        refuse_empty_folders(self._list("train"), names)
+        refuse_empty_folders(self.list_of("train"), names)
         return names
 
     def records(self, split: Split) -> Records:
@@ -132,7 +132,7 @@ class Catalog:
                 empty and its class unknown, or no file of it is on disk.
         """
         if split not in self._records:
-            source = self._list(split)
+            source = self.list_of(split)
             classes = self.classes
             kept = self._train_entries if split == "train" else None
             entries = kept or self.read(split)
@@ -179,17 +179,17 @@ class Catalog:
         found = []
         if empty := without_videos(train, classes):
             start = ": do its labels begin with 1?" if empty == ["0"] and classes[-1].isdigit() else ""
-            found.append(f"{self._list('train')}: no training video of {_some_classes(empty, classes)}{start}")
+            found.append(f"{self.list_of('train')}: no training video of {_some_classes(empty, classes)}{start}")
             labels = {classes.index(name) for name in empty}
             if lacking := labels & set(val.labels().tolist()):
                 names = [classes[label] for label in sorted(lacking)]
                 found.append(
-                    f"{self._list('val')}: validation videos of {_some_classes(names, classes)}, which no training "
+                    f"{self.list_of('val')}: validation videos of {_some_classes(names, classes)}, which no training "
                     f"video shows"
                 )
         if 2 * len(val) < len(classes):
             found.append(
-                f"{self._list('val')}: {len(val):,} validation videos for {len(classes):,} classes: their accuracy "
+                f"{self.list_of('val')}: {len(val):,} validation videos for {len(classes):,} classes: their accuracy "
                 f"says little"
             )
         of_val = {record.path for record in val}  # the smaller one
@@ -213,13 +213,13 @@ class Catalog:
         Raises:
             ListError: It does not exist, or a line of it can't be parsed.
         """
-        source, root = self._list(split), self.root_path
+        source, root = self.list_of(split), self.root_path
         return read_list(source, root=root, split=split, columns=self.columns, frame_folders=self.frame_folders)
 
     def settings(self) -> dict[str, str | None]:
         """Return root, lists and classes such that they name the same files from any working folder."""
         lists = {
-            f"{split}_list": given and str(Path(self._list(split)).absolute()) for split, given in self.lists.items()
+            f"{split}_list": given and str(Path(self.list_of(split)).absolute()) for split, given in self.lists.items()
         }
         classes = self.classes_file and str(Path(self.classes_file).absolute())
         exclude = self.exclude_file and str(self._given(self.exclude_file).absolute())
@@ -243,13 +243,18 @@ class Catalog:
         below = self.root_path / name
         return below if below.exists() else Path(name)
 
-    def _list(self, split: Split) -> str | Path:
+    def list_of(self, split: Split) -> str | Path:
+        """Return the list of a split: what was given, or what the data root has.
+
+        Raises:
+            ListError: There is none.
+        """
         given = self.lists[split]
         if given is not None:
             below = self.root_path / given
             return below if below.exists() or "*" in given else given
         if split == "test":
-            return self._list("val")
+            return self.list_of("val")
         found = default_list(self.root_path, split)
         if found is None:
             raise ListError(
