@@ -235,7 +235,7 @@ def test_the_command_says_what_it_did(root, tmp_path, capsys):
     said = capsys.readouterr()
     assert "40 videos, 2 classes; seed 0" in said.out
     assert "train       28 videos  70.0%" in said.out
-    assert f"videogn fit --config small_video.yaml --data.root {root} --data.test_list test.csv" in said.out
+    assert f"videogn fit --config own_videos.yaml --data.root {root} --data.test_list test.csv" in said.out
     assert "note: many names are those of numbered cuts" in said.out
     assert json.loads((tmp_path / "s.json").read_text())["parts"]["val"]["num_videos"] == 6
     assert main(["data", "split", str(root)]) == 2

@@ -72,10 +72,27 @@ def test_what_has_no_rate_is_refused_by_name(tmp_path):
         for k in range(3):
             Image.new("RGB", (64, 48)).save(folder / f"{k}.png")
     data = KineticsDataModule(str(tmp_path), frame_folders=True, target_fps=15)
-    with pytest.raises(ValueError, match=r"video0: no video file, so it has no frame rate"):
+    with pytest.raises(ValueError, match=r"video0: a folder of frames does not say its frame rate: give data\.fr"):
         data.check_rates(data.catalog.records("train"))
+    with_rate = KineticsDataModule(str(tmp_path), frame_folders=True, target_fps=15, frames_per_second=30)
+    with_rate.check_rates(with_rate.catalog.records("train"))
     record = VideoRecord(str(tmp_path / "train" / "a" / "video0"), 0, 0, "video0")
     batch = TrainDataset([record], views=TrainViews(4, 2, (48, 48), 48, 0.0), target_fps=15)[(0, 0)]
     assert "target_fps needs its frame rate" in batch["failures"][0][1]
     with pytest.raises(ValueError, match="target_fps is 0"):
         KineticsDataModule(target_fps=0)
+    with pytest.raises(ValueError, match="frames_per_second has no effect without target_fps"):
+        KineticsDataModule(frames_per_second=30)
+
+
+def test_folders_of_frames_take_the_rate_that_they_are_given(tmp_path):
+    """Of 30 frames a second, an interval of 2 at 15 is one of 4; each frame has a grey of its own."""
+    from PIL import Image
+
+    (tmp_path / "video0").mkdir()
+    for k in range(13):
+        Image.new("RGB", (48, 48), (10 * k,) * 3).save(tmp_path / "video0" / f"{k}.png")
+    record = VideoRecord(str(tmp_path / "video0"), 0, 0, "video0")
+    views = TrainViews(4, 2, (48, 48), 48, 0.0)
+    [clip] = TrainDataset([record], views=views, target_fps=15, frames_per_second=30)[(0, 0)]["views"].flatten(0, 1)
+    assert clip[:, 0, 0, 0].tolist() == [0, 40, 80, 120]

@@ -14,7 +14,7 @@ that `videogn fit` reads. What is written: train.csv, val.csv and test.csv (path
 are names. No video is moved, copied or changed, and no list is overwritten.
 
   videogn data split DIR
-  videogn fit --config small_video.yaml --data.root DIR --data.test_list test.csv
+  videogn fit --config own_videos.yaml --data.root DIR --data.test_list test.csv
 
   videogn data split DIR --groups '_g([0-9]+)_' --seed 1 --out splits/1
   videogn data split all.csv --root DIR --groups groups.csv --shares 0.8 0.2 0
@@ -72,7 +72,7 @@ def run(words: list[str]) -> int:
         print(f"{name:<6}{part.num_videos:>8,} videos {part.share:>6.1%} {part.num_groups:>8,} groups  {part.file}")
     for note in summary.notes:
         print(f"note: {note}")
-    words = ["videogn", "fit", "--config", "small_video.yaml", "--data.root", summary.folder]
+    words = ["videogn", "fit", "--config", "own_videos.yaml", "--data.root", summary.folder]
     words += ["--data.test_list", "test.csv"] if "test" in summary.parts else []
     print(f"to train on them: {shlex.join(words)}")
     if given.json is not None:

@@ -70,6 +70,7 @@ class KineticsDataModule(LightningDataModule):
         frame_interval: Source frames from one frame of a clip to the next.
         target_fps: Frames a second that frame_interval is meant at: in a video of another rate, clips take as long, of
             the frames nearest in time. Also in tests. Default: intervals count each video's own frames, as the paper's.
+        frames_per_second: Of folders of frames, whose images do not say: what target_fps needs there.
         crop_size: Height and width of a training clip in px.
         scale_size: Short side in px before the training crop: a number, or a range to draw from.
         crop_area: Share of the frame's area that a training crop covers, drawn uniformly from this range, with an
@@ -105,6 +106,7 @@ class KineticsDataModule(LightningDataModule):
     # Settings that the paper's run does without, by name, and what they are where they are off.
     OFF: ClassVar[dict[str, Any]] = {
         "data.target_fps": None,
+        "data.frames_per_second": None,
         "data.clips_per_video": 1,
         "data.color_jitter": None,
         "data.rand_augment": None,
@@ -125,6 +127,7 @@ class KineticsDataModule(LightningDataModule):
         num_frames: int = 32,
         frame_interval: int = 2,
         target_fps: float | None = None,
+        frames_per_second: float | None = None,
         crop_size: int = 224,
         scale_size: int | tuple[int, int] = SCALE_SIZE,
         crop_area: tuple[float, float] | None = None,
@@ -157,8 +160,11 @@ class KineticsDataModule(LightningDataModule):
         }.items():
             if value < 1:
                 raise ValueError(f"{name} is {value}; it must be at least 1")
-        if target_fps is not None and not 0 < target_fps <= MOST_FPS:
-            raise ValueError(f"target_fps is {target_fps}; expected frames a second, at most {MOST_FPS}")
+        for name, rate in {"target_fps": target_fps, "frames_per_second": frames_per_second}.items():
+            if rate is not None and not 0 < rate <= MOST_FPS:
+                raise ValueError(f"{name} is {rate}; expected frames a second, at most {MOST_FPS}")
+        if frames_per_second is not None and target_fps is None:
+            raise ValueError("frames_per_second has no effect without target_fps: clips go by frames")
         if crop_area is not None:
             if len(crop_area) != 2 or not 0 < crop_area[0] <= crop_area[1] <= 1:
                 raise ValueError(f"crop_area is {crop_area}; expected two shares, 0 < low <= high <= 1")
@@ -196,6 +202,7 @@ class KineticsDataModule(LightningDataModule):
         self.num_frames = num_frames
         self.frame_interval = frame_interval
         self.target_fps = target_fps
+        self.frames_per_second = frames_per_second
         self.crop_size = crop_size
         self.scale_size = (low, high)
         self.crop_area = crop_area
@@ -253,8 +260,14 @@ class KineticsDataModule(LightningDataModule):
             ValueError: There are such; the first is named.
         """
         for record in records if self.target_fps is not None else ():
-            if record.path and (is_image(record.path) or (not is_media(record.path) and Path(record.path).is_dir())):
+            if record.path and is_image(record.path):
                 raise ValueError(f"{record.path}: no video file, so it has no frame rate: leave data.target_fps out")
+            is_folder = record.path and not is_media(record.path) and Path(record.path).is_dir()
+            if is_folder and self.frames_per_second is None:
+                raise ValueError(
+                    f"{record.path}: a folder of frames does not say its frame rate: give data.frames_per_second, or "
+                    f"leave data.target_fps out"
+                )
 
     def doubts(self) -> list[str]:
         """Return what a training should know of its videos, a sentence each; see `Catalog.doubts`."""
@@ -279,6 +292,7 @@ class KineticsDataModule(LightningDataModule):
             decoder=self.decoder,
             index=self._index(),
             target_fps=self.target_fps,
+            frames_per_second=self.frames_per_second,
             pixels=self._pixels,
             clips_per_video=self.clips_per_video,
         )
@@ -391,7 +405,12 @@ class KineticsDataModule(LightningDataModule):
             self.clip_policy,
         )
         dataset = TestDataset(
-            records, views=views, decoder=self.decoder, index=self._index(), target_fps=self.target_fps
+            records,
+            views=views,
+            decoder=self.decoder,
+            index=self._index(),
+            target_fps=self.target_fps,
+            frames_per_second=self.frames_per_second,
         )
         rank, num_devices = self._place()
         videos = max(1, self.batch_size // PROTOCOLS[protocol].num_views)

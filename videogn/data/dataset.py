@@ -60,6 +60,7 @@ class TrainDataset(Dataset[Batch]):
         decoder: Which decoder reads the files.
         index: Where what the packets of files tell is kept.
         target_fps: Frames a second that the views' interval is meant at; default: each video's own.
+        frames_per_second: Of folders of frames, which do not say.
         pixels: Changes a clip [T, H, W, C] in place, by its entropy; default: nothing does.
         clips_per_video: Views of each video: a batch holds the first of all its videos, then the second, ...
     """
@@ -73,6 +74,7 @@ class TrainDataset(Dataset[Batch]):
         decoder: DecoderName = "pyav",
         index: PacketIndex | None = None,
         target_fps: float | None = None,
+        frames_per_second: float | None = None,
         pixels: PixelsOf | None = None,
         clips_per_video: int = 1,
     ) -> None:
@@ -82,7 +84,7 @@ class TrainDataset(Dataset[Batch]):
         self.pixels = pixels
         self.clips_per_video = clips_per_video
         self.target_fps = target_fps
-        self._open = partial(open_video, backend=decoder, index=index)
+        self._open = partial(open_video, backend=decoder, index=index, frames_per_second=frames_per_second)
         self._heap = Heap()
 
     def __len__(self) -> int:
@@ -144,6 +146,7 @@ class TestDataset(Dataset[VideoBatch]):
         decoder: Which decoder reads the files.
         index: Where what the packets of files tell is kept.
         target_fps: Frames a second that the views' interval is meant at; default: each video's own.
+        frames_per_second: Of folders of frames, which do not say.
     """
 
     __test__ = False  # its name looks like a test's
@@ -156,11 +159,12 @@ class TestDataset(Dataset[VideoBatch]):
         decoder: DecoderName = "pyav",
         index: PacketIndex | None = None,
         target_fps: float | None = None,
+        frames_per_second: float | None = None,
     ) -> None:
         self.records = records
         self.views = views
         self.target_fps = target_fps
-        self._open = partial(open_video, backend=decoder, index=index)
+        self._open = partial(open_video, backend=decoder, index=index, frames_per_second=frames_per_second)
         self._heap = Heap()
 
     def __len__(self) -> int:

@@ -39,7 +39,13 @@ __all__ = [
 
 
 @contextmanager
-def open_video(path: str | Path, *, backend: DecoderName = "pyav", index: PacketIndex | None = None) -> Iterator[Video]:
+def open_video(
+    path: str | Path,
+    *,
+    backend: DecoderName = "pyav",
+    index: PacketIndex | None = None,
+    frames_per_second: float | None = None,
+) -> Iterator[Video]:
     """Open a video file, an image as a video of one frame, or a folder of frames, for as long as a `with` block runs.
 
     Images (by the file's suffix) are read by Pillow, whatever the backend.
@@ -48,6 +54,7 @@ def open_video(path: str | Path, *, backend: DecoderName = "pyav", index: Packet
         path: The file, or the folder of frames.
         backend: Which library decodes it.
         index: Where what its packets tell is kept.
+        frames_per_second: Of a folder of frames, whose images do not say; default: not known.
 
     Raises:
         DecodeError: The file can't be opened, or has no video.
@@ -59,7 +66,7 @@ def open_video(path: str | Path, *, backend: DecoderName = "pyav", index: Packet
     if os.path.isdir(path):
         from videogn.data.decoding.frames import FramesVideo
 
-        video = FramesVideo(path)
+        video = FramesVideo(path, frames_per_second=frames_per_second)
     elif is_image(path):
         from videogn.data.decoding.image import ImageVideo
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,15 +22,17 @@ class FramesVideo:
 
     Args:
         path: The folder.
+        frames_per_second: Which images do not say; None: not known.
 
     Raises:
         DecodeError: It has no images, or their names do not tell their order.
     """
 
-    rate = None
+    rate: Fraction | None
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, frames_per_second: float | None = None) -> None:
         self.path = str(path)
+        self.rate = None if frames_per_second is None else Fraction(frames_per_second).limit_denominator(1001)
         try:
             names = [name for name in os.listdir(self.path) if is_image(name) and not is_hidden(name)]
             self._names = in_order(names)
