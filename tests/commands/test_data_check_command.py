@@ -46,6 +46,8 @@ def test_settings_of_fit_count_and_what_is_wrong_is_the_exit_status(data_root, t
     words = ["--config", str(tmp_path / "small.yaml"), "--out", str(tmp_path / "out"), "--num_workers", "0"]
     assert main(["data", "check", str(data_root), *words]) == 0
     assert "and a clip spans 31" in capsys.readouterr().out  # short ones are worth a note
+    assert main(["data", "check", str(data_root), *words, "--data.target_fps", "12.5"]) == 0
+    assert "and a clip spans 61" in capsys.readouterr().out  # of 25 frames a second
     (tmp_path / "train.csv").write_text("train/00.mp4 jump\ntrain/00.mp4 run\nnone.mp4 run\n")
     assert main(["data", "check", str(tmp_path / "train.csv"), "--data.root", str(data_root), *words]) == 1
     said = capsys.readouterr()

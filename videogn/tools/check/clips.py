@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,13 +12,18 @@ from numpy.typing import NDArray
 from videogn.data.datamodule import KineticsDataModule
 from videogn.data.lists.entries import Split
 from videogn.data.views.protocols import PROTOCOLS
-from videogn.data.views.sampling import clip_indices, clip_span, protocol_clips
+from videogn.data.views.sampling import Interval, clip_indices, clip_span, interval_at, protocol_clips
 from videogn.tools.check.inspect import Facts
+
+
+class _Clip(TypedDict):
+    num_frames: int
+    frame_interval: Interval
 
 
 def of_clips(facts: Facts, data: KineticsDataModule, splits: set[Split]) -> Iterator[tuple[str, str]]:
     """Yield (kind, words) of a file in the splits that it is in."""
-    clip = {"num_frames": data.num_frames, "frame_interval": data.frame_interval}
+    clip = _clip(facts, data)
     span = clip_span(**clip)
     if 0 < facts.num_frames < span:
         yield "short", f"{facts.num_frames} frames, and a clip spans {span}"
@@ -26,19 +33,27 @@ def of_clips(facts: Facts, data: KineticsDataModule, splits: set[Split]) -> Iter
             damage = [(first, min(end, total - 1)) for first, end in facts.damage if first < total]
             where = ", ".join(f"{first} to {end}" for first, end in damage[:3])
             words += f"; it may show in frames {where}{', ...' if len(damage) > 3 else ''} of {total}" if damage else ""
-            touched = _touched(total, data, splits)
+            touched = _touched(total, data, splits, clip)
             if not any(((first <= touched) & (touched <= end)).any() for first, end in damage):
                 kind = "damaged elsewhere"
         yield kind, words
 
 
-def _touched(total: int, data: KineticsDataModule, splits: set[Split]) -> NDArray[np.int64]:
+def _clip(facts: Facts, data: KineticsDataModule) -> _Clip:
+    """Return frames and interval of a clip, in frames of the file."""
+    rate, interval = facts.rate or data.frames_per_second, data.frame_interval
+    if data.target_fps is None or not rate:
+        return {"num_frames": data.num_frames, "frame_interval": interval}
+    own = interval_at(Fraction(rate), interval, target_fps=data.target_fps)
+    return {"num_frames": data.num_frames, "frame_interval": own}
+
+
+def _touched(total: int, data: KineticsDataModule, splits: set[Split], clip: _Clip) -> NDArray[np.int64]:
     """Return the frames that clips may take: in training at any start, in validation and test where these lie."""
-    clip = {"num_frames": data.num_frames, "frame_interval": data.frame_interval}
     frames = []
     if "train" in splits:
         latest = max(total - clip_span(**clip), 0)
-        if latest >= data.frame_interval - 1:
+        if latest >= clip["frame_interval"] - 1:
             return np.arange(total)
         frames += [clip_indices(start, total, **clip) for start in range(latest + 1)]
     policy = data.clip_policy

@@ -39,6 +39,7 @@ class Facts:
         looks: See looks.py; b"" where it is not known.
         found: (kind, words) of what is wrong.
         damage: First and last frames that damage may show in.
+        rate: Frames a second, as a fraction; "" where the file does not say.
     """
 
     digest: bytes = b""
@@ -46,6 +47,7 @@ class Facts:
     looks: bytes = b""
     found: list[tuple[str, str]] = field(default_factory=list)
     damage: list[tuple[int, int]] = field(default_factory=list)
+    rate: str = ""
 
 
 def inspect(path: str, *, decoder: DecoderName) -> Facts:
@@ -136,6 +138,7 @@ class _Packets:
 
 def _inspect_video(path: str, facts: Facts) -> None:
     with closing(PyAVVideo(path)) as video:
+        facts.rate = str(video.rate or "")
         packets, wanted, seen = _Packets(), places(video.num_frames), {}
         num_back, last, first_turn, turns_at = 0, -math.inf, 0, None
         for index, frame in enumerate(packets.frames(video)):
