@@ -28,7 +28,7 @@ PROBE: dict[str, Any] = {**SMALL_GN, "weight_standardization": True, "input": "m
 PROBE_LR, WARMUP = 0.08, 40  # at 64 clips; updates
 # After so many updates it is known how many fit into the time.
 TIMED = 10
-LEAST_UPDATES, MOST_UPDATES = 100, 1500
+LEAST_UPDATES, MOST_UPDATES = 20, 1500
 # A difference counts where chance gives one as large in less than this share of cases.
 LEVEL = 0.05
 

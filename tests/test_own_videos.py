@@ -1,0 +1,44 @@
+"""README's five commands in order, on a folder of class folders: split, check, doctor, fit, test."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.videos import write_video
+from videogn.cli import main
+
+pytestmark = pytest.mark.slow
+
+# A run of seconds.
+SHORT = ["--model.schedule.length", "2", "--model.schedule.warmup", "0", "--trainer.check_val_every_n_epoch", "2"]
+SHORT += ["--data.num_workers", "0", "--data.protocol", "1x1", "--data.num_frames", "8", "--data.crop_size", "32"]
+SHORT += ["--data.scale_size", "36", "--data.test_scale_size", "36", "--data.test_crop_size", "36"]
+
+
+def test_from_a_folder_to_a_tested_network(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["videogn"])
+    for place in range(36):
+        write_video(Path("videos") / ("jump", "run")[place % 2] / f"{place:02d}.mp4", num_frames=64, seed=place)
+    before = sorted(Path("videos").rglob("*.mp4"))
+
+    # Without lists, fit says which command makes them.
+    assert main(["fit", "--config", "own_videos.yaml", "--data.root", "videos"]) == 2
+    assert "videogn data split DIR" in capsys.readouterr().err
+
+    assert main(["data", "split", "videos"]) == 0
+    assert sorted(Path("videos").rglob("*.mp4")) == before
+    lists = {name: (Path("videos") / f"{name}.csv").read_text().splitlines()[1:] for name in ("train", "val", "test")}
+    assert sorted(line for lines in lists.values() for line in lines) == sorted(
+        f"{path.parent.name}/{path.name},{path.parent.name}" for path in before
+    )
+    data = ["--config", "own_videos.yaml", "--data.root", "videos", "--data.test_list", "test.csv"]
+    assert main(["data", "check", "videos", *data[:2], *data[4:], "--out", "check", "--num_workers", "0"]) == 0
+    assert "nothing that would stop or distort a run" in capsys.readouterr().out
+    assert main(["doctor", *data, *SHORT, "--minutes", "0.05"]) == 0
+    assert capsys.readouterr().out.count("?\n") == 6
+    assert main(["fit", *data, *SHORT, "--data.exclude", "check/exclude.txt"]) == 0
+    assert main(["test", "--run_dir", "runs/own_videos", "--data.num_workers", "0"]) == 0
+    result = json.loads(Path("runs/own_videos/result.json").read_text())
+    assert (result["num_videos_scored"], result["input"]) == (len(lists["test"]), "motion")
