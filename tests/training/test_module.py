@@ -3,6 +3,7 @@
 import copy
 
 import lightning
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -13,7 +14,7 @@ from videogn.models.batch_norm import BatchNorm
 from videogn.norms import NORMS
 from videogn.training.checkpoint import check_same_model
 from videogn.training.errors import CheckpointError
-from videogn.training.module import VideoClassifier
+from videogn.training.module import VideoClassifier, balanced_weights
 from videogn.training.schedule import Schedule
 
 
@@ -167,3 +168,28 @@ def test_a_checkpoint_of_before_there_were_other_inputs_is_one_of_rgb():
     architecture["input"] = "motion"
     with pytest.raises(CheckpointError, match=r"it has input 'rgb' \(asked for: 'motion'\)"):
         check_same_model({"architecture": {"norm": "gn"}, "classes": []}, architecture=architecture, classes=[])
+
+
+def test_balanced_weights_are_those_of_torch_and_sklearn_and_a_clip_weighs_1_on_average():
+    """n / (K x count of the class), sklearn's "balanced"; a class without videos is not among the K."""
+    labels = np.array([0] * 6 + [1] * 3 + [3], np.int32)
+    weights = balanced_weights(labels, 4)
+    torch.testing.assert_close(weights[[0, 1, 3]], torch.tensor([10 / 18, 10 / 9, 10 / 3]))
+    assert weights[torch.from_numpy(labels).long()].mean() == pytest.approx(1)
+
+
+def test_balanced_classes_weight_the_loss():
+    model, whole = build("gn"), batch(4)
+    whole["labels"] = torch.tensor([0, 0, 0, 1])
+    trainer = lightning.Trainer(max_epochs=1, accelerator="cpu", **QUIET)
+    model._trainer = trainer
+    model.class_weights = torch.tensor([2 / 3, 2.0, 1, 1, 1, 1, 1])
+    logits = model(whole["views"])
+    expected = torch.nn.functional.cross_entropy(logits, whole["labels"], weight=model.class_weights, reduction="sum")
+    torch.testing.assert_close(model.training_step(whole, 0), expected)
+    assert "class_weights" not in model.state_dict()
+
+
+def test_balanced_classes_need_the_training_videos():
+    with pytest.raises(ValueError, match="balance_classes needs the training videos"):
+        fit(build("gn", balance_classes=True), [batch(4)])

@@ -16,6 +16,7 @@ import torch
 import torch.distributed
 import torch.nn.functional as F
 from lightning.pytorch.trainer.states import TrainerFn
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from videogn.code_version import code_version
@@ -72,6 +73,8 @@ class VideoClassifier(Scorer):
         weight_decay: On convolutions and the last layer.
         norm_weight_decay: On gamma and beta of the norms (0 in the paper's released code).
         label_smoothing: 0 for none.
+        balance_classes: Weight each clip's loss by the inverse of its class's share of the training videos, such that
+            all classes count the same.
         compile: Whether torch.compile makes the network's kernels: minutes before the first update and the first
             evaluation, and faster steps on a GPU from then on. The numbers differ by rounding alone.
         activation_memory_budget: With compile: the share of the activations to keep for the backward pass, 0 to 1. The
@@ -90,8 +93,10 @@ class VideoClassifier(Scorer):
         ValueError: A setting that is not possible, e.g. groups that do not divide some layer's channels.
     """
 
+    class_weights: Tensor | None
+
     # Settings that the paper's run does without, by name, and what they are where they are off.
-    OFF: ClassVar[dict[str, Any]] = {"model.optimizer": "sgd"}
+    OFF: ClassVar[dict[str, Any]] = {"model.optimizer": "sgd", "model.balance_classes": False}
 
     def __init__(
         self,
@@ -117,6 +122,7 @@ class VideoClassifier(Scorer):
         weight_decay: float = 1e-4,
         norm_weight_decay: float = 0.0,
         label_smoothing: float = 0.0,
+        balance_classes: bool = False,
         compile: bool = False,
         activation_memory_budget: float = 1.0,
         activation_checkpointing: Sequence[PartName] = (),
@@ -205,6 +211,9 @@ class VideoClassifier(Scorer):
         self.dropout = dropout
         self.activation_checkpointing = tuple(activation_checkpointing)
         self.label_smoothing = label_smoothing
+        self.balance_classes = balance_classes
+        # [K]: of each class's clips in the loss; from the training videos, when a training begins.
+        self.register_buffer("class_weights", None, persistent=False)
         self.update = Update(num_classes)
         self.losses = LossWatch()
         names = ("loss", *(f"top{k}" for k in self.update.ks))
@@ -279,6 +288,11 @@ class VideoClassifier(Scorer):
     # Training
 
     def on_fit_start(self) -> None:
+        if self.balance_classes:
+            if self.data is None:
+                raise ValueError("balance_classes needs the training videos: give a KineticsDataModule")
+            labels = self.data.catalog.present("train").labels()
+            self.class_weights = balanced_weights(labels, self.num_classes).to(self.device)
         # Of a training that was stopped within an update, nothing is left.
         self.update, self.losses = Update(self.num_classes), LossWatch()
         for norm in batch_norms(self.model):
@@ -296,6 +310,8 @@ class VideoClassifier(Scorer):
         labels = batch["labels"]
         logits = self._logits(batch).float()
         losses = F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing, reduction="none")
+        if self.class_weights is not None:
+            losses = losses * self.class_weights[labels]
         loss = self.update.loss(losses, logits=logits, labels=labels, weights=batch["weights"])
         where = f"epoch {self.current_epoch + 1}, batch {batch_idx + 1}, after {self.global_step} updates"
         self.losses.add_forward(loss, indices=batch["indices"], where=where)
@@ -435,6 +451,13 @@ class VideoClassifier(Scorer):
         self.weights = own["training"].get("weights")
         self.precise_bn = own["training"].get("precise_bn")
         self._seconds_before = float(own["training"]["train_seconds"])
+
+
+def balanced_weights(labels: NDArray[np.int32], num_classes: int) -> Tensor:
+    """Return weights [K] by which the clips of each class weigh the same in all, and a clip 1 on average."""
+    counts = np.bincount(labels, minlength=num_classes)
+    num_present = int((counts > 0).sum())
+    return torch.from_numpy(len(labels) / num_present / counts.clip(1)).float()
 
 
 # The help of `videogn fit` is made of this docstring.
