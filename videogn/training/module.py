@@ -35,6 +35,7 @@ from videogn.training.device import device_name, peak_memory_bytes, precision_na
 from videogn.training.errors import NonFiniteLoss
 from videogn.training.log_points import WHAT_MAY_HELP, LossWatch, at_log_point
 from videogn.training.missing import filled, groups_without_clips
+from videogn.training.mixing import Mixing
 from videogn.training.optimizer import OptimizerName, num_steps, optimizer_of
 from videogn.training.schedule import Schedule, lr_factor, scaled_lr
 from videogn.training.scoring import Scorer
@@ -73,6 +74,9 @@ class VideoClassifier(Scorer):
         weight_decay: On convolutions and the last layer.
         norm_weight_decay: On gamma and beta of the norms (0 in the paper's released code).
         label_smoothing: 0 for none.
+        mixup: Mix each clip with its neighbour in the forward, by shares of a Beta distribution of this alpha (Zhang et
+            al. 2018; 0.2 is usual), and the labels likewise. 0 for none.
+        cutmix: Put a box of the neighbour into each clip, alike in all frames (Yun et al. 2019; 1 is usual). 0: none.
         balance_classes: Weight each clip's loss by the inverse of its class's share of the training videos, such that
             all classes count the same.
         compile: Whether torch.compile makes the network's kernels: minutes before the first update and the first
@@ -96,7 +100,12 @@ class VideoClassifier(Scorer):
     class_weights: Tensor | None
 
     # Settings that the paper's run does without, by name, and what they are where they are off.
-    OFF: ClassVar[dict[str, Any]] = {"model.optimizer": "sgd", "model.balance_classes": False}
+    OFF: ClassVar[dict[str, Any]] = {
+        "model.optimizer": "sgd",
+        "model.mixup": 0.0,
+        "model.cutmix": 0.0,
+        "model.balance_classes": False,
+    }
 
     def __init__(
         self,
@@ -122,6 +131,8 @@ class VideoClassifier(Scorer):
         weight_decay: float = 1e-4,
         norm_weight_decay: float = 0.0,
         label_smoothing: float = 0.0,
+        mixup: float = 0.0,
+        cutmix: float = 0.0,
         balance_classes: bool = False,
         compile: bool = False,
         activation_memory_budget: float = 1.0,
@@ -138,7 +149,14 @@ class VideoClassifier(Scorer):
         for name, value in {"label_smoothing": label_smoothing, "momentum": momentum}.items():
             if not 0 <= value < 1:
                 raise ValueError(f"{name} is {value}; expected a number in [0, 1)")
-        for name, value in {"weight_decay": weight_decay, "norm_weight_decay": norm_weight_decay}.items():
+        if (mixup or cutmix) and device_batch_size < 2:
+            raise ValueError("mixup and cutmix mix the clips of a forward, and the device batch is 1: give 2 or more")
+        for name, value in {
+            "weight_decay": weight_decay,
+            "norm_weight_decay": norm_weight_decay,
+            "mixup": mixup,
+            "cutmix": cutmix,
+        }.items():
             if value < 0:
                 raise ValueError(f"{name} is {value}; expected 0 or more")
         if optimizer not in get_args(OptimizerName):
@@ -211,6 +229,8 @@ class VideoClassifier(Scorer):
         self.dropout = dropout
         self.activation_checkpointing = tuple(activation_checkpointing)
         self.label_smoothing = label_smoothing
+        self.mixup, self.cutmix = mixup, cutmix
+        self.mixing = Mixing(mixup=mixup, cutmix=cutmix, num_classes=num_classes) if mixup or cutmix else None
         self.balance_classes = balance_classes
         # [K]: of each class's clips in the loss; from the training videos, when a training begins.
         self.register_buffer("class_weights", None, persistent=False)
@@ -307,11 +327,13 @@ class VideoClassifier(Scorer):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return what the gradient is taken of: the sum of the losses of a forward; see `Update`."""
-        labels = batch["labels"]
+        labels = targets = batch["labels"]
+        if self.mixing is not None:
+            batch, targets = self.mixing(batch)
         logits = self._logits(batch).float()
-        losses = F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing, reduction="none")
+        losses = F.cross_entropy(logits, targets, label_smoothing=self.label_smoothing, reduction="none")
         if self.class_weights is not None:
-            losses = losses * self.class_weights[labels]
+            losses = losses * (self.class_weights[labels] if targets is labels else targets @ self.class_weights)
         loss = self.update.loss(losses, logits=logits, labels=labels, weights=batch["weights"])
         where = f"epoch {self.current_epoch + 1}, batch {batch_idx + 1}, after {self.global_step} updates"
         self.losses.add_forward(loss, indices=batch["indices"], where=where)
