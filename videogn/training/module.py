@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
@@ -35,7 +35,6 @@ from videogn.training.device import device_name, peak_memory_bytes, precision_na
 from videogn.training.errors import NonFiniteLoss
 from videogn.training.log_points import WHAT_MAY_HELP, LossWatch, at_log_point
 from videogn.training.missing import filled, groups_without_clips
-from videogn.training.mixing import Mixing
 from videogn.training.optimizer import OptimizerName, num_steps, optimizer_of
 from videogn.training.schedule import Schedule, lr_factor, scaled_lr
 from videogn.training.scoring import Scorer
@@ -230,7 +229,7 @@ class VideoClassifier(Scorer):
         self.activation_checkpointing = tuple(activation_checkpointing)
         self.label_smoothing = label_smoothing
         self.mixup, self.cutmix = mixup, cutmix
-        self.mixing = Mixing(mixup=mixup, cutmix=cutmix, num_classes=num_classes) if mixup or cutmix else None
+        self.mixing = _mixing(mixup, cutmix, num_classes) if mixup or cutmix else None
         self.balance_classes = balance_classes
         # [K]: of each class's clips in the loss; from the training videos, when a training begins.
         self.register_buffer("class_weights", None, persistent=False)
@@ -473,6 +472,12 @@ class VideoClassifier(Scorer):
         self.weights = own["training"].get("weights")
         self.precise_bn = own["training"].get("precise_bn")
         self._seconds_before = float(own["training"]["train_seconds"])
+
+
+def _mixing(mixup: float, cutmix: float, num_classes: int) -> Callable[[Batch], tuple[Batch, Tensor]]:
+    from videogn.training.mixing import Mixing  # torchvision's transforms take a while
+
+    return Mixing(mixup=mixup, cutmix=cutmix, num_classes=num_classes)
 
 
 def balanced_weights(labels: NDArray[np.int32], num_classes: int) -> Tensor:
