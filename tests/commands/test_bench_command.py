@@ -49,6 +49,10 @@ def test_tables_and_figures(tmp_path, capsys):
     samples = {row["name"]: row for row in figures["samples"]}
     assert samples["videogn"]["mean_difference"] == samples["videogn, first epoch"]["mean_difference"] == 0
     assert 0 < samples["pytorchvideo"]["mean_difference"] < 25
+    settings = {row["name"]: row for row in figures["training"]}
+    assert settings["videogn"]["clips"] == 1
+    assert settings["clips_per_video 2"]["clips"] == 2
+    assert settings["color_jitter [0.4,0.4,0.4,0.1]"]["ratio"] > 1
     stages = {row["name"]: row["median_seconds"] for row in figures["stages"]}
     assert 0 < stages["open the file"] < sum(stages.values())
     assert stages["in the first epoch: look through its packets"] > 0

@@ -29,18 +29,19 @@ Measures how fast clips come from your videos, on this machine, beside other lib
   videogn bench data DIR
   videogn bench data a.mp4 b.mp4 --num_frames 64 --frame_interval 1 --json bench.json
 
-Five tables, in a minute:
+Six tables, in a minute:
 
   frames    the frames of a training clip, at their full size: videogn by its decoders, PyAV from the beginning, decord,
             torchcodec; and in how many clips their bytes are videogn's
   sample    a training sample, from the file to the batch (decode, scale, crop, flip, collate): videogn, decord + OpenCV
             (MMAction2's way), torchcodec + torchvision, pytorchvideo; and how far the pixels are from videogn's, in
             levels of 255 (other filters, crops a pixel apart; other frames, where pytorchvideo meets uneven times)
+  training  what settings of training cost: two clips from one decode, jittered colours, RandAugment, erasing
   stages    where videogn's own time goes
   test      what a worker does for all views of a video under the test protocol: one decode, or one for each view
   loader    clips per second of a DataLoader, by its number of workers
 
-With --prepare, a sixth: a training sample of the first four videos as they are, and as `videogn data prepare` makes
+With --prepare, a seventh: a training sample of the first four videos as they are, and as `videogn data prepare` makes
 them (its defaults): bytes, time, and how far the pixels are.
 
 "videogn" reads as in a run, in whose folder is kept what a file's packets tell; "first epoch" is without.
@@ -51,7 +52,7 @@ as long. A way that is far too slow for five rounds in its share of the minute i
 installed are left out (pip install decord opencv-python-headless torchcodec). Files come from the system's cache, as
 they have been read before: a disk or a network that is slower than the decoder is not measured.
 """
-SHARES = {"frames": 0.2, "samples": 0.3, "stages": 0.1, "tests": 0.2, "loaders": 0.2}
+SHARES = {"frames": 0.2, "samples": 0.25, "training": 0.15, "stages": 0.1, "tests": 0.15, "loaders": 0.15}
 PACKAGES = ("av", "decord", "numpy", "opencv-python-headless", "pytorchvideo", "torch", "torchcodec", "torchvision")
 
 
@@ -151,7 +152,7 @@ def _measure(given: argparse.Namespace, progress: Progress, folder: Path) -> dic
         "missing_packages": missing_packages(),
     }
     with one_core():
-        for name in ("frames", "samples", "stages", "tests"):
+        for name in ("frames", "samples", "training", "stages", "tests"):
             progress.update(task, what=name)
             _say(name, progress)
             figures[name] = getattr(bench, name)(SHARES[name] * given.seconds)

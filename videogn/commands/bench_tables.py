@@ -23,6 +23,11 @@ def print_tables(figures: dict[str, Any]) -> None:
             lambda row: _figure(100 * row["same_bytes"], 0, " % of clips"),
         ),
         "samples": ("training sample", "from videogn's", lambda row: _figure(row["mean_difference"], 1, " levels")),
+        "training": (
+            "setting of training",
+            "clips a second, by videogn's",
+            lambda row: _figure(row["clips"] / row["ratio"], 2),
+        ),
         "tests": (f"test of a video, {figures['settings']['protocol']}", "", lambda row: ""),
         "prepared": (
             "sample of a file",

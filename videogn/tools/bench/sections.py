@@ -25,6 +25,7 @@ from videogn.data.decoding import DECODERS, DecoderName, PacketIndex, decode_fra
 from videogn.data.decoding.pyav import PyAVVideo
 from videogn.data.lists.records import VideoRecord
 from videogn.data.sampler import TrainSampler
+from videogn.data.views.pixels import PixelTransforms
 from videogn.data.views.testing import TestViews
 from videogn.data.views.training import TrainViews
 from videogn.machine import available_cores
@@ -126,6 +127,23 @@ class Bench:
 
     def _sample(self, clip: Clip) -> torch.Tensor:
         return _as_batch(self.dataset[clip.epoch, clip.place])
+
+    def training(self, seconds: float) -> list[Row]:
+        """Return a training sample under settings of training: time, and the clips in it."""
+        made: dict[str, dict[str, Any]] = {
+            OURS: {},
+            "clips_per_video 2": {"clips_per_video": 2},
+            "color_jitter [0.4,0.4,0.4,0]": {"pixels": PixelTransforms(color_jitter=(0.4, 0.4, 0.4, 0.0))},
+            "color_jitter [0.4,0.4,0.4,0.1]": {"pixels": PixelTransforms(color_jitter=(0.4, 0.4, 0.4, 0.1))},
+            "rand_augment [2,9]": {"pixels": PixelTransforms(rand_augment=(2, 9))},
+            "random_erasing 1": {"pixels": PixelTransforms(random_erasing=1.0)},
+        }
+        ways: dict[str, Callable[[Clip], Any]] = {}
+        for name, own in made.items():
+            dataset = TrainDataset(self.records, views=self.views, seed=self.seed, index=self.index, **own)
+            ways[name] = partial(_batch_of, dataset=dataset)
+        times = interleaved(ways, self.clips(), seconds=seconds, on_round=lambda *_: self.on_progress())
+        return [{**row, "clips": made[row["name"]].get("clips_per_video", 1)} for row in _rows(times)]
 
     def stages(self, seconds: float) -> list[Row]:
         """Return where this package's time goes: shares of a training sample; no rows for folders of frames."""
@@ -269,6 +287,10 @@ def _checked(batch: AnyBatch) -> AnyBatch:
 def _look_through(path: str) -> None:
     with contextlib.closing(PyAVVideo(path)) as video:
         _ = video.num_frames
+
+
+def _batch_of(clip: Clip, *, dataset: TrainDataset) -> Batch:
+    return _checked(dataset[clip.epoch, clip.place])
 
 
 def _sample_of(clip: Clip, *, dataset: TrainDataset) -> torch.Tensor:
