@@ -16,29 +16,41 @@ SHORT += ["--data.num_workers", "0", "--data.protocol", "1x1", "--data.num_frame
 SHORT += ["--data.scale_size", "36", "--data.test_scale_size", "36", "--data.test_crop_size", "36"]
 
 
+def commands() -> dict[str, list[str]]:
+    """README's commands for one's own videos, for the folder "videos": what each does -> its words."""
+    text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    start = text.index("videogn data split")
+    lines = [line.partition("#")[0].split() for line in text[start : text.index("```", start)].splitlines()]
+    words = [["videos" if word == "DIR" else word for word in line[1:]] for line in lines]
+    return {"data check" if line[1] == "check" else line[0]: line for line in words}
+
+
 def test_from_a_folder_to_a_tested_network(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["videogn"])
     for place in range(36):
         write_video(Path("videos") / ("jump", "run")[place % 2] / f"{place:02d}.mp4", num_frames=64, seed=place)
     before = sorted(Path("videos").rglob("*.mp4"))
+    words = commands()
+    assert list(words) == ["data", "data check", "doctor", "fit", "test"]
 
     # Without lists, fit says which command makes them.
     assert main(["fit", "--config", "own_videos.yaml", "--data.root", "videos"]) == 2
     assert "videogn data split DIR" in capsys.readouterr().err
 
-    assert main(["data", "split", "videos"]) == 0
+    assert main(words["data"]) == 0
     assert sorted(Path("videos").rglob("*.mp4")) == before
     lists = {name: (Path("videos") / f"{name}.csv").read_text().splitlines()[1:] for name in ("train", "val", "test")}
     assert sorted(line for lines in lists.values() for line in lines) == sorted(
         f"{path.parent.name}/{path.name},{path.parent.name}" for path in before
     )
-    data = ["--config", "own_videos.yaml", "--data.root", "videos", "--data.test_list", "test.csv"]
-    assert main(["data", "check", "videos", *data[:2], *data[4:], "--out", "check", "--num_workers", "0"]) == 0
-    assert "nothing that would stop or distort a run" in capsys.readouterr().out
-    assert main(["doctor", *data, *SHORT, "--minutes", "0.05"]) == 0
-    assert capsys.readouterr().out.count("?\n") == 6
-    assert main(["fit", *data, *SHORT, "--data.exclude", "check/exclude.txt"]) == 0
-    assert main(["test", "--run_dir", "runs/own_videos", "--data.num_workers", "0"]) == 0
+    assert main([*words["data check"], "--num_workers", "0"]) == 0
+    said = capsys.readouterr().out
+    assert "24 train, 6 val, 6 test videos" in said
+    assert "nothing that would stop or distort a run" in said
+    assert main([*words["doctor"], *SHORT, "--minutes", "0.05"]) == 0
+    assert capsys.readouterr().out.count("?\n") == 7
+    assert main([*words["fit"], *SHORT]) == 0
+    assert main([*words["test"], "--data.num_workers", "0"]) == 0
     result = json.loads(Path("runs/own_videos/result.json").read_text())
     assert (result["num_videos_scored"], result["input"]) == (len(lists["test"]), "motion")

@@ -75,7 +75,7 @@ def test_commands_and_their_settings_exist(name, monkeypatch):
         assert command in COMMANDS, words
         sub = rest[:1] if command in {"data", "weights", "bench"} and rest and not rest[0].startswith("-") else []
         known = help_of(command, *sub)
-        if command == "plan":
+        if command in {"plan", "doctor"} or sub == ["check"]:
             known += help_of("fit")
         for place, word in enumerate(rest):
             flag = word.partition("=")[0]

@@ -4,10 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.runs import TINY
 from videogn.cli import main
+from videogn.commands.configs import find_config
 from videogn.data.lists.catalog import Catalog
+from videogn.tools.doctor.motion import PROBE, PROBE_LR
+from videogn.tools.doctor.subject import SMALL, SMALL_FRAMES, SMALL_SIZE
 from videogn.tools.doctor.videos import labels_and_splits
 
 pytestmark = pytest.mark.slow
@@ -30,13 +34,45 @@ def tiny(tmp_path, data_root, monkeypatch) -> list[str]:
 
 def test_every_question_has_an_answer_and_nothing_is_left(tiny, tmp_path, capsys):
     found = doctor(*tiny, folder=tmp_path)
-    assert list(found) == ["classes", "test", "bottleneck", "heart", "range", "order"]
+    assert list(found) == ["classes", "test", "decoded", "bottleneck", "heart", "range", "order"]
     assert all(finding["verdict"] in {"fine", "look"} and finding["evidence"] for finding in found.values())
     printed = capsys.readouterr().out
     assert all(finding["evidence"] in printed and finding["advice"] in printed for finding in found.values())
     assert found["classes"]["verdict"] == "look"  # 6 videos of a class
     assert found["bottleneck"]["figures"]["decode_seconds"] > 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["doctor.json", "tiny.yaml"]
+
+
+def test_a_video_that_would_stop_the_training_is_named(tiny, tmp_path, data_root, capsys):
+    for name in ("train", "val"):
+        lines = (data_root / f"{name}.csv").read_text().splitlines()
+        (tmp_path / f"{name}.csv").write_text("".join(f"{data_root}/{line}\n" for line in lines))
+    (tmp_path / "broken.mp4").write_bytes(b"none")
+    with (tmp_path / "train.csv").open("a") as file:
+        file.write("broken.mp4 run\n")
+    words = [*tiny[:2], "--data.root", str(tmp_path), *tiny[4:]]
+    found = doctor(*words, folder=tmp_path, status=1)["decoded"]
+    assert found["verdict"] == "stop"
+    assert found["figures"] == {"videos": 13, "failed": 1}
+    assert "broken.mp4" in found["evidence"]
+
+
+def test_an_error_on_the_way_is_the_last_answer(tiny, tmp_path, data_root):
+    (tmp_path / "broken.mp4").write_bytes(b"none")
+    (tmp_path / "val.csv").write_text(f"{tmp_path}/broken.mp4 run\n")
+    found = doctor(*tiny, "--data.val_list", str(tmp_path / "val.csv"), folder=tmp_path, status=1)
+    assert list(found)[-1] == "asked"
+    assert found["asked"]["evidence"] == "no validation video could be decoded"
+
+
+def test_the_small_network_is_that_of_the_packaged_recipe():
+    config = yaml.safe_load(Path(find_config("own_videos.yaml")).read_text())
+    model, data = config["model"], config["data"]
+    assert {name: model[name] for name in ("depth", "width")} == {name: SMALL[name] for name in ("depth", "width")}
+    assert {name: value for name, value in PROBE.items() if value is not None} == {
+        name: model[name] for name in ("norm", "channels_per_group", "weight_standardization", "input")
+    }
+    assert (model["base_lr"], data["num_frames"], data["crop_size"]) == (PROBE_LR, SMALL_FRAMES, SMALL_SIZE)
 
 
 def test_labels_and_splits(tmp_path):

@@ -172,12 +172,13 @@ def test_touched_frames_are_those_of_all_starts(total, frames, interval):
     def drawn(views, seed: int = 0) -> set[int]:
         return set(views.indices(total, np.random.default_rng(seed)).ravel().tolist())
 
+    clip = {"num_frames": frames, "frame_interval": interval}
     trained = set().union(*(drawn(data._train_views(), seed) for seed in range(300)))
-    assert set(_touched(total, data, {"train"}).tolist()) == trained
+    assert set(_touched(total, data, {"train"}, clip).tolist()) == trained
     records = Records(["a"], labels=[0])
     for split, protocol in (("val", "1x1"), ("test", "10x1")):
         views = data._test_loader(records, protocol).dataset.views
-        assert set(_touched(total, data, {split}).tolist()) == drawn(views)
+        assert set(_touched(total, data, {split}, clip).tolist()) == drawn(views)
 
 
 # Looks

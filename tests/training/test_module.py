@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from tests.training.networks import QUIET, batch, build, slices
 from videogn.models.batch_norm import BatchNorm
 from videogn.norms import NORMS
-from videogn.training.checkpoint import check_same_model
+from videogn.training.checkpoint import check_same_model, check_same_recipe
 from videogn.training.errors import CheckpointError
 from videogn.training.module import VideoClassifier, balanced_weights
 from videogn.training.schedule import Schedule
@@ -134,6 +134,14 @@ def test_from_python_too_a_training_goes_on_with_its_own_settings_alone(tmp_path
     longer = lightning.Trainer(max_epochs=2, accelerator="cpu", **QUIET)
     longer.fit(build("bn"), batches, ckpt_path=tmp_path / "one.ckpt", weights_only=True)
     assert longer.global_step == 4
+
+
+def test_settings_that_a_checkpoint_is_older_than_were_off():
+    off = {"model.optimizer": "sgd", "data.target_fps": None}
+    own = {"training": {"recipe": {"model.base_lr": 0.1}, "train_fingerprint": "f"}}
+    check_same_recipe(own, {"model.base_lr": 0.1, **off}, off=off, fingerprint="f")
+    with pytest.raises(CheckpointError, match=r'trained with model\.optimizer "sgd" \(asked for: "adamw"\)'):
+        check_same_recipe(own, {**off, "model.optimizer": "adamw"}, off=off, fingerprint="f")
 
 
 def test_a_checkpoint_of_other_classes_is_refused():

@@ -111,9 +111,13 @@ def _parser() -> CommandParser:
 
 
 def _columns(text: str) -> tuple[str, str]:
-    path, label = (name.strip() for name in text.strip("[]").split(","))
-    return path, label
+    names = [name.strip() for name in text.strip("[]").split(",")]
+    if len(names) != 2 or not all(names):
+        raise argparse.ArgumentTypeError(f"expected [PATH,LABEL], got {text!r}")
+    return names[0], names[1]
 
 
 def _yes_or_no(text: str) -> bool:
-    return bool(("false", "true").index(text))
+    if text not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"expected true or false, got {text!r}")
+    return text == "true"

@@ -13,6 +13,7 @@ DESCRIPTION = """\
 Asks of the run that `videogn fit` with the same settings would be, in at most ten minutes or so:
 
   Do the labels fit the classes, are the splits apart, is one class much larger than another?
+  Can the training videos be decoded?
   Is decoding or the network the bottleneck?
   Is one batch learnt by heart: as configured, by bn, by gn, and by gn with standardized kernels or input?
   Is the learning rate in a sane range?
@@ -22,6 +23,8 @@ Each answer is `fine`, `look` (it may cost accuracy or time) or `stop` (a traini
 and what to do. The trainings among them are short, on a part of the videos, from scratch and without augmentation that
 matters: they find what is broken, not how good a run will be. Where an update of the run's own network takes too long
 here, a small one stands in, and it is said.
+
+Small as they are, they take a minute or two at least. An error on the way is a last answer, `stop`.
 
 Exit status: 0; 1 if an answer is `stop`; 2 for what fit would refuse. All settings of `videogn fit` are taken; see
 `videogn fit --help`. Nothing is written except the file that --json names.
@@ -37,7 +40,7 @@ def run(words: list[str]) -> int:
 
     Raises:
         UsageError: What `fit` would refuse.
-        RunError: A training could not be made, or the file that --json names can't be written.
+        RunError: The file that --json names can't be written.
     """
     parser = CommandParser(
         prog="videogn doctor",

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from itertools import chain, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from videogn.commands.configs import resolve_configs
-from videogn.commands.measure import PlannedRun, seconds_beside
+from videogn.commands.measure import PlannedRun, seconds_beside, step_seconds
 from videogn.commands.planned import be_quiet
 from videogn.commands.run_folder import with_run_config
-from videogn.commands.usage import RunError
+from videogn.data.batch import Batch
 from videogn.data.datamodule import KineticsDataModule
 from videogn.machine import available_cores
 from videogn.tools.doctor.finding import Finding
 from videogn.tools.doctor.learning import Clips
 from videogn.tools.doctor.motion import motion
-from videogn.tools.doctor.subject import SMALL_FRAMES, SMALL_SIZE, Subject, stacked
-from videogn.tools.doctor.training import BATCH, NUM_BATCHES, Rates, by_heart, learning_rate, seconds_of_update
+from videogn.tools.doctor.subject import BATCH, SMALL_FRAMES, SMALL_SIZE, Subject, stacked
+from videogn.tools.doctor.training import NUM_BATCHES, Rates, by_heart, learning_rate
 from videogn.tools.doctor.videos import labels_and_splits
+
+Item = TypeVar("Item")
 
 # Updates that by_heart and learning_rate make, at most, about.
 _UPDATES = 400
@@ -44,7 +46,6 @@ def examine(settings: list[str], *, minutes: float) -> dict[str, Any]:
 
     Raises:
         UsageError: What `fit` would refuse.
-        RunError: A training could not be made.
     """
     be_quiet()
     with TemporaryDirectory(prefix="videogn-doctor-") as scratch:
@@ -52,52 +53,84 @@ def examine(settings: list[str], *, minutes: float) -> dict[str, Any]:
         for note in run.notes:
             warnings.warn(note, stacklevel=2)
         findings = []
-        try:
-            for finding in _findings(run, seconds=60 * minutes):
-                findings.append(asdict(finding))
-                print(f"[{finding.verdict}] {finding.question}\n       {finding.evidence}", flush=True)
-                if finding.advice:
-                    print(f"    -> {finding.advice}", flush=True)
-        except (ValueError, OSError, RuntimeError) as error:
-            raise RunError(str(error)) from error
+        for finding in _until_an_error(_findings(run, seconds=60 * minutes)):
+            findings.append(asdict(finding))
+            print(f"[{finding.verdict}] {finding.question}\n       {finding.evidence}", flush=True)
+            if finding.advice:
+                print(f"    -> {finding.advice}", flush=True)
     return {"run": run.plan.run_dir, "findings": findings}
+
+
+def _until_an_error(findings: Iterator[Finding]) -> Iterator[Finding]:
+    """Yield findings, and what kept the next one from being made as one more."""
+    try:
+        yield from findings
+    except (ValueError, OSError, RuntimeError, MemoryError) as error:
+        text = " ".join(str(error).split()) or type(error).__name__
+        yield Finding("Can the other questions be asked?", "stop", text, figures={"error": text})
 
 
 def _findings(run: PlannedRun, *, seconds: float) -> Iterator[Finding]:
     data, model = run.datamodule, run.model
     yield from labels_and_splits(data.catalog)
-    subject = Subject(model.architecture, run.trainer.strategy.root_device)
     rates = Rates(model.base_lr, model.momentum, model.weight_decay, model.norm_weight_decay, model.optimizer)
-    decoding, clips = _train_clips(data, NUM_BATCHES * BATCH)
+    decoding, batches = _train_batches(data, NUM_BATCHES * BATCH)
+    clips = stacked(batches).select(slice(NUM_BATCHES * BATCH))
+    yield _decodable(batches, skips=data.skip_undecodable)
     if len(clips) < BATCH:
-        raise ValueError(f"{len(clips)} of the first training clips could be decoded; expected {BATCH}")
-    update = seconds_of_update(subject, subject.fitted(clips), rates)
-    yield _bottleneck(decoding, update, data=data, device=subject.device)
-    asked = subject if update * _UPDATES < _SHARES[0] * seconds else subject.in_small()
+        return
+    sizes = model.batch_sizes
+    step = step_seconds(run, batches)  # in the run's precision, by its compiler and device batch; its rate is 0 then
+    yield _bottleneck(decoding, step / sizes.device, data=data, device=run.trainer.strategy.root_device)
+    subject = Subject(model.architecture, run.trainer.strategy.root_device, norm_batch_size=sizes.norm)
+    asked = subject if step / sizes.device * BATCH * _UPDATES < _SHARES[0] * seconds else subject.in_small()
     deadline = time.monotonic() + _SHARES[0] * seconds
     yield by_heart(asked, clips, rates, num_classes=data.num_classes, deadline=deadline)
     yield learning_rate(asked, clips, rates)
-    train, test = _small_clips(data)
+    train, test = _small_clips(data, seconds=_SHARES[1] * seconds)
     yield motion(subject.in_small(), train, test, num_classes=data.num_classes, seconds=_SHARES[1] * seconds)
 
 
-def _train_clips(data: KineticsDataModule, num_clips: int) -> tuple[float, Clips]:
-    """Return (seconds that one process takes for a clip, the first training clips)."""
+def _train_batches(data: KineticsDataModule, num_clips: int) -> tuple[float, list[Batch]]:
+    """Return (seconds that one process takes for a clip, the first training batches)."""
     num_workers, data.num_workers = data.num_workers, 0
-    for _ in range(2):  # the first time looks through the videos, which a run does once
-        started, batches, have = time.perf_counter(), [], 0
-        for batch in chain.from_iterable(data.train_batches(epoch) for epoch in range(num_clips)):
-            batches.append(batch)
-            have += len(batch["labels"])
-            if have >= num_clips:
-                break
-        seconds = (time.perf_counter() - started) / have
-    data.num_workers = num_workers
-    return seconds, stacked(batches).select(slice(num_clips))
+    try:
+        for _ in range(2):  # the first time looks through the videos, which a run does once
+            started, batches, have = time.perf_counter(), [], 0
+            for batch in chain.from_iterable(data.train_batches(epoch) for epoch in range(num_clips)):
+                batches.append(batch)
+                have += len(batch["labels"])
+                if have >= num_clips:
+                    break
+            seconds = (time.perf_counter() - started) / have
+    finally:
+        data.num_workers = num_workers
+    return seconds, batches
 
 
-def _small_clips(data: KineticsDataModule) -> tuple[Clips, Clips]:
-    """Return (training clips, validation clips) of a small size that cover what the run's own do."""
+def _decodable(batches: Sequence[Batch], *, skips: bool) -> Finding:
+    failures = dict(failure for batch in batches for failure in batch["failures"])
+    num_videos = len({int(place) for batch in batches for place in batch["indices"]})
+    question, figures = "Can the training videos be decoded?", {"videos": num_videos, "failed": len(failures)}
+    if not failures:
+        return Finding(question, "fine", f"all of the {num_videos} that were tried", figures=figures)
+    evidence = f"{len(failures)} of {num_videos} that were tried can't be (the first: {next(iter(failures.values()))})"
+    advice = "videogn data check finds all such, and writes a list for --data.exclude"
+    return Finding(question, "look" if skips and len(failures) < num_videos else "stop", evidence, advice, figures)
+
+
+def _small_clips(data: KineticsDataModule, *, seconds: float) -> tuple[Clips, Clips]:
+    """Return (training clips, validation clips) of a small size that cover what the run's own do.
+
+    The datamodule is another one afterwards.
+
+    Args:
+        data: The run's.
+        seconds: For each of the two, at most, about.
+
+    Raises:
+        ValueError: No validation video could be decoded.
+    """
     frames = min(data.num_frames, SMALL_FRAMES)
     data.frame_interval = max(1, round(data.frame_interval * data.num_frames / frames))
     data.num_frames = frames
@@ -107,26 +140,36 @@ def _small_clips(data: KineticsDataModule) -> tuple[Clips, Clips]:
     data.test_crop_size = data.crop_size
     data.batch_size = min(data.batch_size, BATCH)
     enough = -(-MOST_TRAIN // data.batch_size)
-    batches = list(islice(chain.from_iterable(data.train_batches(epoch) for epoch in range(EPOCHS)), enough))
+    epochs = chain.from_iterable(data.train_batches(epoch) for epoch in range(EPOCHS))
+    batches = list(_for_a_while(islice(epochs, enough), seconds=seconds))
     views, labels = [], []
-    for videos in data.val_dataloader():
+    for videos in _for_a_while(data.val_batches(most=MOST_TEST), seconds=seconds):
         views += [video[0] for video in videos["views"]]
         labels.append(videos["labels"])
-        if len(views) >= MOST_TEST:
-            break
+    if not views:
+        raise ValueError("no validation video could be decoded")
     return stacked(batches), Clips(torch.stack(views), torch.cat(labels))
 
 
-def _bottleneck(decode: float, update: float, *, data: KineticsDataModule, device: torch.device) -> Finding:
+def _for_a_while(items: Iterable[Item], *, seconds: float) -> Iterator[Item]:
+    """Yield items, and no more of them after a time."""
+    deadline = time.monotonic() + seconds
+    for item in items:
+        yield item
+        if time.monotonic() > deadline:
+            return
+
+
+def _bottleneck(decode: float, clip: float, *, data: KineticsDataModule, device: torch.device) -> Finding:
     """Say whether decoding or the network takes longer.
 
     Args:
         decode: Seconds of one process for a clip.
-        update: Seconds for an update of BATCH clips.
+        clip: Seconds to learn a clip.
         data: Says how many processes decode.
         device: Where the network computes.
     """
-    clip, cores = update / BATCH, available_cores()
+    cores = available_cores()
     threads = torch.get_num_threads() if device.type == "cpu" else 0
     together = seconds_beside(clip, decode, num_workers=data.num_workers, num_threads=threads, num_cores=cores)
     evidence = (

@@ -108,7 +108,7 @@ def measure(run: PlannedRun, *, start_seconds: float, protocol: str | None = Non
         raise ValueError(failures[0][1])
     seen, tested = _Decoded(data.val_dataloader), _Decoded(data.test_dataloader)
 
-    step = _step_seconds(run, clips.batches)
+    step = step_seconds(run, clips.batches)
     device = trainer.strategy.root_device
     memory = torch.cuda.max_memory_allocated() if device.type == "cuda" else peak_resident_bytes() + uncounted_bytes
     model.to(device)
@@ -193,7 +193,7 @@ class _Timer(Callback):
         trainer.should_stop = sum(self.seconds) > _ENOUGH_SECONDS
 
 
-def _step_seconds(run: PlannedRun, batches: list[Any]) -> float:
+def step_seconds(run: PlannedRun, batches: list[Any]) -> float:
     """Return the time of a forward, backward and update on the device, the clips already decoded."""
     given = run.config.fit.trainer
     timer = _Timer()

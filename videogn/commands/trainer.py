@@ -226,6 +226,7 @@ class VideoCLI(TrainerArguments):
                         check_same_recipe(
                             self.checkpoint[CHECKPOINT_KEY],
                             model.recipe(),
+                            off=model.off,
                             fingerprint=data.catalog.fingerprint("train") if trainer.is_global_zero else None,
                         )
                         check_resumable(self.checkpoint, path=path, total_steps=model.num_steps()[1])

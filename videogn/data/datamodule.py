@@ -12,12 +12,13 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 import torch
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
 from videogn.data.batch import Batch, VideoBatch
-from videogn.data.dataset import MOST_FPS, TestDataset, TrainDataset, as_it_is
+from videogn.data.dataset import LEAST_FPS, MOST_FPS, TestDataset, TrainDataset, as_it_is
 from videogn.data.decoding import DecodeError, DecoderName, PacketIndex
 from videogn.data.glance import doubts
 from videogn.data.lists.catalog import Catalog
@@ -29,7 +30,6 @@ from videogn.data.loader import ClipLoader
 from videogn.data.media import LeftOut, is_image, is_media, without_thumbnails
 from videogn.data.sampler import TestSampler, TrainSampler
 from videogn.data.views.protocols import PROTOCOLS, ClipPolicy, ProtocolName
-from videogn.data.views.sampling import clip_span
 from videogn.data.views.testing import TestViews
 from videogn.data.views.training import RegionViews, TrainViews
 from videogn.machine import available_cores
@@ -161,8 +161,8 @@ class KineticsDataModule(LightningDataModule):
             if value < 1:
                 raise ValueError(f"{name} is {value}; it must be at least 1")
         for name, rate in {"target_fps": target_fps, "frames_per_second": frames_per_second}.items():
-            if rate is not None and not 0 < rate <= MOST_FPS:
-                raise ValueError(f"{name} is {rate}; expected frames a second, at most {MOST_FPS}")
+            if rate is not None and not LEAST_FPS <= rate <= MOST_FPS:
+                raise ValueError(f"{name} is {rate}; expected frames a second, {LEAST_FPS} to {MOST_FPS}")
         if frames_per_second is not None and target_fps is None:
             raise ValueError("frames_per_second has no effect without target_fps: clips go by frames")
         if crop_area is not None:
@@ -254,7 +254,7 @@ class KineticsDataModule(LightningDataModule):
         return len(self._train_sampler()) // self.batch_size * self.clips_per_video
 
     def check_rates(self, records: Records) -> None:
-        """Refuse target_fps for what has no frame rate: folders of frames, and images.
+        """Refuse target_fps for what has no frame rate: images, and folders of frames without frames_per_second.
 
         Raises:
             ValueError: There are such; the first is named.
@@ -271,11 +271,15 @@ class KineticsDataModule(LightningDataModule):
 
     def doubts(self) -> list[str]:
         """Return what a training should know of its videos, a sentence each; see `Catalog.doubts`."""
-        span = clip_span(self.num_frames, self.frame_interval)
+        clip: Any = {
+            "num_frames": self.num_frames,
+            "frame_interval": self.frame_interval,
+            "target_fps": self.target_fps,
+        }
         found = self.catalog.doubts()
         for split in ("train", "val"):
             name = str(self.catalog.list_of(split))
-            found += doubts(self.catalog.present(split), span=span, target_fps=self.target_fps, name=name)
+            found += doubts(self.catalog.present(split), name=name, **clip)
         return found
 
     def train_dataloader(self) -> DataLoader[Batch]:
@@ -335,6 +339,13 @@ class KineticsDataModule(LightningDataModule):
             num_devices=num_devices,
             clips_per_video=self.clips_per_video,
         )
+
+    def val_batches(self, *, most: int) -> Iterator[VideoBatch]:
+        """Yield batches of one centre view of some validation videos, evenly over the list."""
+        records = self.catalog.present("val")
+        wanted = np.zeros(len(records), np.bool_)
+        wanted[np.linspace(0, len(records) - 1, min(most, len(records))).astype(int)] = True
+        yield from self._test_loader(records.select(wanted), "1x1")
 
     def val_dataloader(self) -> DataLoader[VideoBatch]:
         """Return batches of one centre view a video."""

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from fractions import Fraction
 from functools import partial
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -43,7 +44,7 @@ from videogn.data.views.training import RegionViews, TrainViews
 Key = tuple[int, int]
 # The place that stands for no video: it keeps the number of batches equal on all devices of a test.
 NO_VIDEO = -1
-MOST_FPS = 1000  # what a header says beyond that is no rate of frames
+LEAST_FPS, MOST_FPS = 0.01, 1000  # what a header says beyond these is no rate of frames
 PixelsOf = Callable[[NDArray[np.uint8], Sequence[int]], None]
 
 
@@ -215,6 +216,11 @@ class TestDataset(Dataset[VideoBatch]):
 ReadFrame = tuple[int, int, Frame, NDArray[np.int64]]
 
 
+def is_rate(rate: Fraction | None) -> TypeGuard[Fraction]:
+    """Return whether what a header says can be frames a second."""
+    return rate is not None and LEAST_FPS <= rate <= MOST_FPS
+
+
 def _frames(
     record: VideoRecord,
     open_file: Callable[[str], AbstractContextManager[Video]],
@@ -244,7 +250,7 @@ def _frames(
         raise DecodeError(record.name, "no file of this name below the data root")
     with open_file(record.path) as video:
         if target_fps is not None:
-            if video.rate is None or not 0 < video.rate <= MOST_FPS:
+            if not is_rate(video.rate):
                 raise DecodeError(record.path, f"target_fps needs its frame rate, and the file says {video.rate}")
             views = replace(views, frame_interval=interval_at(video.rate, views.frame_interval, target_fps=target_fps))
         promised = video.num_frames

@@ -57,7 +57,9 @@ def check_same_model(own: Mapping[str, Any], *, architecture: Mapping[str, Any],
         )
 
 
-def check_same_recipe(own: Mapping[str, Any], recipe: Mapping[str, Any], *, fingerprint: str | None) -> None:
+def check_same_recipe(
+    own: Mapping[str, Any], recipe: Mapping[str, Any], *, off: Mapping[str, Any], fingerprint: str | None
+) -> None:
     """Refuse to go on with a training under settings that its first part was not trained with.
 
     The optimiser's state would keep the old learning rate, momentum and weight decay, and the result would name
@@ -66,6 +68,7 @@ def check_same_recipe(own: Mapping[str, Any], recipe: Mapping[str, Any], *, fing
     Args:
         own: Of the checkpoint.
         recipe: What the training is asked to be, by the names of settings, in plain types.
+        off: Settings that are later than some checkpoints, which were trained with them at these values.
         fingerprint: Of the training videos; None where it is not known.
 
     Raises:
@@ -82,6 +85,7 @@ def check_same_recipe(own: Mapping[str, Any], recipe: Mapping[str, Any], *, fing
             "the training videos are not those that the run was trained on so far (other names, labels or sizes of "
             "files): bring them back to go on, or begin a new run from its weights, with --model.weights"
         )
+    theirs = {**off, **theirs}
     differing = [
         f"{name} {json.dumps(theirs[name])} (asked for: {json.dumps(value)})"
         for name, value in recipe.items()

@@ -299,10 +299,15 @@ class VideoClassifier(Scorer):
             recipe |= {**data.recipe, "updates an epoch": self.num_steps()[0]}
         return json.loads(json.dumps(recipe))  # lists for tuples, as they come back from a checkpoint
 
+    @property
+    def off(self) -> dict[str, Any]:
+        """The settings that the paper's run does without, at what they are where they are off."""
+        return self.OFF | (self.data.OFF if self.data else {})
+
     def extras(self) -> dict[str, Any]:
         """Return the settings that are on and that the paper's run does without, by name."""
-        recipe, off = self.recipe(), self.OFF | (self.data.OFF if self.data else {})
-        return {name: recipe[name] for name, value in off.items() if recipe[name] != value}
+        recipe = self.recipe()
+        return {name: recipe[name] for name, value in self.off.items() if recipe[name] != value}
 
     # Training
 
@@ -464,7 +469,7 @@ class VideoClassifier(Scorer):
         own = own_part(checkpoint)
         check_same_model(own, architecture=self.architecture, classes=self.class_names)
         if self._trainer is not None and self._trainer.state.fn == TrainerFn.FITTING:
-            check_same_recipe(own, self.recipe(), fingerprint=self._fingerprint())
+            check_same_recipe(own, self.recipe(), off=self.off, fingerprint=self._fingerprint())
         self.training_run = dict(own["training"])
         self.validated_at_step = own["training"]["validated_at_step"]
         self.num_validations = own["training"].get("num_validations", 0)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from videogn.data.datamodule import KineticsDataModule
+from videogn.data.dataset import is_rate
 from videogn.data.lists.entries import Split
 from videogn.data.views.protocols import PROTOCOLS
 from videogn.data.views.sampling import Interval, clip_indices, clip_span, interval_at, protocol_clips
@@ -23,6 +24,8 @@ class _Clip(TypedDict):
 
 def of_clips(facts: Facts, data: KineticsDataModule, splits: set[Split]) -> Iterator[tuple[str, str]]:
     """Yield (kind, words) of a file in the splits that it is in."""
+    if data.target_fps is not None and facts.num_frames and not is_rate(_rate(facts, data)):
+        yield "no frame rate", f"target_fps needs it, and the file says {facts.rate or 'none'}"
     clip = _clip(facts, data)
     span = clip_span(**clip)
     if 0 < facts.num_frames < span:
@@ -39,12 +42,17 @@ def of_clips(facts: Facts, data: KineticsDataModule, splits: set[Split]) -> Iter
         yield kind, words
 
 
+def _rate(facts: Facts, data: KineticsDataModule) -> Fraction | None:
+    rate = facts.rate or data.frames_per_second
+    return Fraction(rate) if rate else None
+
+
 def _clip(facts: Facts, data: KineticsDataModule) -> _Clip:
     """Return frames and interval of a clip, in frames of the file."""
-    rate, interval = facts.rate or data.frames_per_second, data.frame_interval
-    if data.target_fps is None or not rate:
+    rate, interval = _rate(facts, data), data.frame_interval
+    if data.target_fps is None or not is_rate(rate):
         return {"num_frames": data.num_frames, "frame_interval": interval}
-    own = interval_at(Fraction(rate), interval, target_fps=data.target_fps)
+    own = interval_at(rate, interval, target_fps=data.target_fps)
     return {"num_frames": data.num_frames, "frame_interval": own}
 
 

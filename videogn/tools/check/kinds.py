@@ -23,6 +23,7 @@ KINDS = {
     "unreadable": Kind(STOPS, _LEAVE_OUT, True),
     "crash": Kind(STOPS, _LEAVE_OUT, True),
     "turning": Kind(STOPS, "encode it anew (videogn data prepare does not take it, either), or leave it out", True),
+    "no frame rate": Kind(STOPS, "leave it out, or go by frames, without data.target_fps", True),
     "missing": Kind(DISTORTS, _LEAVE_OUT, True),
     "damaged": Kind(DISTORTS, _LEAVE_OUT, True),
     "cut short": Kind(DISTORTS, _LEAVE_OUT, True),

@@ -75,9 +75,14 @@ def losses_of(
     return found
 
 
+def learnt_bound(num_classes: int) -> float:
+    """Return the loss below which a batch is learnt."""
+    return LEARNT * math.log(num_classes)
+
+
 def learnt_after(losses: Sequence[float], num_classes: int) -> int | None:
     """Return after how many updates a batch was learnt by heart; None where it was not."""
-    bound = LEARNT * math.log(num_classes)
+    bound = learnt_bound(num_classes)
     return next((step for step, loss in enumerate(losses) if loss < bound), None)
 
 
@@ -114,7 +119,7 @@ def rate_range(losses: Sequence[float], rates: Sequence[float], *, momentum: flo
     for step, loss in enumerate(losses):
         mean = momentum * mean + (1 - momentum) * (loss if math.isfinite(loss) else math.inf)
         smooth.append(mean / (1 - momentum ** (step + 1)))
-    finite = [value for value in smooth if math.isfinite(value)]
+    finite = [value for value in smooth if math.isfinite(value)] or [0.0]
     least = min(range(len(finite)), key=finite.__getitem__)
     first = finite[0]
     breaks = next((rates[step] for step in range(least, len(smooth)) if not smooth[step] <= 1.25 * first), None)

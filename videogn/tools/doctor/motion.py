@@ -18,8 +18,7 @@ from videogn.models.compiled import positions
 from videogn.models.i3d import I3D
 from videogn.tools.doctor.finding import Finding, Verdict
 from videogn.tools.doctor.learning import Clips
-from videogn.tools.doctor.subject import SMALL_GN, Subject
-from videogn.tools.doctor.training import BATCH
+from videogn.tools.doctor.subject import BATCH, SMALL_GN, Subject
 from videogn.training.optimizer import optimizer_of
 from videogn.training.schedule import scaled_lr
 

@@ -12,8 +12,11 @@ from torch import Tensor
 
 from videogn.data.batch import Batch
 from videogn.models.i3d import I3D, i3d_r50
+from videogn.norms import NORMS
 from videogn.tools.doctor.learning import Clips
 
+# Clips of an update.
+BATCH = 16
 # A network and a clip of seconds on two cores, where the run's own would take too long.
 SMALL: Mapping[str, Any] = {"depth": 14, "width": 32, "nonlocal_blocks": False}
 SMALL_GN: Mapping[str, Any] = {"norm": "gn", "num_groups": None, "channels_per_group": 16}
@@ -27,18 +30,23 @@ class Subject:
     Attributes:
         architecture: As `i3d_r50` takes it.
         device: Where it computes.
+        norm_batch_size: Clips that share batch statistics in the run; None: none do, or all of a forward.
         is_small: Whether it is a small network in the place of the run's.
     """
 
     architecture: Mapping[str, Any]
     device: torch.device
+    norm_batch_size: int | None = None
     is_small: bool = False
 
     def network(self, **changes: Any) -> I3D:
         """Return the network with other settings, always of the same seed."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            network = i3d_r50(**{**self.architecture, **changes}, dropout=0.0)
+            settings = {**self.architecture, **changes}
+            shared = self.norm_batch_size if "norm_batch_size" in NORMS[settings["norm"]].settings else None
+            of_batch = shared if shared is not None and BATCH % shared == 0 else None
+            network = i3d_r50(**settings, norm_batch_size=of_batch, dropout=0.0)
         return network.to(self.device).to(memory_format=torch.channels_last_3d)
 
     def in_small(self) -> Subject:

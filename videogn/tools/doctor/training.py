@@ -19,16 +19,16 @@ from videogn.tools.doctor.learning import (
     Clips,
     RateRange,
     learnt_after,
+    learnt_bound,
     losses_of,
     rate_range,
     rising,
     warmed_up,
 )
-from videogn.tools.doctor.subject import SMALL_GN, Subject
+from videogn.tools.doctor.subject import BATCH, SMALL_GN, Subject
 from videogn.training.optimizer import OptimizerName, optimizer_of
 from videogn.training.schedule import scaled_lr
 
-BATCH = 16
 HEART_UPDATES, WARMUP = 60, 10
 RANGE_UPDATES = 40
 NUM_BATCHES = 4
@@ -93,17 +93,6 @@ def variants(architecture: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def seconds_of_update(subject: Subject, clips: Clips, rates: Rates) -> float:
-    """Return what an update of BATCH clips takes: the second one."""
-    network = subject.network()
-    optimizer, times = rates.optimizer_of(network), []
-    for _ in range(2):
-        started = time.monotonic()
-        losses_of(network, [clips.select(slice(BATCH))], optimizer, rates=[0.0])
-        times.append(time.monotonic() - started)
-    return times[-1]
-
-
 def by_heart(subject: Subject, clips: Clips, rates: Rates, *, num_classes: int, deadline: float) -> Finding:
     """Train each variant on one batch, again and again.
 
@@ -115,7 +104,7 @@ def by_heart(subject: Subject, clips: Clips, rates: Rates, *, num_classes: int, 
         deadline: By time.monotonic; variants that would begin after it are left out.
     """
     batch = subject.fitted(clips.select(slice(BATCH)))
-    bound, wanted = 0.1 * math.log(num_classes), warmed_up(rates.peak, HEART_UPDATES, warmup=WARMUP)
+    bound, wanted = learnt_bound(num_classes), warmed_up(rates.peak, HEART_UPDATES, warmup=WARMUP)
     figures: dict[str, Any] = {}
     tried = variants(subject.architecture)
     for name, changes in tried.items():
@@ -131,6 +120,8 @@ def by_heart(subject: Subject, clips: Clips, rates: Rates, *, num_classes: int, 
     evidence = f"within {HEART_UPDATES} updates at the run's learning rate{_small(subject)}, {words}"
     if own is not None:
         return Finding(question, "fine", evidence, figures=figures)
+    if not math.isfinite(figures[OWN]["losses"][-1]):
+        return Finding(question, "stop", evidence, "the loss is not finite: the learning rate, below", figures)
     if others:
         norm = subject.architecture["norm"]
         best = min(others, key=lambda name: (not name.startswith(norm), others[name]))  # the user's norm, if it can

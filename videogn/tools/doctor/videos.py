@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from videogn.data.lists.catalog import Catalog
 from videogn.data.lists.records import Records
 from videogn.tools.doctor.finding import Finding
+from videogn.tools.split.groups import same_bytes
 
 # The largest class by the smallest.
 IMBALANCE = 5
@@ -40,7 +38,7 @@ def labels_and_splits(catalog: Catalog) -> Iterator[Finding]:
     else:
         yield Finding(question, "fine", evidence, figures=figures)
     question = "Are training videos kept out of validation and test?"
-    shared = _shared(train, val) | _shared(train, test)
+    shared = _shared(train, [val] if test is val else [val, test])
     if shared:
         first = min(shared)
         evidence = f"{len(shared):,} of these are training videos, too, by their bytes (the first is {first!r})"
@@ -61,25 +59,11 @@ def labels_and_splits(catalog: Catalog) -> Iterator[Finding]:
         )
 
 
-def _shared(train: Records, other: Records) -> set[str]:
-    """Return names in `other` of files whose bytes are those of a file in `train`."""
-    sizes: dict[int, list[str]] = defaultdict(list)
-    for record in train:
-        sizes[_size(record.path)].append(str(record.path))
-    found, hashes = set(), dict[str, bytes]()
-
-    def content(path: str) -> bytes:
-        if path not in hashes:
-            with open(path, "rb") as file:
-                hashes[path] = hashlib.file_digest(file, "sha256").digest()
-        return hashes[path]
-
-    for record in other:
-        size = _size(record.path)
-        if size > 0 and any(content(path) == content(str(record.path)) for path in sizes.get(size, [])):
-            found.add(record.name)
+def _shared(train: Records, others: Sequence[Records]) -> set[str]:
+    """Return names in others of files whose bytes are those of a file in `train`."""
+    videos = [record for records in (train, *others) for record in records]
+    found = set()
+    for places in same_bytes([record.path or "" for record in videos]):
+        if any(place < len(train) for place in places):
+            found |= {videos[place].name for place in places if place >= len(train)}
     return found
-
-
-def _size(path: str | None) -> int:
-    return os.path.getsize(path) if path is not None and os.path.isfile(path) else -1

@@ -7,11 +7,11 @@ import hashlib
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from videogn.data.lists.entries import ListError
-from videogn.data.lists.lines import PATH_COLUMNS
+from videogn.data.lists.lines import PATH_COLUMNS, Lines
 from videogn.data.lists.names import place_of
 from videogn.data.lists.tables import read_text
 
@@ -51,7 +51,9 @@ def by_table(names: Sequence[str], file: Path, *, root: Path) -> list[str | None
         ListError: It has no such columns, or names a video twice, in two groups.
     """
     text = read_text(file)
-    rows = csv.DictReader(text.splitlines(), delimiter="\t" if "\t" in text.partition("\n")[0] else ",")
+    first = text.partition("\n")[0]
+    separator = next((mark for mark in "\t;" if mark in first), ",")
+    rows = csv.DictReader(Lines.of(text, file=file).texts, delimiter=separator)
     header = {name.strip().lower(): name for name in reversed(rows.fieldnames or ())}
     path = next((header[name] for name in PATH_COLUMNS if name in header), None)
     group = next((header[name] for name in GROUP_COLUMNS if name in header and header[name] != path), None)
@@ -61,11 +63,19 @@ def by_table(names: Sequence[str], file: Path, *, root: Path) -> list[str | None
             f" got {', '.join(header) or 'an empty file'}"
         )
     group_of: dict[str, str] = {}
-    for row in rows:
+    for row in _whole(rows, file):
         name, its = (row[path] or "").strip(), (row[group] or "").strip()
         if name and its and (other := group_of.setdefault(place_of(name, folder=root), its)) != its:
             raise ListError(f"{file}:{rows.line_num}: {name} is in two groups: {other} and {its}")
     return [group_of.get(place_of(name, folder=root)) for name in names]
+
+
+def _whole(rows: csv.DictReader[str], file: Path) -> Iterator[dict[str, str]]:
+    """Yield rows; an error of the table names the file."""
+    try:
+        yield from rows
+    except csv.Error as error:
+        raise ListError(f"{file}:{rows.line_num + 1}: {error}: does a quote end?") from None
 
 
 def look_like_cuts(names: Sequence[str], labels: Sequence[str]) -> bool:

@@ -85,7 +85,12 @@ def split(
         ValueError: Something that can't be asked for, or videos that can't be split; nothing is written then.
         OSError: A list can't be written.
     """
-    if len(shares) != len(PARTS) or min(shares) < 0 or min(shares[:2]) == 0 or abs(sum(shares) - 1) > 1e-6:
+    if (
+        len(shares) != len(PARTS)
+        or not all(0 <= share <= 1 for share in shares)
+        or not all(shares[:2])
+        or abs(sum(shares) - 1) > 1e-6
+    ):
         got = " ".join(f"{share:g}" for share in shares)
         raise ValueError(
             f"shares are {got}; expected those of train, val and test: they add up to 1, only test may be 0"
