@@ -73,6 +73,7 @@ def test_every_cell_has_fits_own_plan_or_its_reason(tmp_path, data_root, monkeyp
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*videos looked at are shorter than a clip")
 def test_a_measured_step_says_seconds_and_bytes_and_leaves_nothing(tmp_path, data_root, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "broken.mp4").write_text("no video")
