@@ -64,6 +64,11 @@ def test_links_lead_somewhere(name):
         assert not anchor or anchor in anchors(there), target
 
 
+def test_nothing_is_left_to_fill_in():
+    for page in [*map(HOME.joinpath, NAMES), *(HOME / "configs").rglob("*.yaml")]:
+        assert not re.search(r"@@|TODO|TBD|to be measured", page.read_text(encoding="utf-8")), page
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_commands_and_their_settings_exist(name, monkeypatch):
     monkeypatch.setattr("sys.argv", ["videogn"])
