@@ -102,6 +102,7 @@ def test_what_fit_refuses_is_refused(tiny, tmp_path, capsys):
     assert main(["doctor", *tiny, "--json", str(tmp_path / "none" / "doctor.json")]) == 2
 
 
+@pytest.mark.filterwarnings("ignore:.*videos looked at are shorter than a clip")
 def test_real_dark_clips(shared_data, tmp_path, monkeypatch, pytestconfig):
     """GN from scratch can't learn them as the usual input shows them; standardised, it can."""
     if not pytestconfig.getoption("--full"):
