@@ -140,7 +140,8 @@ def test_parts_of_a_data_set_have_many_names(tmp_path):
     for name, split in (("dev", "val"), ("Evaluation", "val"), ("test", "test"), ("valid", "test")):
         assert pairs(read(tmp_path, text.format(name), split=split)) == [("b.mp4", "1")]
     # Of training and testing alone: what is tested is validated, too, as with UCF101's and HMDB51's lists.
-    assert pairs(read(tmp_path, text.format("test"), split="val")) == [("b.mp4", "1")]
+    with pytest.warns(UserWarning, match=r"l\.csv: no part for validation: that for testing is taken, test"):
+        assert pairs(read(tmp_path, text.format("test"), split="val")) == [("b.mp4", "1")]
     assert pairs(read(tmp_path, text.format("test") + "c.mp4,0,val\n", split="val")) == [("c.mp4", "0")]
 
 
@@ -166,6 +167,12 @@ def test_class_names_may_have_their_numbers(tmp_path, text):
 def test_numbers_of_class_names_that_do_not_count_are_part_of_them(tmp_path, text):
     (tmp_path / "classes.txt").write_text(text)
     assert read_classes(tmp_path / "classes.txt") == text.split("\n")[:-1]
+
+
+def test_keys_of_metadata_may_hold_separators(tmp_path):
+    touch(tmp_path, "train/a.mp4")
+    (tmp_path / "train/metadata.jsonl").write_text('{"place, time": "x", "file_name": "a.mp4", "label": "run"}\n')
+    assert pairs(read_list(tmp_path / "train", root=tmp_path, split="train")) == [("a.mp4", "run")]
 
 
 def test_metadata_of_something_else_does_not_hide_class_folders(tmp_path):

@@ -2,7 +2,7 @@
 
 - a folder of class folders (folders.py), or of videos with metadata.csv or metadata.jsonl (tables.py);
 - JSON documents: Kinetics', Something-Something's, Diving48's (documents.py);
-- UCF101's and HMDB51's split files (lines.py), HMDB51's also by a pattern (`splits/*_test_split1.txt`);
+- UCF101's and HMDB51's split files (split_files.py), HMDB51's also by a pattern (`splits/*_test_split1.txt`);
 - Kinetics' own CSV (kinetics.py says where the files lie);
 - tables whose header names columns of paths and labels, and objects with such keys, one a line, .jsonl (tables.py);
 - lines `path label`, `path frames label` and others of fixed fields (lines.py).
@@ -20,7 +20,8 @@ from videogn.data.lists.documents import document
 from videogn.data.lists.entries import Entries, ListError, Split
 from videogn.data.lists.folders import class_folders
 from videogn.data.lists.kinetics import is_kinetics, kinetics
-from videogn.data.lists.lines import HMDB51_SUFFIXES, Lines, hmdb51, path_label, ucf101
+from videogn.data.lists.lines import Lines, path_label
+from videogn.data.lists.split_files import HMDB51_SUFFIXES, hmdb51, ucf101
 from videogn.data.lists.tables import Columns, columns_of, json_lines, metadata_folder, metadata_of, read_text, table
 
 
@@ -54,6 +55,11 @@ class Source:
         """Its lines that are not blank and no comments."""
         return Lines.of(self.text, file=self.path)
 
+    @cached_property
+    def metadata(self) -> Lines | None:
+        """A folder's own list of its videos."""
+        return metadata_of(self.path, self.columns) if self.path.is_dir() else None
+
     @property
     def header(self) -> str:
         """Its first line."""
@@ -73,8 +79,8 @@ class Format:
 FORMATS = (
     Format(
         "folder with metadata",
-        lambda it: it.path.is_dir() and metadata_of(it.path, it.columns) is not None,
-        lambda it: metadata_folder(it.path, split=it.split, given=it.columns),
+        lambda it: it.metadata is not None,
+        lambda it: metadata_folder(it.metadata or it.lines, split=it.split, given=it.columns),
     ),
     Format(
         "folder of class folders",

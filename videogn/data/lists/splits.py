@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection
 from pathlib import Path
 
@@ -17,7 +18,7 @@ def wanted_names(found: Collection[str], split: Split, *, file: Path) -> Collect
     """Return which of the names that a list has for its parts are those of a split.
 
     A list of one part is taken whole, whatever it calls itself. Where a list has a part for testing and none for
-    validation, that is both.
+    validation, that is both, with a warning.
 
     Args:
         found: Names in the list, in lower case.
@@ -29,7 +30,9 @@ def wanted_names(found: Collection[str], split: Split, *, file: Path) -> Collect
     """
     if len(found) <= 1:
         return found
-    names = _NAMES[split] & set(found) or (_TEST & set(found) if split == "val" else set())
+    names = _NAMES[split] & set(found)
+    if not names and split == "val" and (names := _TEST & set(found)):
+        warnings.warn(f"{file}: no part for validation: that for testing is taken, {', '.join(names)}", stacklevel=2)
     if not names:
         raise ListError(
             f"{file}: no rows of {split}: its parts are {', '.join(map(repr, sorted(found)))}; expected "

@@ -31,16 +31,22 @@ def columns_of(header: str, given: Columns | None) -> tuple[str, list[str]] | No
         header: The line.
         given: The columns of path and label, where the user names them.
     """
-    for separator in "\t,; ":
-        names = [name.strip() for name in next(csv.reader([header], delimiter=separator, skipinitialspace=True), [])]
-        if len(names) < 2:
-            continue
-        if given is not None:
-            if set(given) <= set(names):
-                return separator, names
-        elif _first(PATH_COLUMNS, names) is not None and _first(LABEL_COLUMNS, names) is not None:
-            return separator, names
-    return None
+    return next(((mark, names) for mark, names in _headers(header).items() if _is_header(names, given)), None)
+
+
+def _headers(line: str) -> dict[str, list[str]]:
+    """Return the fields of a line by each separator that gives two or more."""
+    by_mark = {
+        mark: [name.strip() for name in next(csv.reader([line], delimiter=mark, skipinitialspace=True), [])]
+        for mark in "\t,; "
+    }
+    return {mark: names for mark, names in by_mark.items() if len(names) > 1}
+
+
+def _is_header(names: Sequence[str], given: Columns | None) -> bool:
+    if given is not None:
+        return set(given) <= set(names)
+    return _first(PATH_COLUMNS, names) is not None and _first(LABEL_COLUMNS, names) is not None
 
 
 def table(lines: Lines, *, root: Path, split: Split, given: Columns | None) -> Entries:
@@ -104,8 +110,8 @@ def _object(line: str, *, where: str) -> dict[str, Any]:
     return row
 
 
-def metadata_of(folder: Path, given: Columns | None) -> Path | None:
-    """Return a folder's metadata.csv or metadata.jsonl; None where none names videos.
+def metadata_of(folder: Path, given: Columns | None) -> Lines | None:
+    """Return the lines of a folder's metadata.csv or metadata.jsonl; None where none names videos.
 
     Raises:
         ListError: It names videos and no labels, is no text, or a line of JSON is no object.
@@ -113,29 +119,29 @@ def metadata_of(folder: Path, given: Columns | None) -> Path | None:
     for file in (folder / name for name in METADATA):
         if not file.is_file():
             continue
-        first = next(iter(Lines.of(read_text(file), file=file).texts), "")
-        header = list(_object(first, where=f"{file}:1")) if file.suffix == ".jsonl" and first else []
-        line = ",".join(header) or first
-        if columns_of(line, given) is not None:
-            return file
-        message = f"{file}: no columns of paths and labels that are known in {line[:200]!r}"
-        if any(_first(PATH_COLUMNS, line.lower().split(mark)) for mark in "\t,; "):
+        lines = Lines.of(read_text(file), file=file)
+        first = lines.texts[0] if lines.texts else ""
+        if file.suffix == ".jsonl":
+            headers = [list(_object(first, where=lines.where(0)))] if first else []
+        else:
+            headers = list(_headers(first).values())
+        if any(_is_header(names, given) for names in headers):
+            return lines
+        message = f"{file}: no columns of paths and labels that are known in {first[:200]!r}"
+        if any(_first(PATH_COLUMNS, names) for names in headers):
             raise ListError(f"{message}: name them by --data.list_columns [PATH,LABEL]")
         warnings.warn(f"{message}: not used (--data.list_columns [PATH,LABEL] names them)", stacklevel=2)
     return None
 
 
-def metadata_folder(folder: Path, *, split: Split, given: Columns | None) -> Entries:
+def metadata_folder(lines: Lines, *, split: Split, given: Columns | None) -> Entries:
     """Read a folder of videos by its metadata, see `metadata_of`; paths are relative to the folder.
 
     Raises:
         ListError: A row can't be read.
     """
-    file = metadata_of(folder, given)
-    assert file is not None
-    lines = Lines.of(read_text(file), file=file)
-    read = json_lines if file.suffix == ".jsonl" else table
-    return read(lines, root=folder, split=split, given=given)
+    read = json_lines if lines.file.suffix == ".jsonl" else table
+    return read(lines, root=lines.file.parent, split=split, given=given)
 
 
 def _entries(

@@ -43,7 +43,10 @@ class PixelTransforms:
     ) -> None:
         self.transforms: dict[int, nn.Module] = {}
         if color_jitter is not None:
-            self.transforms[COLOUR] = v2.ColorJitter(*color_jitter)
+            try:
+                self.transforms[COLOUR] = v2.ColorJitter(*color_jitter)
+            except ValueError as error:
+                raise ValueError(f"color_jitter is {list(color_jitter)}: {error}") from error
         if rand_augment is not None:
             num_ops, magnitude = rand_augment
             if num_ops < 1 or not 0 <= magnitude <= 30:
