@@ -14,6 +14,9 @@ from videogn.training.module import VideoClassifier
 from videogn.training.schedule import Schedule
 
 _UNKNOWN = re.compile(r"unrecognized arguments: --([\w.]+)")
+_TYPE = re.compile(r'Parser key "([\w.]+)": .*?(?:Got value|Given value): (.*)')
+_EXPECTED = re.compile(r"Expected an? (?:<class '(\w+)'>|(tuple with \d+ elements))")
+_WORDS = {"float": "a number", "int": "a whole number", "bool": "true or false", "str": "a text", "tuple": "a list"}
 _LITERAL = re.compile(r'Parser key "([\w.]+)": Expected a typing\.Literal\[(.*?)\]\. Got value: (.*)')
 
 
@@ -24,6 +27,10 @@ def in_words(line: str) -> str:
         return f"{found[1]} is no setting of `videogn fit`" + (f"; did you mean {near[0]}?" if near else "")
     if found := _LITERAL.search(line):
         return f"{found[1]}: got {found[3]}; expected one of {found[2].replace(chr(39), '')}"
+    kinds = [name or elements.replace("tuple with", "a list of") for name, elements in _EXPECTED.findall(line)]
+    words = dict.fromkeys(_WORDS.get(kind, kind) for kind in kinds if kind != "NoneType")
+    if (found := _TYPE.search(line)) and words:
+        return f"{found[1]}: got {found[2]}; expected {' or '.join(words)}"
     return line
 
 
