@@ -4,11 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from tests.runs import TINY
 from videogn.cli import main
 from videogn.commands.configs import find_config
+from videogn.commands.examination import _bottleneck
+from videogn.data.datamodule import KineticsDataModule
 from videogn.data.lists.catalog import Catalog
 from videogn.tools.doctor.motion import PROBE, PROBE_LR
 from videogn.tools.doctor.subject import SMALL, SMALL_FRAMES, SMALL_SIZE
@@ -73,6 +76,38 @@ def test_the_small_network_is_that_of_the_packaged_recipe():
         name: model[name] for name in ("norm", "channels_per_group", "weight_standardization", "input")
     }
     assert (model["base_lr"], data["num_frames"], data["crop_size"]) == (PROBE_LR, SMALL_FRAMES, SMALL_SIZE)
+
+
+def test_images_have_no_motion_to_ask_for(tiny, tmp_path):
+    found = doctor(*tiny, "--data.num_frames", "1", "--model.layout", "image", folder=tmp_path)
+    assert list(found)[-1] == "range"
+
+
+def test_a_norm_that_needs_weights_is_not_asked_about(tiny, data_root, capsys):
+    bn = ["--model.norm", "bn", "--model.channels_per_group", "null"]
+    fit = ["fit", *tiny[:4], "--trainer.max_epochs", "1"]
+    assert main([*fit, *bn, "--run_dir", "runs/bn"]) == 0
+    frozen = ["--model.norm", "frozen_bn", *bn[2:], "--model.weights", "runs/bn/checkpoints/last.ckpt"]
+    assert main(["doctor", *tiny, *frozen]) == 2
+    assert "from scratch, where frozen_bn has nothing to normalise by" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("decode", "clip", "verdict"), [(0.2, 0.05, "look"), (0.09, 0.05, "fine")])
+def test_decoding_is_the_bottleneck_where_its_processes_are_slower_than_the_network(decode, clip, verdict):
+    found = _bottleneck(decode, clip, data=KineticsDataModule(num_workers=2), device=torch.device("cuda"))
+    assert found.verdict == verdict
+    if verdict == "look":
+        assert "about 4 processes" in found.advice
+        assert "10.0 clips/s" in found.evidence
+
+
+def test_validation_videos_are_taken_evenly(data_root):
+    lines = (data_root / "val.csv").read_text().splitlines()
+    data = KineticsDataModule(
+        str(data_root), num_frames=4, crop_size=32, scale_size=32, test_scale_size=32, test_crop_size=32, num_workers=0
+    )
+    found = [int(place) for batch in data.val_batches(most=3) for place in batch["indices"]]
+    assert found == [0, 2, len(lines) - 1]
 
 
 def test_labels_and_splits(tmp_path):

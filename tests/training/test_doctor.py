@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from videogn.models.batch_norm import batch_norms
 from videogn.tools.doctor.learning import Clips, learnt_after, rate_range, rising, warmed_up
 from videogn.tools.doctor.motion import motion
 from videogn.tools.doctor.subject import Subject
@@ -59,6 +60,16 @@ def test_a_range_test_finds_where_the_loss_is_least_and_where_it_breaks():
     assert rates[5] <= found.begins <= rates[9]
     assert rate_range([2.0 - 0.04 * step for step in range(41)], rates).breaks is None
     assert rate_range([*losses[:20], math.nan], rates).breaks == rates[20]
+
+
+def test_batch_statistics_are_over_as_many_clips_as_in_the_run():
+    def groups(norm_batch_size: int | None) -> set[int | None]:
+        network = replace(subject(norm="bn", channels_per_group=None), norm_batch_size=norm_batch_size).network()
+        return {norm.norm_batch_size for norm in batch_norms(network)}
+
+    assert groups(2) == {2}
+    assert groups(None) == {None}
+    assert groups(64) == {None}  # no more than there are
 
 
 def test_variants_leave_out_what_the_run_is_already():

@@ -17,9 +17,11 @@ from videogn.commands.configs import resolve_configs
 from videogn.commands.measure import PlannedRun, seconds_beside, step_seconds
 from videogn.commands.planned import be_quiet
 from videogn.commands.run_folder import with_run_config
+from videogn.commands.usage import UsageError, show_passing
 from videogn.data.batch import Batch
 from videogn.data.datamodule import KineticsDataModule
 from videogn.machine import available_cores
+from videogn.norms import NORMS
 from videogn.tools.doctor.finding import Finding
 from videogn.tools.doctor.learning import Clips
 from videogn.tools.doctor.motion import motion
@@ -54,6 +56,7 @@ def examine(settings: list[str], *, minutes: float) -> dict[str, Any]:
             warnings.warn(note, stacklevel=2)
         findings = []
         for finding in _until_an_error(_findings(run, seconds=60 * minutes)):
+            show_passing("")
             findings.append(asdict(finding))
             print(f"[{finding.verdict}] {finding.question}\n       {finding.evidence}", flush=True)
             if finding.advice:
@@ -65,6 +68,8 @@ def _until_an_error(findings: Iterator[Finding]) -> Iterator[Finding]:
     """Yield findings, and what kept the next one from being made as one more."""
     try:
         yield from findings
+    except UsageError:
+        raise
     except (ValueError, OSError, RuntimeError, MemoryError) as error:
         text = " ".join(str(error).split()) or type(error).__name__
         yield Finding("Can the other questions be asked?", "stop", text, figures={"error": text})
@@ -72,21 +77,34 @@ def _until_an_error(findings: Iterator[Finding]) -> Iterator[Finding]:
 
 def _findings(run: PlannedRun, *, seconds: float) -> Iterator[Finding]:
     data, model = run.datamodule, run.model
+    if NORMS[model.architecture["norm"]].needs_weights:
+        norm = model.architecture["norm"]
+        raise UsageError(
+            f"the trainings are from scratch, where {norm} has nothing to normalise by: ask with another norm"
+        )
+    show_passing("comparing files ...")
     yield from labels_and_splits(data.catalog)
     rates = Rates(model.base_lr, model.momentum, model.weight_decay, model.norm_weight_decay, model.optimizer)
+    show_passing("decoding training clips ...")
     decoding, batches = _train_batches(data, NUM_BATCHES * BATCH)
     clips = stacked(batches).select(slice(NUM_BATCHES * BATCH))
     yield _decodable(batches, skips=data.skip_undecodable)
     if len(clips) < BATCH:
         return
     sizes = model.batch_sizes
+    show_passing("measuring a step ...")
     step = step_seconds(run, batches)  # in the run's precision, by its compiler and device batch; its rate is 0 then
     yield _bottleneck(decoding, step / sizes.device, data=data, device=run.trainer.strategy.root_device)
     subject = Subject(model.architecture, run.trainer.strategy.root_device, norm_batch_size=sizes.norm)
     asked = subject if step / sizes.device * BATCH * _UPDATES < _SHARES[0] * seconds else subject.in_small()
     deadline = time.monotonic() + _SHARES[0] * seconds
+    show_passing("learning a batch by heart, with each norm ...")
     yield by_heart(asked, clips, rates, num_classes=data.num_classes, deadline=deadline)
+    show_passing("raising the learning rate ...")
     yield learning_rate(asked, clips, rates)
+    if data.num_frames == 1:  # images, or a 2-D network: there is no motion to ask for
+        return
+    show_passing("learning from clips, from one frame of each, and from frames in random order ...")
     train, test = _small_clips(data, seconds=_SHARES[1] * seconds)
     yield motion(subject.in_small(), train, test, num_classes=data.num_classes, seconds=_SHARES[1] * seconds)
 

@@ -23,7 +23,7 @@ from typing import Any
 from videogn.ablation.axes import value_text
 from videogn.ablation.cells import Cell, fit_command
 from videogn.ablation.plans import CellPlan
-from videogn.commands.usage import CommandParser, RunError, check_json, save_json
+from videogn.commands.usage import CommandParser, RunError, check_json, save_json, show_passing
 from videogn.training.batch_sizes import BatchSizes
 
 DESCRIPTION = """\
@@ -156,17 +156,17 @@ def _answers(request: Mapping[str, Any], *, out: Path, names: Sequence[str]) -> 
         try:
             with suppress(BrokenPipeError), child.stdin as stream:
                 stream.write(json.dumps(request).encode())
-            _say(f"checking {_count(names)} ...")
+            show_passing(f"checking {_count(names)} ...")
             for line in child.stdout:
                 answer = json.loads(line)
                 if "begun" in answer:
                     doing = "measuring" if request["measure"] else "checking"
-                    _say(f"{doing} run {answer['begun'] + 1} of {len(names)}: {names[answer['begun']]} ...")
+                    show_passing(f"{doing} run {answer['begun'] + 1} of {len(names)}: {names[answer['begun']]} ...")
                 else:
                     yield answer
             status = child.wait()
         finally:
-            _say("")
+            show_passing("")
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(child.pid, signal.SIGKILL)
             child.wait()
@@ -181,9 +181,3 @@ def _answers(request: Mapping[str, Any], *, out: Path, names: Sequence[str]) -> 
 
 def _count(names: Sequence[str]) -> str:
     return f"{len(names)} run{'s' if len(names) > 1 else ''}"
-
-
-def _say(text: str) -> None:
-    """Show a passing line on a terminal."""
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)

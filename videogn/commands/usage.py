@@ -1,8 +1,9 @@
-"""How a command says that something can't be done, and writes the file that --json names."""
+"""How a command says that something can't be done, or is being done, and writes the file that --json names."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, NoReturn
@@ -68,3 +69,9 @@ def save_json(path: str, content: Any, *, ensure_ascii: bool = False) -> None:
         write_json(path, content, ensure_ascii=ensure_ascii)
     except OSError as error:
         raise RunError(f"--json {path} can't be written: {error.strerror}") from error
+
+
+def show_passing(text: str) -> None:
+    """Show a line on a terminal until the next one, or "", takes its place."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
