@@ -163,9 +163,9 @@ def _read(source: Path, root: Path, columns: Columns | None, frame_folders: bool
 
 
 def _is_whole(catalog: Catalog) -> bool:
-    """Return whether a list names the same videos for training as for validation."""
+    """Return whether a list names the same videos for training as for testing, which a part for validation is, too."""
     try:
-        return catalog.records("train") == catalog.records("val")
+        return catalog.records("train") == catalog.records("test")
     except ListError:
         return False
 
