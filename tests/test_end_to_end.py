@@ -36,7 +36,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory, data_root: Path) -> Path:
 
 def test_a_run_leaves_what_it_should(trained):
     run = trained / "runs" / "tiny"
-    assert {p.name for p in (run / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    names = {"best.ckpt", "last.ckpt", "previous.ckpt", "last.json"}
+    assert {path.name for path in (run / "checkpoints").iterdir()} == names
     assert list(run.glob("events.out.tfevents.*"))
     assert json.loads((run / "classes.json").read_text()) == ["jump", "run"]
     with sqlite3.connect(run / "index.sqlite") as index:  # each of 12 + 5 videos was looked through once
@@ -51,8 +52,12 @@ def test_a_run_leaves_what_it_should(trained):
 
 
 def test_a_second_run_in_the_same_folder_is_refused(trained, data_root):
-    out = videogn("fit", "--config", "tiny.yaml", "--data.root", str(data_root), cwd=trained, status=2)
-    assert "runs/tiny already holds a run: go on with it by --ckpt_path last" in out
+    words = ["--config", "tiny.yaml", "--data.root", str(data_root)]
+    out = videogn("fit", *words, "--resume", "never", cwd=trained, status=2)
+    assert "runs/tiny already holds a run: leave out --resume never, or give another --run_dir" in out
+    out = videogn("fit", *words, "--model.base_lr", "0.5", cwd=trained, status=2)
+    assert "the run was trained with model.base_lr 0.4 (asked for: 0.5)" in out
+    assert "another --run_dir" in out
 
 
 def test_test_scores_the_last_checkpoint_and_writes_the_result(trained):
@@ -117,14 +122,14 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(trained, data_root):
     rows = {run: [row["step"] for row in read_metrics(trained / run)] for run in ("whole", "parts")}
     assert rows["whole"] == rows["parts"]
 
-    other["loops"]["fit_loop"]["epoch_progress"]["current"]["ready"] += 1  # as written in the midst of an epoch
-    other["global_step"] -= 1
+    other["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"] = False  # as in the midst of an epoch
+    del other["videogn"]["training"]["position"]
     torch.save(other, trained / "midst.ckpt")
     out = videogn("fit", "--run_dir", "parts", "--ckpt_path", "midst.ckpt", cwd=trained, status=2)
     assert "midst.ckpt is of another run" in out
     (trained / "midst.ckpt").rename(trained / "parts/midst.ckpt")
-    out = videogn("fit", "--run_dir", "parts", "--ckpt_path", "parts/midst.ckpt", cwd=trained, status=5)
-    assert "midst.ckpt was written within an epoch" in out
+    out = videogn("fit", "--run_dir", "parts", "--ckpt_path", "parts/midst.ckpt", cwd=trained, status=2)
+    assert "an earlier version wrote this checkpoint within an epoch" in out
     # Nothing left to do: nothing is lost either.
     videogn("fit", "--run_dir", "parts", "--ckpt_path", "last", "--trainer.max_epochs", "3", cwd=trained)
     assert [row["step"] for row in read_metrics(trained / "parts")] == rows["whole"]
@@ -147,8 +152,9 @@ def test_a_run_that_ends_within_an_epoch_has_its_best_checkpoint_too(trained, da
     assert "validated after the last step" in out
     assert (trained / "steps/checkpoints/best.ckpt").is_file()
     assert [row["step"] for row in read_metrics(trained / "steps") if row["train/loss_step"]] == rows == ["0", "1"]
-    out = videogn("fit", "--run_dir", "steps", "--ckpt_path", "last", "--trainer.max_steps", "5", cwd=trained, status=5)
-    assert "was written within an epoch" in out
+    videogn("fit", "--run_dir", "steps", "--trainer.max_steps", "5", cwd=trained)
+    rows = [row["step"] for row in read_metrics(trained / "steps") if row["train/loss_step"]]
+    assert rows == ["0", "1", "2", "3", "4"]
 
 
 def test_a_loss_that_is_not_finite_has_an_exit_status_of_its_own(trained, data_root):

@@ -248,11 +248,15 @@ def test_one_validation_chooses_nothing(run):
     assert json.loads(Path("gn/result.json").read_text())["chosen"] is None
 
 
-def test_a_run_that_ended_in_its_first_epoch_names_a_way_out(run, capsys, data_root):
+def test_a_run_without_its_last_checkpoint_is_begun_anew_only_where_little_is_lost(run, capsys, data_root):
     Path("gn/checkpoints/last.ckpt").unlink()
     words = ["fit", "--config", "gn.yaml", "--data.root", str(data_root), "--model.channels_per_group", "4"]
+    change_training("gn/checkpoints/best.ckpt", epochs=2)
     assert main([*words, "--run_dir", "gn"]) == 2
-    assert "it ended within its first epoch: delete it, or give another --run_dir" in capsys.readouterr().err
+    assert "gn holds a run without last.ckpt: bring it back, or give another --run_dir" in capsys.readouterr().err
+    change_training("gn/checkpoints/best.ckpt", epochs=1)
+    assert main([*words, "--run_dir", "gn"]) == 0
+    assert "gn: stopped before its first epoch was over: it begins anew" in capsys.readouterr().out
 
 
 def test_a_validation_after_the_last_step_counts(run, data_root):

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.interrupting import same_state
 from tests.runs import TINY, videogn
 from tests.small_disks import with_a_small_disk
 from videogn.cli import main
@@ -66,7 +67,7 @@ def test_a_run_that_is_killed_in_a_save_goes_on_as_if_it_had_not_been(folder, da
     text = videogn("fit", "--run_dir", "killed", "--ckpt_path", "last", cwd=folder)
     assert "the run was stopped while it wrote a checkpoint: that one is lost, and removed\n" in text
     assert "goes on after update 3" in text
-    assert sorted(os.listdir("killed/checkpoints")) == ["best.ckpt", "last.ckpt"]
+    assert sorted(os.listdir("killed/checkpoints")) == ["best.ckpt", "last.ckpt", "last.json", "previous.ckpt"]
     text = videogn(*fit("whole", data_root), cwd=folder)
     assert "that one is lost" not in text
     for name in ("last", "best"):
@@ -83,7 +84,7 @@ def test_a_run_that_was_killed_in_its_first_save_can_be_begun_again(folder, data
     Path("run/checkpoints").mkdir(parents=True)
     Path("run/checkpoints/.partial-0123456789abcdef.ckpt").write_bytes(bytes(1000))
     assert main([*fit("run", data_root), "--trainer.max_epochs", "1", "--data.num_workers", "0"]) == 0
-    assert sorted(os.listdir("run/checkpoints")) == ["best.ckpt", "last.ckpt"]
+    assert sorted(os.listdir("run/checkpoints")) == ["best.ckpt", "last.ckpt", "last.json"]
 
 
 def test_a_full_disk_ends_the_run_with_a_line_and_its_last_checkpoint(folder, data_root):
@@ -97,9 +98,9 @@ def test_a_full_disk_ends_the_run_with_a_line_and_its_last_checkpoint(folder, da
     line = errors.index("status 1") - 1
     assert errors[line].startswith("videogn fit: error: full/checkpoints/")
     assert errors[line].endswith(
-        "can't be written: No space left on device; the one before it is whole: go on by --ckpt_path last"
+        "can't be written: No space left on device; the one before it is whole: the same command goes on from it"
     )
-    assert errors[line + 2 :] == ["best.ckpt", "last.ckpt"]
+    assert errors[line + 2 :] == ["best.ckpt", "last.ckpt", "last.json", "previous.ckpt"]
     assert not any("Traceback" in text for text in errors)
     assert damage_in("kept.ckpt") is None
     assert torch.load("kept.ckpt", weights_only=True)["global_step"] == 3
@@ -127,6 +128,24 @@ def test_a_torn_checkpoint_is_refused_and_none_is_taken_in_its_place(folder, dat
     assert capsys.readouterr().err.endswith(": bring back a whole copy\n")
     last.write_bytes(whole)
     assert main(["test", "--run_dir", "run"]) == 0
+
+
+def test_a_damaged_last_checkpoint_gives_way_to_the_one_before_it(folder, data_root, capsys):
+    words = [*fit("run", data_root), "--data.num_workers", "0"]
+    assert main(words) == 0
+    assert main([*fit("whole", data_root), "--data.num_workers", "0"]) == 0
+    last = Path("run/checkpoints/last.ckpt")
+    last.write_bytes(last.read_bytes()[:-100])
+    assert main(["test", "--run_dir", "run"]) == 2  # another network would be scored
+    assert "ckpt is whole: score it by --ckpt_path" in capsys.readouterr().err
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert (
+        "run/checkpoints/last.ckpt is damaged: going on from run/checkpoints/previous.ckpt, the one before it" in said
+    )
+    assert "goes on after update 3" in said
+    for name in ("last", "previous"):
+        same_state(Path(f"run/checkpoints/{name}.ckpt"), Path(f"whole/checkpoints/{name}.ckpt"))
 
 
 def test_a_shm_without_room_for_a_semaphore_is_said(folder, data_root):

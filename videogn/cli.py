@@ -78,8 +78,8 @@ finds the packaged file. `videogn COMMAND --help` says more.
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status.
 
-    0; 1 for a failure, 3 where memory did not suffice, 4 for a loss that is not finite; 2 for what can't be asked for,
-    5 for going on from a checkpoint that was written within an epoch.
+    0; 1 for a failure, 3 where memory did not suffice, 4 for a loss that is not finite; 2 for what can't be asked for;
+    75 where a signal ended a training, which the same command goes on with.
 
     VIDEOGN_TRACEBACK=1 shows where an error came from.
     """

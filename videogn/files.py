@@ -113,6 +113,20 @@ def leads_back(real: str, way: Iterable[str]) -> bool:
     return any(f"{passed}{os.sep}".startswith(inside) for passed in way)
 
 
+def add_name(file: Path, name: Path) -> bool:
+    """Give a file a second name, in the place of what has it, if any; return whether its file system has such names."""
+    partial = name.parent / f"{_PARTIAL}{secrets.token_hex(8)}{name.suffix}"
+    try:
+        os.link(file, partial)
+        os.replace(partial, name)
+    except OSError:
+        return False
+    finally:
+        with suppress(OSError):
+            partial.unlink()  # also where both names are of one file already: then nothing was replaced
+    return True
+
+
 def is_partial(name: str) -> bool:
     """Return whether a file's name is one that `replacing` gives: it is being written, or its writer was killed."""
     return name.startswith(_PARTIAL)

@@ -39,6 +39,8 @@ while words:
 stage, folder = sys.argv[1], Path(given["run_dir"])
 what = behaviour.get(f"{stage} {folder.name}")
 checkpoint = folder / "checkpoints" / "last.ckpt"
+call["goes_on"] = checkpoint.exists()
+signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def log_call():
@@ -80,14 +82,10 @@ def misbehave():
 
 if stage == "fit":
     epoch = 0
-    if given.pop("ckpt_path", None) is not None:
-        if what == "refuse resume":
-            fail(5, f"{checkpoint} was written within an epoch, where a run can't go on exactly")
+    if checkpoint.exists():
         if what == "unreadable":
             fail(2, f"--ckpt_path {checkpoint}: not a checkpoint (OSError)")
         epoch = int(checkpoint.read_text()) + 1
-    elif checkpoint.exists():
-        fail(2, f"{folder} already holds a run")
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     (folder / "config.yaml").write_text(json.dumps(given))
 else:
@@ -107,6 +105,7 @@ if stage == "fit":
             metrics.write(f"{epoch},{2 * epoch},,{1.5 - epoch},,\\n{epoch},{2 * epoch + 1},,{1.25 - epoch},,\\n")
             metrics.write(f"{epoch},{2 * epoch + 1},,,,0.5\\n{epoch},{2 * epoch + 1},1.125,,0.25,\\n")
         checkpoint.write_text(str(epoch))
+        checkpoint.with_suffix(".json").write_text(json.dumps({"steps": 2 * epoch + 2}))
         epoch += 1
 else:
     misbehave()
@@ -138,7 +137,7 @@ class Command:
         """Say what it does by "STAGE CELL", and fields by "result CELL".
 
         crash, refuse (exit status 2), memory (3), nan (4), kill, hang, a float (seconds that it takes): in a fit, all
-        these after the first epoch. "refuse resume", "unreadable": in a fit that goes on. nothing, garbage: in a test.
+        these after the first epoch. "unreadable": in a fit that goes on. nothing, garbage: in a test.
         """
         (self.home / "behaviour.json").write_text(json.dumps(behaviour))
 
@@ -157,7 +156,7 @@ class Command:
 def stage_of(call: dict) -> tuple[str, str]:
     """Return the stage and the cell of a call; "fit on" where it goes on from a checkpoint."""
     words = call["words"]
-    stage = "fit on" if words[0] == "fit" and "--ckpt_path" in words else words[0]
+    stage = "fit on" if words[0] == "fit" and call["goes_on"] else words[0]
     return stage, Path(words[words.index("--run_dir") + 1]).name
 
 

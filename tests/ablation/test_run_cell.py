@@ -86,22 +86,6 @@ def test_a_cell_with_a_result_is_left_alone(command, job):
     assert command.calls() == []
 
 
-def test_a_refused_checkpoint_begins_the_training_anew(command, job):
-    command.behave({f"fit {NAME}": "crash"})
-    run_cell(job)
-    (job.folder / "left.txt").write_text("of the first try")
-    command.calls()
-    command.behave({f"fit {NAME}": "refuse resume"})
-    run_cell(job)
-    assert read_outcome(job.cell, folder=job.folder).state == "done"
-    assert command.stages() == [("fit on", NAME), ("fit", NAME), ("test", NAME)]
-    assert not (job.folder / "left.txt").exists()
-    log = (job.folder / "log.txt").read_text()
-    assert "epoch 2" in log, "the log of the first try is lost"
-    assert "the training begins again, in a fresh folder: " in log
-    assert "was written within an epoch" in log.split("begins again")[1]
-
-
 def test_a_setting_refused_on_going_on_costs_no_checkpoint(command, job):
     command.behave({f"fit {NAME}": "crash"})
     run_cell(job)
@@ -204,8 +188,8 @@ def test_the_record_says_what_is_at_work(command, job):
 
 
 def test_a_child_that_ignores_interrupts_is_ended_with_what_it_started(tmp_path, monkeypatch):
+    monkeypatch.setattr(child, "_SAVE_SECONDS", 0.2)
     monkeypatch.setattr(child, "_INTERRUPT_SECONDS", 0.2)
-    monkeypatch.setattr(child, "_TERMINATE_SECONDS", 0.2)
     check_ended_with_what_it_started(tmp_path / "log.txt", Stop())
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from videogn.ablation.plans import CellPlan
-from videogn.ablation.running.watch import read_progress, steps_at_epoch_end
+from videogn.ablation.running.watch import read_progress, steps_saved
 from videogn.training.batch_sizes import BatchSizes
 
 PLAN = CellPlan(learning_rate=0.1, num_steps=560, num_epochs=7, sizes=BatchSizes(2, 16), num_workers=1)
@@ -58,7 +58,11 @@ def test_a_part_that_goes_on_counts_from_where_it_does(folder):
     assert progress is not None
     assert progress.num_steps_before == 160
     assert progress.seconds_left == 390 * 2.0
-    assert steps_at_epoch_end(folder) == 160
+    (folder / "checkpoints").mkdir()
+    (folder / "checkpoints/last.json").write_text('{"steps": 160}')
+    assert steps_saved(folder) == 160
+    (folder / "checkpoints/last.json").write_text("[]")
+    assert steps_saved(folder) == 0
 
 
 def test_before_the_first_row_of_this_part_there_is_no_estimate(folder):
@@ -70,7 +74,7 @@ def test_before_the_first_row_of_this_part_there_is_no_estimate(folder):
     progress = read_progress(folder, now=1010.0)
     assert progress is not None
     assert (progress.num_steps, progress.epoch, progress.loss, progress.seconds_left) == (0, None, None, None)
-    assert steps_at_epoch_end(folder) == 0
+    assert steps_saved(folder) == 0
 
 
 @pytest.mark.parametrize("half", ["181.0,2,17", "181.0,2,179,,1.0,,,0.25,,0.75,,,", "nonsense\r\n", ",,,\r\n"])

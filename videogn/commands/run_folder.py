@@ -11,7 +11,7 @@ from typing import Any
 import torch
 import yaml
 
-from videogn.commands.usage import UsageError, WithinEpoch
+from videogn.commands.usage import UsageError
 from videogn.files import is_partial
 from videogn.training.checkpoint import CHECKPOINT_KEY
 from videogn.training.checkpoint_file import damage_in
@@ -65,9 +65,30 @@ def find_checkpoint(given: str | None, *, run_dir: Path, default: str | None) ->
     return str(path)
 
 
+def whole_or_previous(path: str) -> str:
+    """Return the checkpoint that a training can go on from: the last one, or the one before it where it is damaged."""
+    previous = Path(path).with_name("previous.ckpt")
+    if Path(path).name != "last.ckpt" or not previous.is_file():
+        return path
+    damage = damage_in(path)
+    return path if damage is None or damage_in(previous) is not None else str(previous)
+
+
 def checkpoints_in(run_dir: Path) -> list[Path]:
     """Return a run's checkpoints, without files that are being written, or whose writer was killed."""
     return [path for path in (run_dir / "checkpoints").glob("*.ckpt") if not is_partial(path.name)]
+
+
+def check_hardly_begun(run_dir: Path) -> None:
+    """Refuse to begin anew over a run whose last checkpoint is gone, but where it was stopped in its first epoch.
+
+    Raises:
+        UsageError: There is more than that to lose.
+    """
+    for path in checkpoints_in(run_dir):
+        training = read_checkpoint(str(path))[CHECKPOINT_KEY]["training"]
+        if training["epochs"] > 1:
+            raise UsageError(f"{run_dir} holds a run without last.ckpt: bring it back, or give another --run_dir")
 
 
 def check_own(path: str, *, run_dir: Path) -> None:
@@ -113,29 +134,6 @@ def weights_of(run_dir: Path) -> str | None:
     return yaml.safe_load(path.read_text(encoding="utf-8"))["model"]["weights"] if path.is_file() else None
 
 
-def check_resumable(checkpoint: Mapping[str, Any], *, path: str, total_steps: int) -> None:
-    """Refuse to go on from a checkpoint that was written within an epoch, unless the run ends with it.
-
-    Args:
-        checkpoint: Its content.
-        path: Its file.
-        total_steps: Optimiser steps after which the run ends.
-
-    Raises:
-        WithinEpoch: It was: the order of videos can't be continued within an epoch.
-    """
-    if checkpoint["global_step"] >= total_steps:
-        return
-    loops = checkpoint.get("loops", {}).get("fit_loop", {})
-    epochs = loops.get("epoch_progress", {}).get("current", {"processed": -1, "ready": 0})
-    batches = loops.get("epoch_loop.batch_progress", {"is_last_batch": False})
-    if epochs["processed"] != epochs["ready"] or not batches["is_last_batch"]:
-        raise WithinEpoch(
-            f"{path} was written within an epoch, where a run can't go on exactly (a run that ended by "
-            f"--trainer.max_steps ends there, too): only the end of an epoch can be gone on from"
-        )
-
-
 def read_checkpoint(path: str) -> dict[str, Any]:
     """Return a checkpoint's content, on the CPU; plain types alone are accepted.
 
@@ -148,9 +146,12 @@ def read_checkpoint(path: str) -> dict[str, Any]:
     except Exception as error:
         raise UsageError(f"--ckpt_path {path}: not a checkpoint ({type(error).__name__})") from error
     if damage is not None:
-        best, way = Path(path).with_name("best.ckpt"), ""
-        if best != Path(path) and best.is_file() and damage_in(best) is None:
-            way = f"; {best} is whole: score it by --ckpt_path, or begin a new run from it by --model.weights"
+        way = ""
+        for name in ("best.ckpt", "previous.ckpt"):
+            other = Path(path).with_name(name)
+            if other != Path(path) and other.is_file() and damage_in(other) is None:
+                way = f"; {other} is whole: score it by --ckpt_path, or begin a new run from it by --model.weights"
+                break
         raise UsageError(f"--ckpt_path {path}: not a checkpoint, or torn ({damage}): bring back a whole copy{way}")
     if not isinstance(checkpoint, dict) or CHECKPOINT_KEY not in checkpoint:
         raise UsageError(f"--ckpt_path {path}: this is no checkpoint of videogn's")

@@ -26,31 +26,34 @@ from videogn.commands import half_precision
 from videogn.commands.configs import resolve_configs
 from videogn.commands.predictions import report_predictions
 from videogn.commands.run_folder import (
+    check_hardly_begun,
     check_own,
-    check_resumable,
     check_weights,
     checkpoints_in,
     default_run_dir,
     find_checkpoint,
     read_checkpoint,
     weights_of,
+    whole_or_previous,
     with_run_config,
 )
 from videogn.commands.trainer_arguments import TrainerArguments
-from videogn.commands.usage import NotFinite, OutOfMemory, RunError, UsageError, check_json
+from videogn.commands.usage import NotFinite, OutOfMemory, RunAgain, RunError, UsageError, check_json
 from videogn.data.lists.entries import Split
-from videogn.files import is_partial, replacing, write_json
+from videogn.files import add_name, is_partial, replacing, write_json
 from videogn.machine import available_cores
 from videogn.training.batch_sizes import batch_sizes
-from videogn.training.best_and_last import Checkpoints
+from videogn.training.best_and_last import Checkpoints, every
 from videogn.training.callbacks import ProgressBar, ProgressLines, ResultWriter, Throughput
 from videogn.training.checkpoint import CHECKPOINT_KEY, check_same_recipe
 from videogn.training.checkpoint_file import WholeFiles
-from videogn.training.errors import NonFiniteLoss
+from videogn.training.errors import NonFiniteLoss, ToldToEnd
 from videogn.training.loggers import MetricsCSV
 from videogn.training.optimizer import end_by_schedule, limited
 from videogn.training.plan import FROM_SCRATCH, Plan, plan_of, summary, without_effect
+from videogn.training.position import position_of
 from videogn.training.precise_bn import PreciseBatchNorm, precise_norms
+from videogn.training.stopping import Stop
 
 SPLITS: dict[str, tuple[Split, ...]] = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
 
@@ -65,6 +68,7 @@ QUIET = (
     "Be aware that when using `ckpt_path`, callbacks used to create the checkpoint.*",
     r"`isinstance\(treespec, LeafSpec\)` is deprecated.*",
     ".*GPU available but not used.*",
+    "You're resuming from a checkpoint that ended before the epoch ended.*",  # its loader begins there
     ".*it is recommended to use `self.log\\(.*sync_dist=True\\)`.*",
     "(?s).*Grad strides do not match bucket view strides.*",
     "(?s).*(instantiate_classes.. was deprecated|JSONARGPARSE_DEPRECATION_WARNINGS)",
@@ -103,8 +107,9 @@ class VideoCLI(TrainerArguments):
         self.run_dir = Path(settings.run_dir) if settings.run_dir else default_run_dir(self.words)
         if settings.total_batch_size is not None and settings.trainer.accumulate_grad_batches != 1:
             raise UsageError("give --total_batch_size or --trainer.accumulate_grad_batches, not both")
+        self.stop = Stop()
         if self.subcommand == "fit":
-            self._check_run_dir(settings)
+            self._find_run(settings)
         settings.ckpt_path = find_checkpoint(
             settings.ckpt_path, run_dir=self.run_dir, default=None if self.subcommand == "fit" else "last"
         )
@@ -136,12 +141,30 @@ class VideoCLI(TrainerArguments):
             if settings.data.classes is None and known:
                 settings.data.classes = str(known[0])
 
-    @rank_zero_only
-    def _check_run_dir(self, settings: Namespace) -> None:
+    def _find_run(self, settings: Namespace) -> None:
+        """Say where fit goes on, if a run is there.
+
+        Raises:
+            UsageError: Its settings of this are none, or the run is not to be gone on with.
+        """
+        try:
+            self.saves = every(str(settings.checkpoint_every))
+        except ValueError as error:
+            raise UsageError(f"--checkpoint_every: {error}") from error
         if settings.ckpt_path is None and checkpoints_in(self.run_dir):
-            can_go_on = (self.run_dir / "checkpoints" / "last.ckpt").is_file()
-            way = "go on with it by --ckpt_path last" if can_go_on else "it ended within its first epoch: delete it"
-            raise UsageError(f"{self.run_dir} already holds a run: {way}, or give another --run_dir")
+            last = self.run_dir / "checkpoints" / "last.ckpt"
+            if settings.resume == "never":
+                raise UsageError(
+                    f"{self.run_dir} already holds a run: leave out --resume never, or give another --run_dir"
+                )
+            if last.is_file():
+                settings.ckpt_path = "last"
+            else:
+                check_hardly_begun(self.run_dir)
+                print(f"{self.run_dir}: stopped before its first epoch was over: it begins anew", flush=True)
+        if settings.ckpt_path == "last":
+            found = find_checkpoint("last", run_dir=self.run_dir, default=None)
+            settings.ckpt_path = whole_or_previous(str(found))
 
     def instantiate_classes(self) -> None:
         try:
@@ -162,7 +185,7 @@ class VideoCLI(TrainerArguments):
         if not at_terminal:
             callbacks.append(ProgressLines())
         if fitting:
-            callbacks += [Throughput(), Checkpoints(self.run_dir / "checkpoints")]
+            callbacks += [Throughput(), Checkpoints(self.run_dir / "checkpoints", every=self.saves, stop=self.stop)]
         settings = self._get(self.config_init, "trainer")
         settings["callbacks"] = (settings.get("callbacks") or []) + callbacks
         if settings.get("enable_progress_bar") is None:
@@ -172,7 +195,9 @@ class VideoCLI(TrainerArguments):
         if settings.get("enable_model_summary") is None:
             settings["enable_model_summary"] = False
         if settings.get("logger") is None:
-            loggers = [MetricsCSV(self.run_dir), TensorBoardLogger(self.run_dir, name="", version="")]
+            steps = self.training_found["steps"] if self.config[self.subcommand].ckpt_path else 0
+            board = TensorBoardLogger(self.run_dir, name="", version="", purge_step=steps)
+            loggers = [MetricsCSV(self.run_dir, first_step=steps), board]
             settings["logger"] = loggers if fitting else False
         if self.subcommand == "predict":
             settings["devices"] = 1  # one table, one file
@@ -229,7 +254,7 @@ class VideoCLI(TrainerArguments):
                             off=model.off,
                             fingerprint=data.catalog.fingerprint("train") if trainer.is_global_zero else None,
                         )
-                        check_resumable(self.checkpoint, path=path, total_steps=model.num_steps()[1])
+                        position_of(self.checkpoint, self.training_found)  # refuses what does not say
         except UsageError:
             raise
         except ValueError as error:
@@ -257,11 +282,23 @@ class VideoCLI(TrainerArguments):
     # The work
 
     def _run_subcommand(self, subcommand: str) -> None:
+        if self._has_ended():
+            print(
+                f"{self.run_dir}: the training has ended, after {self.training_found['steps']:,} updates: nothing to "
+                "do. Give another --run_dir for a new run, or a larger --trainer.max_epochs to go on",
+                flush=True,
+            )
+            return
+        # Lightning's own answer to SIGTERM ends an epoch's work before it is saved, and tests not at all.
+        self.trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
         try:
-            self._check_kernels()
-            super()._run_subcommand(subcommand)
+            with self.stop.listening():
+                self._check_kernels()
+                super()._run_subcommand(subcommand)
         except UsageError:
             raise
+        except ToldToEnd as error:
+            raise RunAgain(f"{error}; run it again to go on") from error
         except NonFiniteLoss as error:
             raise NotFinite(str(error)) from error
         except (torch.OutOfMemoryError, MemoryError) as error:
@@ -279,6 +316,14 @@ class VideoCLI(TrainerArguments):
             if hint := _shared_memory_hint(error):
                 raise RunError(f"{_without_traceback(error)}{hint}") from error
             raise
+
+    def _has_ended(self) -> bool:
+        """Return whether a run is trained and validated to its end."""
+        if self.subcommand != "fit" or self.config.fit.ckpt_path is None:
+            return False
+        steps = self.training_found["steps"]
+        is_scored = self.trainer.limit_val_batches == 0 or self.training_found["validated_at_step"] == steps
+        return bool(is_scored and steps >= self.model.num_steps()[1])
 
     def _out_of_memory(self, reason: str) -> OutOfMemory:
         hint = (
@@ -308,8 +353,13 @@ class VideoCLI(TrainerArguments):
             if is_partial(path.name):
                 path.unlink(missing_ok=True)
                 print("the run was stopped while it wrote a checkpoint: that one is lost, and removed", flush=True)
+        start = self.config.fit.ckpt_path
+        if start is not None and Path(start).name == "previous.ckpt":
+            last = Path(start).with_name("last.ckpt")
+            print(f"{last} is damaged: going on from {start}, the one before it, which takes its place", flush=True)
+            add_name(Path(start), last)
         settings = self.config[self.subcommand].clone()
-        settings.ckpt_path = None
+        settings.ckpt_path, settings.resume = None, "auto"
         settings.run_dir = str(self.run_dir)
         settings.model.weights = self.weights_given and str(Path(self.weights_given).absolute())
         if (path := self.config.fit.ckpt_path) is not None and self.weights_given is None:

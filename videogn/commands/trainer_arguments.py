@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from jsonargparse import ActionYesNo, DefaultHelpFormatter
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -17,8 +17,9 @@ from videogn.training.module import VideoClassifier
 
 DESCRIPTIONS = {
     "fit": "Trains an I3D on labelled videos. Writes config.yaml, metrics.csv, TensorBoard events and checkpoints to "
-    "--run_dir. `--run_dir DIR --ckpt_path last` goes on with a run that was stopped, with its own settings; only its "
-    "length, device batch, devices and what changes no number may be others.",
+    "--run_dir. The same command goes on with a run that was stopped, where it was, to the same numbers; `--run_dir "
+    "DIR` alone does, too, with the run's own settings. Only its length, device batch, devices and what changes no "
+    "number may be others. Told to end by SIGTERM or SIGUSR1, it saves and leaves with exit status 75: run it again.",
     "validate": "Scores a run's last checkpoint on the validation videos by one centre view each.",
     "test": "Scores a run's last checkpoint on the test videos under --data.protocol (10x3: 10 clips x 3 crops). "
     "Writes result.json and per_class.csv to --run_dir. The run's own config.yaml is used unless --config is given. "
@@ -93,6 +94,19 @@ class TrainerArguments(LightningCLI):
         )
         parser.add_argument(
             "--run_dir", type=str | None, default=None, help="Folder of the run (default: runs/NAME of the config)."
+        )
+        parser.add_argument(
+            "--checkpoint_every",
+            type=int | str,
+            default="15min",
+            help="fit: how often last.ckpt is saved within an epoch: after so many updates (500), or so long (30s, "
+            "15min, 2h). It is saved after every epoch in any case, and changes no number. 0: not within an epoch.",
+        )
+        parser.add_argument(
+            "--resume",
+            type=Literal["auto", "never"],
+            default="auto",
+            help="fit: where --run_dir holds a run of these settings, go on with it (auto), or refuse (never).",
         )
         parser.add_argument(
             "--precise_bn_batches",

@@ -17,12 +17,6 @@ class UsageError(ValueError):
     status = 2
 
 
-class WithinEpoch(UsageError):
-    """A checkpoint that was written within an epoch, where a run can't go on exactly: exit status 5."""
-
-    status = 5
-
-
 class RunError(RuntimeError):
     """The work could not be finished: one line, exit status 1."""
 
@@ -39,6 +33,12 @@ class NotFinite(RunError):
     """The loss became infinite or not a number: exit status 4."""
 
     status = 4
+
+
+class RunAgain(RunError):
+    """The process was told to end, and the same command goes on where it was: exit status 75 (EX_TEMPFAIL)."""
+
+    status = 75
 
 
 class CommandParser(argparse.ArgumentParser):

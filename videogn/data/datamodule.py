@@ -26,7 +26,7 @@ from videogn.data.lists.entries import ListError, Split
 from videogn.data.lists.folders import read_folder
 from videogn.data.lists.frame_folders import with_frame_folders
 from videogn.data.lists.records import Records
-from videogn.data.loader import ClipLoader
+from videogn.data.loader import ClipLoader, outlive
 from videogn.data.media import LeftOut, is_image, is_media, without_thumbnails
 from videogn.data.sampler import TestSampler, TrainSampler
 from videogn.data.views.protocols import PROTOCOLS, ClipPolicy, ProtocolName
@@ -223,6 +223,8 @@ class KineticsDataModule(LightningDataModule):
         self.index = index
         self.predict_paths = predict_paths or []
         self.seed = seed
+        # Of a training that goes on: the epoch, and how many of its updates are done.
+        self.begins = (0, 0)
 
     @property
     def classes(self) -> list[str]:
@@ -338,6 +340,7 @@ class KineticsDataModule(LightningDataModule):
             rank=rank,
             num_devices=num_devices,
             clips_per_video=self.clips_per_video,
+            begins=self.begins,
         )
 
     def val_batches(self, *, most: int) -> Iterator[VideoBatch]:
@@ -445,6 +448,7 @@ class KineticsDataModule(LightningDataModule):
         return loader(
             dataset,
             collate_fn=as_it_is,
+            worker_init_fn=outlive,
             num_workers=self.num_workers,
             # Its own generator: the loader must neither depend on the global one nor move it.
             generator=torch.Generator().manual_seed(self.seed),

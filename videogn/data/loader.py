@@ -1,7 +1,11 @@
-"""Loading more than one clip of each video from one decode, a forward of distinct videos at a time."""
+"""Loading: more than one clip of each video from one decode, and workers that do not end before their process."""
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +13,28 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from videogn.data.batch import Batch
+
+# So long a worker goes on when it is told to end: its process needs it up to the end of an update.
+WORKER_SECONDS = 30
+
+
+def outlive(worker: int) -> None:
+    """Let a loader's worker go on for a while when its whole process group, or job, is told to end.
+
+    It ends at once where its own process tells it to, and with that in any case.
+    """
+    if not hasattr(signal, "sigwaitinfo"):  # macOS
+        return
+    parent = os.getppid()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
+    def wait() -> None:
+        if signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent:
+            time.sleep(WORKER_SECONDS)
+        os._exit(0)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 class ClipLoader(DataLoader[Batch]):

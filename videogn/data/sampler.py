@@ -23,6 +23,7 @@ class TrainSampler(Sampler[Key]):
         seed: Of the run.
         rank: This device.
         num_devices: All devices; divides the total batch.
+        begins: An epoch and the number of its updates that are done: it begins behind them. All others begin whole.
 
     Raises:
         ValueError: There are fewer videos than one total batch, or it can't be dealt to the devices.
@@ -37,6 +38,7 @@ class TrainSampler(Sampler[Key]):
         rank: int = 0,
         num_devices: int = 1,
         clips_per_video: int = 1,
+        begins: tuple[int, int] = (0, 0),
     ) -> None:
         if total_batch_size % (num_devices * clips_per_video):
             raise ValueError(f"a total batch of {total_batch_size} clips can't be dealt to {num_devices} devices")
@@ -50,6 +52,7 @@ class TrainSampler(Sampler[Key]):
         self.seed = seed
         self.rank = rank
         self.num_devices = num_devices
+        self.begins = begins
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -66,7 +69,8 @@ class TrainSampler(Sampler[Key]):
         order = np.random.default_rng((self.seed, epoch)).permutation(self.num_videos)
         whole = self.num_videos // self.videos_per_update * self.videos_per_update
         mine = order[:whole].reshape(-1, self.num_devices, self.videos_per_update // self.num_devices)[:, self.rank]
-        for place in mine.ravel().tolist():
+        epoch_begun, updates = self.begins
+        for place in mine[updates if epoch == epoch_begun else 0 :].ravel().tolist():
             yield epoch, place
 
 

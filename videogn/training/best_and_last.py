@@ -1,7 +1,10 @@
-"""The two checkpoints of a run: last.ckpt, and best.ckpt by the top-1 of the validations."""
+"""The checkpoints of a run: last.ckpt, the one before it, and best.ckpt by the top-1 of the validations."""
 
 from __future__ import annotations
 
+import re
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,27 +12,113 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.trainer.states import TrainerFn
 
+from videogn.files import add_name, write_json
+from videogn.training.agreement import Agreement
+from videogn.training.errors import ToldToEnd
 from videogn.training.module import VideoClassifier
+from videogn.training.stopping import Stop
+
+_UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0}
+
+
+@dataclass(frozen=True)
+class Every:
+    """How often something is done: after so many updates, or after so long; None: not by this."""
+
+    updates: int | None = None
+    seconds: float | None = None
+
+
+def every(text: str) -> Every:
+    """Read a number of updates (`500`), a time (`15min`, `30s`, `2h`), or 0 for never.
+
+    Raises:
+        ValueError: It is none of them.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h)?\s*", text)
+    number, unit = found.groups() if found else ("", None)
+    if found is None or (unit is None and "." in number):
+        raise ValueError(f"{text!r} is no interval; expected updates (500), a time (30s, 15min, 2h), or 0 for never")
+    if not float(number):
+        return Every()
+    return Every(updates=int(number)) if unit is None else Every(seconds=float(number) * _UNITS[unit])
 
 
 class Checkpoints(Checkpoint):
-    """Saves last.ckpt at the end of each epoch, and best.ckpt at each validation that is better than all before it.
+    """Saves last.ckpt after each epoch and in between, and best.ckpt at each validation better than all before it.
 
     The best score is in both, so that a run goes on with it in another folder, too. (Lightning's ModelCheckpoint
     forgets it where the folder has another path.) Where validation changes, scores before and after are not compared.
+    The last.ckpt before the last one is kept as previous.ckpt; last.json says which updates last.ckpt holds.
 
     Args:
         folder: Where they lie.
+        every: When last.ckpt is saved within an epoch.
+        stop: Whether the process was told to end: a training then saves, and raises ToldToEnd.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.last, self.best = folder / "last.ckpt", folder / "best.ckpt"
+    def __init__(self, folder: Path, *, every: Every = Every(), stop: Stop | None = None) -> None:
+        self.last, self.best, self.previous = (folder / f"{name}.ckpt" for name in ("last", "best", "previous"))
+        self.every = every
+        self.stop = stop or Stop()
+        self._saved_at, self._saved_step = 0.0, 0
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, VideoClassifier)
+        self._agreement = Agreement(pl_module.device)
         best, is_there = pl_module.best, trainer.strategy.broadcast(self.best.is_file())  # all devices must agree
         if best is not None and not is_there:
             _start_again(trainer, pl_module, f"{self.best} is not there (top-1 {100 * best['top1']:.1f} %)")
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, VideoClassifier)
+        if not pl_module.position.updates:  # no loop of Lightning's is in the midst of anything
+            trainer.fit_loop.epoch_loop.restarting = False
+        self._saved_at, self._saved_step = time.monotonic(), trainer.global_step
+        self.stop.waits = True
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        # Between two updates, when all that belongs to the first has been logged, and its validation is over.
+        if batch_idx % trainer.accumulate_grad_batches:
+            return
+        is_due, told = self._agreement.of_all(self._is_due(trainer), self.stop.asked)
+        new = trainer.global_step > self._saved_step
+        if new and (is_due or told or batch_idx == 0):
+            self._save_last(trainer)
+        if told:
+            raise ToldToEnd(f"told to end: saved after update {trainer.global_step:,}")
+
+    def _is_due(self, trainer: Trainer) -> bool:
+        """Return whether this device wishes to save: the first one's clock counts."""
+        if self.every.updates is not None:
+            return trainer.global_step - self._saved_step >= self.every.updates
+        if self.every.seconds is None or not trainer.is_global_zero:
+            return False
+        return time.monotonic() - self._saved_at >= self.every.seconds
+
+    def _save_last(self, trainer: Trainer) -> None:
+        if _is_dev_run(trainer):
+            return
+        for logger in trainer.loggers:
+            logger.save()  # what it would lose if it were killed now is not logged again
+        if trainer.is_global_zero and self.last.is_file():
+            add_name(self.last, self.previous)
+        trainer.save_checkpoint(self.last)
+        if trainer.is_global_zero:
+            write_json(self.last.with_suffix(".json"), {"steps": trainer.global_step})
+        self._agreement.forget()
+        self._saved_at, self._saved_step = time.monotonic(), trainer.global_step
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._save_last(trainer)
+        self.stop.waits = False
+
+    def on_validation_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        if self.stop.asked:  # what it has scored is scored again; the last checkpoint is of before
+            raise ToldToEnd(f"told to end within a validation: saved after update {self._saved_step:,}")
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self.stop.waits = False
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, VideoClassifier)
@@ -47,10 +136,6 @@ class Checkpoints(Checkpoint):
             finally:
                 pl_module.is_best = False
         if trainer.state.fn == TrainerFn.VALIDATING:  # after the last step of a run: the last one is to know of it
-            trainer.save_checkpoint(self.last)
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not _is_dev_run(trainer):
             trainer.save_checkpoint(self.last)
 
 

@@ -46,7 +46,7 @@ class WholeFiles(TorchCheckpointIO):
             reason = error if isinstance(error, OSError) else error.__context__ or error
             if not isinstance(reason, OSError):
                 raise reason from None
-            kept = "; the one before it is whole: go on by --ckpt_path last" if path.is_file() else ""
+            kept = "; the one before it is whole: the same command goes on from it" if path.is_file() else ""
             raise OSError(f"{path} can't be written: {reason.strerror or reason}{kept}") from error
 
 

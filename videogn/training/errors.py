@@ -9,3 +9,7 @@ class CheckpointError(ValueError):
 
 class NonFiniteLoss(RuntimeError):
     """The loss became NaN or infinite."""
+
+
+class ToldToEnd(RuntimeError):
+    """A signal asked the process to end; what there was to save is saved."""

@@ -22,42 +22,39 @@ class MetricsCSV(CSVLogger):
 
     Args:
         folder: The run's folder.
+        first_step: Optimiser steps done before: what was logged after them is done, and logged, again.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, first_step: int = 0) -> None:
         super().__init__(save_dir=folder, name="", version="")
         self._path = folder / "metrics.csv"
-        self._earlier: list[dict[str, str]] = []
+        self._first_step = first_step
 
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:
         """Lightning's writer; making it deletes the file, so the rows of an earlier part of the run are put back."""
         if self._experiment is None:
-            self._earlier = self._read()
+            earlier = self._read()
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message="Experiment logs directory")
                 writer = super().experiment
-            self._write(self._earlier)
-            writer.metrics_keys = list(self._earlier[0]) if self._earlier else []
+            self._write(earlier)
+            writer.metrics_keys = list(earlier[0]) if earlier else []
         return super().experiment
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        writer = self.experiment
-        if self._earlier and step is not None:
-            # What the earlier part did after the checkpoint is done again now.
-            self._write([row for row in self._earlier if int(row["step"]) < step])
-            if not self._path.is_file():
-                writer.metrics_keys = []
-        self._earlier = []
         super().log_metrics(dict(metrics), step)
 
     def _read(self) -> list[dict[str, str]]:
         if not self._path.is_file():
             return []
         with self._path.open(newline="") as file:
-            return list(csv.DictReader(file))
+            rows = list(csv.DictReader(file))
+        # Rows count steps from 0. The last one may be torn.
+        whole = [row for row in rows if None not in row and None not in row.values()]
+        return [row for row in whole if row["step"].isdecimal() and int(row["step"]) < self._first_step]
 
     def _write(self, rows: list[dict[str, str]]) -> None:
         if not rows:

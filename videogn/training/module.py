@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from lightning.pytorch.trainer.states import TrainerFn
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torchmetrics import SumMetric
 
 from videogn.code_version import code_version
 from videogn.data.batch import Batch
@@ -36,6 +37,7 @@ from videogn.training.errors import NonFiniteLoss
 from videogn.training.log_points import WHAT_MAY_HELP, LossWatch, at_log_point
 from videogn.training.missing import filled, groups_without_clips
 from videogn.training.optimizer import OptimizerName, num_steps, optimizer_of
+from videogn.training.position import Position, begin_at, position_of
 from videogn.training.schedule import Schedule, lr_factor, scaled_lr
 from videogn.training.scoring import Scorer
 from videogn.training.update import Mean, Update
@@ -237,12 +239,15 @@ class VideoClassifier(Scorer):
         self.losses = LossWatch()
         names = ("loss", *(f"top{k}" for k in self.update.ks))
         self.train_means = nn.ModuleDict({name: Mean() for name in names})  # of an epoch
+        self.num_skipped = SumMetric(nan_strategy="disable", sync_on_compute=False)  # of an epoch, on all devices
+        self._steps_before_epoch = 0
         self.training_run: dict[str, Any] = {}  # of the loaded checkpoint: steps, seconds, batch sizes, seed
         self.precise_bn: dict[str, int] | None = None  # batches asked for and clips seen, of re-estimated statistics
         # The validation with the highest top-1 so far: top1, step, and what all that it is compared with were on.
         self.best: dict[str, Any] | None = None
         self.kernels_checked: bool | None = None  # in half precision: whether its layers were held against float32
         self.is_best = False  # whether a checkpoint that is saved now is saved because it is the best
+        self._steps_per_epoch = 1
         self._planned_steps: int | None = None
         self._seconds_before = 0.0
         self._started: float | None = None
@@ -322,7 +327,18 @@ class VideoClassifier(Scorer):
         for norm in batch_norms(self.model):
             norm.defer_update = True
             norm.forget()
+        self._set_epoch_figures()
         self._started = time.monotonic()
+
+    def on_train_epoch_start(self) -> None:
+        self._steps_before_epoch = self.global_step
+
+    @property
+    def position(self) -> Position:
+        """How far the training is, with whole updates."""
+        epoch = max(0, self.trainer.fit_loop.epoch_progress.current.ready - 1)
+        updates = self.global_step - self._steps_before_epoch
+        return Position(epoch + 1, 0) if updates >= self._steps_per_epoch else Position(epoch, updates)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         # Dropout too derives from the seed and the place in the run: one that goes on is the one that never stopped.
@@ -375,7 +391,8 @@ class VideoClassifier(Scorer):
             assert isinstance(of_epoch, Mean)
             of_epoch.update(total, clips)
             self.log(f"train/{name}_epoch", of_epoch, on_step=False, on_epoch=True)
-        self.log("train/skipped_videos", skipped, on_step=False, on_epoch=True, reduce_fx="sum")
+        self.num_skipped.update(skipped)
+        self.log("train/skipped_videos", self.num_skipped, on_step=False, on_epoch=True)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         if at_log_point(self.trainer, batch_idx):
@@ -387,12 +404,12 @@ class VideoClassifier(Scorer):
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser, and the schedule, by update."""
-        steps_per_epoch, self._planned_steps = self.num_steps()
+        self._steps_per_epoch, self._planned_steps = self.num_steps()
         factor = partial(
             lr_factor,
             schedule=self.schedule,
             total_batch_size=self.batch_sizes.total,
-            steps_per_epoch=steps_per_epoch,
+            steps_per_epoch=self._steps_per_epoch,
             total_steps=self._planned_steps,
         )
         optimizer = optimizer_of(
@@ -438,6 +455,8 @@ class VideoClassifier(Scorer):
                 "norm_batch_size": sizes.norm,
                 "total_batch_size": sizes.total,
                 "steps": int(self.global_step),
+                "position": asdict(self.position),
+                "epoch_figures": self._epoch_figures(),
                 # Begun; current_epoch is one on when training has ended.
                 "epochs": self.trainer.fit_loop.epoch_progress.current.ready,
                 "train_seconds": self._seconds_before + running,
@@ -455,6 +474,32 @@ class VideoClassifier(Scorer):
             },
         }
 
+    def _epoch_figures(self) -> dict[str, list[float]]:
+        """Return what the epoch's figures are made of so far, to the bit."""
+        found = {"skipped": [float(self.num_skipped.sum_value)]}
+        for name, mean in self.train_means.items():
+            assert isinstance(mean, Mean)
+            found[name] = [float(mean.total), float(mean.count)]
+        return found
+
+    def _set_epoch_figures(self) -> None:
+        """Go on with the figures of an epoch that was begun before."""
+        found = self.training_run.get("epoch_figures") if self.training_run.get("position", {}).get("updates") else None
+        if found is None:
+            return
+        for name, mean in self.train_means.items():
+            mean.total, mean.count = torch.tensor(found[name], device=self.device).unbind()
+        self.num_skipped.sum_value = torch.tensor(found["skipped"][0], device=self.device)
+
+    def _begin_where_it_was(self, checkpoint: dict[str, Any]) -> None:
+        training = own_part(checkpoint)["training"]
+        position, steps = position_of(checkpoint, training), training["steps"]
+        accumulate = self.trainer.accumulate_grad_batches
+        begin_at(position, checkpoint["loops"]["fit_loop"], steps=steps, accumulate=accumulate)
+        self._steps_before_epoch = steps - position.updates
+        if self.data is not None:
+            self.data.begins = (position.epochs, position.updates)
+
     def _fingerprint(self) -> str | None:
         """Return the training videos' fingerprint, on the first device alone: it asks for every file's size."""
         return self.data.catalog.fingerprint("train") if self.data and self.trainer.is_global_zero else None
@@ -470,6 +515,7 @@ class VideoClassifier(Scorer):
         check_same_model(own, architecture=self.architecture, classes=self.class_names)
         if self._trainer is not None and self._trainer.state.fn == TrainerFn.FITTING:
             check_same_recipe(own, self.recipe(), off=self.off, fingerprint=self._fingerprint())
+            self._begin_where_it_was(checkpoint)
         self.training_run = dict(own["training"])
         self.validated_at_step = own["training"]["validated_at_step"]
         self.num_validations = own["training"].get("num_validations", 0)

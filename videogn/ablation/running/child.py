@@ -13,10 +13,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# How long a child that is told to stop may take, first to stop as on Ctrl-C (a checkpoint may be half written), then
-# as on termination.
-_INTERRUPT_SECONDS = 30.0
-_TERMINATE_SECONDS = 10.0
+# How long a child that is told to stop may take: first to save its training after an update, then to end as on Ctrl-C.
+_SAVE_SECONDS = 30.0
+_INTERRUPT_SECONDS = 10.0
 _POLL_SECONDS = 0.1
 _TAIL_BYTES = 1 << 16
 _ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -119,7 +118,7 @@ def _on_cores(cores: Collection[int] | None) -> Iterator[None]:
 
 
 def _end(child: subprocess.Popen[bytes], *, stop: Stop) -> None:
-    for signum, seconds in ((signal.SIGINT, _INTERRUPT_SECONDS), (signal.SIGTERM, _TERMINATE_SECONDS)):
+    for signum, seconds in ((signal.SIGTERM, _SAVE_SECONDS), (signal.SIGINT, _INTERRUPT_SECONDS)):
         child.send_signal(signum)
         deadline = time.monotonic() + seconds
         try:

@@ -10,23 +10,22 @@ from typing import Any, Literal
 
 from videogn.ablation.cells import COMMAND, Cell, cell_folder, fit_command, score_command
 from videogn.ablation.outcome import Failure, FailureKind, read_outcome, write_failure
-from videogn.ablation.running.child import Place, Stop, log_tail, run_logged, write_note
-from videogn.ablation.running.watch import steps_at_epoch_end
+from videogn.ablation.running.child import Place, Stop, log_tail, run_logged
+from videogn.ablation.running.watch import steps_saved
 from videogn.ablation.study import Study
 from videogn.ablation.study_folder import read_record, write_record
 from videogn.code_version import code_version
 
 _NUM_TAIL_LINES = 20
-# The exit status of `videogn fit` for a checkpoint within an epoch, from which no run can go on exactly; any other
-# refusal costs no checkpoint.
-_WITHIN_EPOCH = 5
+# The exit status of a command that a signal told to end.
+_RUN_AGAIN = 75
 # So often a cell is taken up whose process was lost at the same update: the next would be, too.
 _MAX_LOST = 3
 _KINDS: dict[int, FailureKind] = {
     2: "refused",
-    _WITHIN_EPOCH: "refused",
     3: "out of memory",
     4: "not finite",
+    _RUN_AGAIN: "killed",
     -signal.SIGKILL: "killed",
 }
 
@@ -65,8 +64,7 @@ def run_cell(job: CellJob, *, place: Place | None = None, stop: Stop | None = No
     """Bring a cell to a result, or to a failure.json that says why it has none; return the seconds that it took.
 
     A cell with a result is left as it is. Where the training had ended, only the test is run. A training that was
-    stopped goes on from its last checkpoint, bit for bit as if it had not been; where that was written within an epoch,
-    it begins again in a fresh folder, and the log says so.
+    stopped goes on from its last checkpoint, bit for bit as if it had not been.
 
     Raises:
         Stopped: `stop` was set; what was done is kept, and the cell goes on from there another time.
@@ -117,7 +115,7 @@ class _Runner:
         if self.known.get("stage") is None:
             self.known["lost"] = None
             return False
-        place = [self.known["stage"], steps_at_epoch_end(self.folder)]
+        place = [self.known["stage"], steps_saved(self.folder)]
         before = self.known.get("lost") or {}
         times = before["times"] + 1 if before.get("place") == place else 1
         self.known["lost"] = {"place": place, "times": times}
@@ -126,7 +124,7 @@ class _Runner:
     def _take_up(self) -> None:
         """Make the folder ready: as it was left where something of it can be used, else fresh."""
         if self.known.get("fit_seconds") is None and not self._checkpoint.is_file():
-            self._start_again(None)
+            self._start_again()
         for name in ("failure.json", "result.json"):
             (self.folder / name).unlink(missing_ok=True)
 
@@ -134,7 +132,7 @@ class _Runner:
     def _checkpoint(self) -> Path:
         return self.folder / "checkpoints" / "last.ckpt"
 
-    def _start_again(self, reason: str | None) -> None:
+    def _start_again(self) -> None:
         """Clear the folder, except for the log (claim_folder saw to it that the folder is this study's).
 
         What was there is put aside first: killed at any point, we leave a folder that can be told as ours, or none.
@@ -150,19 +148,10 @@ class _Runner:
         if (aside / self.log.name).is_file():
             shutil.copyfile(aside / self.log.name, self.log)
         shutil.rmtree(aside, ignore_errors=True)
-        if reason is not None:
-            write_note(self.log, f"the training begins again, in a fresh folder: {reason}")
 
     def _fit(self) -> Failure | None:
         start = time.monotonic()
-        failure = None
-        if goes_on := self._checkpoint.is_file():
-            failure = self._run_stage("fit", [*self.job.fit, "--ckpt_path", "last"])
-            if failure is not None and failure.exit_status == _WITHIN_EPOCH:
-                self._start_again(failure.reason)
-                goes_on = False
-        if not goes_on:
-            failure = self._run_stage("fit", self.job.fit)
+        failure = self._run_stage("fit", self.job.fit)
         if failure is None:
             self.record(fit_seconds=round(time.monotonic() - start, 3))
         return failure
@@ -178,8 +167,8 @@ class _Runner:
         return Failure("no result", "test", 0, reason, log_tail(self.log, num_lines=_NUM_TAIL_LINES))
 
     def _run_stage(self, stage: Literal["fit", "test"], command: Sequence[str]) -> Failure | None:
-        goes_on = "--ckpt_path" in command and stage == "fit"
-        self.record(stage=stage, since=time.time(), first_step=steps_at_epoch_end(self.folder) if goes_on else 0)
+        first_step = steps_saved(self.folder) if stage == "fit" else 0
+        self.record(stage=stage, since=time.time(), first_step=first_step)
         status = run_logged(command, log=self.log, place=self.place, stop=self.stop)
         if status == 0:
             return None

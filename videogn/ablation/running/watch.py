@@ -1,5 +1,6 @@
 """What a running cell's folder says of how far it is; any process may look."""
 
+import json
 import os
 import time
 from dataclasses import dataclass
@@ -89,10 +90,12 @@ def read_progress(folder: Path, *, plan: CellPlan | None = None, now: float | No
     )
 
 
-def steps_at_epoch_end(folder: Path) -> int:
-    """Return how many optimiser steps a run's last whole epoch ended after: where its last checkpoint goes on."""
-    ends = [row for row in _last_rows(folder / "metrics.csv") if row.get("train/loss_epoch")]
-    return _steps(ends[-1]) if ends else 0
+def steps_saved(folder: Path) -> int:
+    """Return how many optimiser steps a run's last checkpoint holds; 0 where there is none."""
+    try:
+        return int(json.loads((folder / "checkpoints" / "last.json").read_text())["steps"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
 
 
 def _last_rows(path: Path) -> list[dict[str, str]]:

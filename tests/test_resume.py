@@ -1,0 +1,118 @@
+"""A training that is killed anywhere, and begun again by the same words, ends with the bits of one that never was."""
+
+import csv
+import os
+import random
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.interrupting import AT, BY, clips_by_update, same_state
+from tests.runs import videogn
+
+pytestmark = pytest.mark.slow
+
+# Two epochs of 3 updates of 4 clips, in two forwards each; batch statistics; one validation within each epoch and at
+# its end; rows of metrics that lag behind checkpoints.
+SETTINGS = """
+model: {norm: bn, depth: 14, width: 8, base_lr: 0.4, norm_batch_size: 2, schedule: {warmup: 2, milestones: [5]}}
+data: {num_frames: 8, crop_size: 32, scale_size: 32, test_scale_size: 32, test_crop_size: 32, batch_size: 2,
+       num_workers: WORKERS, protocol: 1x1}
+total_batch_size: 4
+precise_bn_batches: 1
+checkpoint_every: EVERY
+trainer:
+  max_epochs: 2
+  log_every_n_steps: 1
+  val_check_interval: 4
+  callbacks: [{class_path: tests.interrupting.Interrupt, init_args: {seen: SEEN}}]
+"""
+# Clocks run on, and a run that was stopped has not its memory's peak.
+OF_TIME = {"clips_per_second"}
+
+
+def config(folder: Path, name: str, *, every: str = "1", workers: int = 0) -> list[str]:
+    text = SETTINGS.replace("EVERY", every).replace("WORKERS", str(workers)).replace("SEEN", str(folder / name))
+    (folder / f"{name}.yaml").write_text(text)
+    return ["fit", "--config", f"{name}.yaml", "--run_dir", name]
+
+
+def rows(run: Path) -> list[dict[str, str]]:
+    with (run / "metrics.csv").open(newline="") as file:
+        return [{key: value for key, value in row.items() if key not in OF_TIME} for row in csv.DictReader(file)]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, data_root: Path) -> Path:
+    """A run that nobody stopped."""
+    folder = tmp_path_factory.mktemp("resume")
+    videogn(*config(folder, "whole"), "--data.root", str(data_root), cwd=folder)
+    assert len(clips_by_update(folder / "whole")) == 6
+    return folder / "whole"
+
+
+def killed(folder: Path, words: list[str], place: str, monkeypatch: pytest.MonkeyPatch, *, status: int = -9) -> str:
+    with monkeypatch.context() as patch:
+        patch.setenv(AT, place)
+        return videogn(*words, cwd=folder, status=status)
+
+
+def check_same(run: Path, whole: Path) -> None:
+    for name in ("last", "best"):
+        same_state(run / f"checkpoints/{name}.ckpt", whole / f"checkpoints/{name}.ckpt")
+    assert rows(run) == rows(whole)
+    assert clips_by_update(run) == clips_by_update(whole)
+
+
+@pytest.mark.parametrize(
+    ("places", "every", "workers"),
+    [
+        (["batch end:3", "batch start:2"], "1", 1),  # within an accumulation; twice in an epoch
+        (["epoch end:1", "validation:5"], "15min", 0),  # before the epoch's checkpoint; in the next epoch
+        (["batch end:6", "batch end:6"], "2", 0),  # the last forward of the epoch, and of the run
+    ],
+)
+def test_the_same_words_go_on_to_the_same_bits(whole, data_root, tmp_path, monkeypatch, places, every, workers):
+    words = [*config(tmp_path, "run", every=every, workers=workers), "--data.root", str(data_root)]
+    for place in places:
+        killed(tmp_path, words, place, monkeypatch)
+    text = videogn(*words, cwd=tmp_path)
+    assert "goes on after update" in text
+    check_same(tmp_path / "run", whole)
+    text = videogn(*words, cwd=tmp_path)
+    assert "run: the training has ended, after 6 updates: nothing to do." in text
+    check_same(tmp_path / "run", whole)
+
+
+def test_killed_at_random_places_it_ends_with_the_same_bits(whole, data_root, tmp_path, monkeypatch, pytestconfig):
+    if not pytestconfig.getoption("--full"):
+        pytest.skip("20 trainings: --full")
+    rng = random.Random(0)
+    for number in range(20):
+        every, workers = rng.choice(["1", "2", "0", "15min"]), rng.choice([0, 1, 2])
+        words = [*config(tmp_path, f"run{number}", every=every, workers=workers), "--data.root", str(data_root)]
+        for _ in range(rng.randint(1, 3)):
+            kind = rng.choice(["batch start", "batch end", "validation", "epoch end", "train start"])
+            with monkeypatch.context() as patch:
+                patch.setenv(AT, f"{kind}:{1 if kind == 'train start' else rng.randint(1, 6)}")
+                try:
+                    videogn(*words, cwd=tmp_path)
+                except AssertionError:  # killed
+                    continue
+        videogn(*words, cwd=tmp_path)
+        check_same(tmp_path / f"run{number}", whole)
+
+
+def test_told_to_end_it_saves_and_says_so_by_its_status(whole, data_root, tmp_path, monkeypatch):
+    words = [*config(tmp_path, "run", every="0", workers=1), "--data.root", str(data_root)]
+    monkeypatch.setenv(BY, str(int(signal.SIGTERM)))
+    text = killed(tmp_path, words, "batch start:3", monkeypatch, status=75)
+    assert "told to end by SIGTERM: saving after this update" in text
+    assert "videogn fit: error: told to end: saved after update 1; run it again to go on\n" in text
+    monkeypatch.setenv(BY, str(int(signal.SIGUSR1)))
+    text = killed(tmp_path, words, "validation:5", monkeypatch, status=75)
+    assert "told to end within a validation: saved after update 3" in text
+    assert "goes on after update 3" in videogn(*words, cwd=tmp_path)
+    check_same(tmp_path / "run", whole)
+    assert not [name for name in os.listdir(tmp_path / "run/checkpoints") if name.startswith(".")]
