@@ -200,6 +200,7 @@ def test_two_devices_train_as_one(trained, data_root, tmp_path, norm):
         words += ["--data.train_list", str(tmp_path / "train.csv"), "--data.skip_undecodable", "true"]
     cpu = ["--trainer.accelerator", "cpu"]
     split = ["--model.norm_batch_size", "2"] if norm == "bn" else []
+    words += ["--model.ema", "0.9"] if norm == "bn" else []
     videogn("fit", *words, *cpu, *split, "--run_dir", names[0], cwd=trained)
     both = ["--data.batch_size", "2", "--trainer.devices", "2", "--trainer.strategy", "ddp"]
     videogn("fit", *words, *cpu, *both, "--run_dir", names[1], cwd=trained, interpreter=True)

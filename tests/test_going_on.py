@@ -70,6 +70,7 @@ def change_training(path: str, **changes: object) -> None:
         ("bn", ["--model.norm_weight_decay", "0.1"], "model.norm_weight_decay 0.0 (asked for: 0.1)"),
         ("bn", ["--model.momentum", "0"], "model.momentum 0.9 (asked for: 0.0)"),
         ("bn", ["--model.dropout", "0"], "model.dropout 0.5 (asked for: 0.0)"),
+        ("bn", ["--model.ema", "0.9"], "model.ema 0.0 (asked for: 0.9)"),
         ("bn", ["--model.label_smoothing", "0.1"], "model.label_smoothing 0.0 (asked for: 0.1)"),
         ("bn", ["--model.schedule.milestones", "[1]"], "model.schedule.milestones [100.0] (asked for: [1.0])"),
         ("bn", ["--model.schedule.warmup", "1"], "model.schedule.warmup 0 (asked for: 1"),

@@ -77,6 +77,12 @@ def test_activations_that_are_computed_again(capsys):
     assert again["activation_checkpointing"] == ["stem", "res2"]
 
 
+def test_an_average_of_the_weights_takes_as_much_as_they_do(capsys):
+    words = ["--config", "small_video.yaml", "--memory", "8GB"]
+    [without], [with_it] = rows(capsys, *words), rows(capsys, *words, "--model.ema", "0.999")
+    assert with_it["memory"]["fixed"] == without["memory"]["fixed"] + without["memory"]["parameters"]
+
+
 @pytest.mark.parametrize(
     ("norm", "batches", "most", "expected"),
     [

@@ -142,7 +142,7 @@ def test_a_split_and_several_devices():
     whole = step_memory(lambda: network("bn"), **CLIP, autocast=None, multiple_of=2)
     split = step_memory(lambda: network("bn", norm_batch_size=2), **CLIP, autocast=None, multiple_of=2)
     assert whole.clip <= split.clip < 1.6 * whole.clip  # the groups' outputs are put together
-    devices = step_memory(lambda: network("bn"), **CLIP, autocast=None, multiple_of=2, gradient_copies=1)
+    devices = step_memory(lambda: network("bn"), **CLIP, autocast=None, multiple_of=2, more_copies=1)
     assert devices.fixed - whole.fixed == whole.parameters
 
 

@@ -93,9 +93,9 @@ def train(model: VideoClassifier, monkeypatch, folder: Path, *, missing: tuple[i
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("missing", [(), (1,), (0, 1)])
 def test_a_step_reads_no_value(norm, missing, monkeypatch, tmp_path):
-    """Forward, backward, gradient clipping, SGD, running statistics, metrics, logging and the progress bar."""
+    """Forward, backward, clipping, SGD, the average of weights, running statistics, metrics, logging, progress bar."""
     split = {"norm_batch_size": 2} if norm in ("bn", "brn") else {}
-    found = train(build(norm, label_smoothing=0.1, **split), monkeypatch, tmp_path, missing=missing)
+    found = train(build(norm, label_smoothing=0.1, ema=0.9, **split), monkeypatch, tmp_path, missing=missing)
     assert found == [[]] * (NUM_BATCHES - 1)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from videogn.models.batch_renorm import RenormBounds
 from videogn.training.batch_sizes import BatchSizes
-from videogn.training.plan import Plan, summary
+from videogn.training.plan import Plan, summary, without_effect
 from videogn.training.schedule import Schedule
 
 PAPER = Plan(
@@ -119,3 +119,10 @@ def test_batch_renormalization_says_when_it_corrects():
     expected = "r up to 1.5, d up to 0.5; none before update 100, in full from 1,000 and 500"
     assert line("correction", renorm=RenormBounds(1.5, 0.5, 100, 1_000, 500)) == expected
     assert "correction" not in summary(PAPER)
+
+
+def test_a_decay_that_the_run_is_too_short_for_is_said():
+    short = replace(PAPER, extras={"model.ema": 0.999}, total_steps=891)
+    [said] = without_effect(short, precise_bn_batches=0)
+    assert said.startswith("ema 0.999 is never reached: its warm-up ends at 0.99, with the run, after 891 updates")
+    assert not without_effect(replace(short, total_steps=9_000), precise_bn_batches=0)

@@ -122,6 +122,7 @@ def _rows(
                 crop_size=settings.data.crop_size,
                 autocast=dtype_of(settings.trainer.precision),
                 batches=batches,
+                ema=bool(settings.model.ema),
                 activation_checkpointing=recomputed,
                 **{name: settings.model[name] for name in (*NETWORK, "num_groups", "channels_per_group")},
             )

@@ -54,7 +54,7 @@ def step_memory(
     crop_size: int,
     autocast: torch.dtype | None,
     multiple_of: int = 1,
-    gradient_copies: int = 0,
+    more_copies: int = 0,
 ) -> StepMemory:
     """Return what a step takes.
 
@@ -67,7 +67,7 @@ def step_memory(
         crop_size: H = W in px of a clip.
         autocast: Dtype of mixed precision; None for float32.
         multiple_of: What the clips of a forward must be a multiple of: a normalisation batch.
-        gradient_copies: More copies of the gradients: 1 where several devices exchange them.
+        more_copies: What else is as large as the parameters: gradients that devices exchange, an average of weights.
 
     Raises:
         ValueError: A network or a clip that is not possible.
@@ -82,7 +82,7 @@ def step_memory(
     clip = (peak_twice - peak) / multiple_of
     return StepMemory(
         parameters=parameters,
-        fixed=round(peak - multiple_of * clip) + (2 + gradient_copies) * parameters,
+        fixed=round(peak - multiple_of * clip) + (2 + more_copies) * parameters,
         clip=round(clip),
         saved_clip=round((saved_twice - saved) / multiple_of),
     )

@@ -67,6 +67,7 @@ def memory_of(
     crop_size: int,
     autocast: torch.dtype | None,
     batches: BatchSizes,
+    ema: bool = False,
     **network: object,
 ) -> StepMemory:
     """Return what a training step of a network takes.
@@ -77,6 +78,7 @@ def memory_of(
         crop_size: H = W in px of a clip.
         autocast: Dtype of mixed precision; None for float32.
         batches: Of the experiment.
+        ema: Whether an average of the weights is kept.
         network: More settings of i3d_r50; those that the norm does not have are left out.
 
     Raises:
@@ -93,5 +95,5 @@ def memory_of(
         crop_size=crop_size,
         autocast=autocast,
         multiple_of=batches.norm if batches.norm and "norm_batch_size" in row.settings else 1,
-        gradient_copies=int(batches.num_devices > 1),
+        more_copies=int(batches.num_devices > 1) + int(ema),
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,7 @@ from videogn.norms import DEFAULT_NUM_GROUPS, HELP, NormName, find_norm
 from videogn.training.batch_sizes import BatchSizes, batch_sizes
 from videogn.training.checkpoint import CHECKPOINT_KEY, check_same_model, check_same_recipe, own_part
 from videogn.training.device import device_name, peak_memory_bytes, precision_name
+from videogn.training.ema import WeightAverage, taken_from
 from videogn.training.errors import NonFiniteLoss
 from videogn.training.log_points import WHAT_MAY_HELP, LossWatch, at_log_point
 from videogn.training.missing import filled, groups_without_clips
@@ -80,6 +81,9 @@ class VideoClassifier(Scorer):
         cutmix: Put a box of the neighbour into each clip, alike in all frames (Yun et al. 2019; 1 is usual). 0: none.
         balance_classes: Weight each clip's loss by the inverse of its class's share of the training videos, such that
             all classes count the same.
+        ema: Decay of an exponential moving average of the weights, such as 0.999; 0 for none. The average is what is
+            validated, tested and kept in checkpoints, while training goes on without it. It begins with a smaller
+            decay, (1 + n) / (10 + n) after n updates.
         compile: Whether torch.compile makes the network's kernels: minutes before the first update and the first
             evaluation, and faster steps on a GPU from then on. The numbers differ by rounding alone.
         activation_memory_budget: With compile: the share of the activations to keep for the backward pass, 0 to 1. The
@@ -106,6 +110,7 @@ class VideoClassifier(Scorer):
         "model.mixup": 0.0,
         "model.cutmix": 0.0,
         "model.balance_classes": False,
+        "model.ema": 0.0,
     }
 
     def __init__(
@@ -135,6 +140,7 @@ class VideoClassifier(Scorer):
         mixup: float = 0.0,
         cutmix: float = 0.0,
         balance_classes: bool = False,
+        ema: float = 0.0,
         compile: bool = False,
         activation_memory_budget: float = 1.0,
         activation_checkpointing: Sequence[PartName] = (),
@@ -147,7 +153,7 @@ class VideoClassifier(Scorer):
         on_one_device = batch_sizes(norm, device=device_batch_size, norm_batch_size=norm_batch_size)
         if base_lr <= 0:
             raise ValueError(f"base_lr is {base_lr}; it must be positive")
-        for name, value in {"label_smoothing": label_smoothing, "momentum": momentum}.items():
+        for name, value in {"label_smoothing": label_smoothing, "momentum": momentum, "ema": ema}.items():
             if not 0 <= value < 1:
                 raise ValueError(f"{name} is {value}; expected a number in [0, 1)")
         if (mixup or cutmix) and device_batch_size < 2:
@@ -233,6 +239,9 @@ class VideoClassifier(Scorer):
         self.mixup, self.cutmix = mixup, cutmix
         self.mixing = _mixing(mixup, cutmix, num_classes) if mixup or cutmix else None
         self.balance_classes = balance_classes
+        self.ema = ema
+        self.average: WeightAverage | None = None  # from the beginning of a training with ema
+        self._average_before: dict[str, Any] | None = None  # of the loaded checkpoint
         # [K]: of each class's clips in the loss; from the training videos, when a training begins.
         self.register_buffer("class_weights", None, persistent=False)
         self.update = Update(num_classes)
@@ -328,6 +337,9 @@ class VideoClassifier(Scorer):
             norm.defer_update = True
             norm.forget()
         self._set_epoch_figures()
+        if self.ema:
+            self.average = WeightAverage(self.model, self.ema, before=self._average_before)
+            self._average_before = None
         self._started = time.monotonic()
 
     def on_train_epoch_start(self) -> None:
@@ -420,15 +432,44 @@ class VideoClassifier(Scorer):
             weight_decay=self.weight_decay,
             norm_weight_decay=self.norm_weight_decay,
         )
+        if self.ema:  # as often as weights change: a step that a loss scaler leaves out does not count
+            optimizer.register_step_post_hook(lambda *_: self._update_average())
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    # The average of the weights
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Put the average of the weights into the network for a while; nothing without ema."""
+        self._show_average()
+        try:
+            yield
+        finally:
+            self._hide_average()
+
+    def _update_average(self) -> None:
+        assert self.average is not None
+        self.average.update(self.model)
+
+    def _show_average(self) -> None:
+        if self.average is not None:
+            self.average.show(self.model)
+
+    def _hide_average(self) -> None:
+        if self.average is not None:
+            self.average.hide(self.model)
+
+    on_validation_start = on_test_start = on_predict_start = _show_average
+    on_validation_end = on_test_end = on_predict_end = _hide_average
 
     # Checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.losses.check()
         # The last update's gradients may have been infinite where its loss was not.
-        if not torch.stack([parameter.isfinite().all() for parameter in self.parameters()]).all():
+        finite = torch.stack([parameter.isfinite().all() for parameter in self.parameters()]).all()
+        if not finite or not (self.average is None or self.average.is_finite()):
             raise NonFiniteLoss(f"the weights are not finite after {self.global_step} updates: {WHAT_MAY_HELP}")
         running = time.monotonic() - self._started if self._started is not None else 0.0
         data, sizes = self.data, self.batch_sizes
@@ -446,6 +487,8 @@ class VideoClassifier(Scorer):
         parts = list(self.training_run.get("parts", []))
         if not parts or part.items() - parts[-1].items():
             parts.append({"first_step": self.training_run.get("steps", 0), **part})
+        if self.average is not None:
+            self.average.put_into(checkpoint)
         checkpoint[CHECKPOINT_KEY] = {
             "architecture": dict(self.architecture),
             "classes": list(self.class_names),
@@ -516,6 +559,9 @@ class VideoClassifier(Scorer):
         if self._trainer is not None and self._trainer.state.fn == TrainerFn.FITTING:
             check_same_recipe(own, self.recipe(), off=self.off, fingerprint=self._fingerprint())
             self._begin_where_it_was(checkpoint)
+            if self.ema:
+                self._average_before = taken_from(checkpoint)
+        self.average = None  # what is loaded is what counts
         self.training_run = dict(own["training"])
         self.validated_at_step = own["training"]["validated_at_step"]
         self.num_validations = own["training"].get("num_validations", 0)

@@ -9,6 +9,7 @@ from typing import Any
 from videogn.models.batch_renorm import RenormBounds
 from videogn.norms import NORMS
 from videogn.training.batch_sizes import BatchSizes
+from videogn.training.ema import decay_at
 from videogn.training.module import VideoClassifier
 from videogn.training.precise_bn import precise_norms
 from videogn.training.schedule import REFERENCE_BATCH_SIZE, Schedule, in_steps, scaled_lr, stretch
@@ -120,6 +121,12 @@ def without_effect(plan: Plan, *, precise_bn_batches: int) -> list[str]:
         found.append(
             f"{norm} is bn in this run: renorm.start is {bounds.start:,} and the run ends after "
             f"{plan.total_steps:,} updates; set --model.renorm.start, r_end and d_end"
+        )
+    decay, reached = plan.extras.get("model.ema", 0), decay_at(plan.total_steps - 1, 1)
+    if decay > reached:
+        found.append(
+            f"ema {decay:g} is never reached: its warm-up ends at {reached:.4g}, with the run, after "
+            f"{plan.total_steps:,} updates; the average is of about the last ninth of them"
         )
     if plan.extras.get("model.optimizer") == "adamw" and plan.base_lr >= 0.01:
         found.append(f"base_lr {plan.base_lr:g} is sgd's: adamw usually takes 0.0001 to 0.001")

@@ -25,7 +25,8 @@ class PreciseBatchNorm(Callback):
 
     It reads training clips of its own, always the same ones: neither the order of the training's clips nor anything
     random in it changes, and the same weights get the same statistics at any time. Batch renormalization is left alone:
-    there, running statistics are part of the training. A model without batch statistics is left alone too.
+    there, running statistics are part of the training. A model without batch statistics is left alone too. With an
+    average of the weights (ema), the statistics are those of the average.
 
     Args:
         num_batches: Total batches (the clips of an optimiser step); at most an epoch of them.
@@ -55,7 +56,7 @@ class PreciseBatchNorm(Callback):
         if not precise_norms(module.model) or self._estimated_at == trainer.global_step:
             return
         # Of norms in training in a network in evaluation, torch.compile would make a graph of its own.
-        with trainer.precision_plugin.forward_context(), torch.compiler.set_stance("force_eager"):
+        with module.averaged(), trainer.precision_plugin.forward_context(), torch.compiler.set_stance("force_eager"):
             clips = estimate_statistics(module.model, self._views(module), module)
         on_all = trainer.strategy.reduce(torch.tensor(clips, device=module.device), reduce_op="sum")
         module.precise_bn = {"batches": self.num_batches, "clips": int(on_all)}
