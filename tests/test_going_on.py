@@ -80,6 +80,7 @@ def change_training(path: str, **changes: object) -> None:
         ("bn", ["--data.batch_size", "2", "--total_batch_size", "4"], "normalisation batch 4 (asked for: 2)"),
         ("gn", ["--total_batch_size", "8"], "total_batch_size 4 (asked for: 8)"),
         ("brn", ["--model.renorm.r_max", "2"], "model.renorm.r_max 3.0 (asked for: 2.0)"),
+        ("gn", ["--data.balanced_sampling", "true"], "data.balanced_sampling false (asked for: true)"),
         ("gn", ["--data.flip_probability", "0"], "data.flip_probability 0.5 (asked for: 0.0)"),
         ("gn", ["--data.frame_interval", "1"], "data.frame_interval 2 (asked for: 1)"),
         ("gn", ["--data.num_frames", "16"], "data.num_frames 8 (asked for: 16)"),

@@ -1,13 +1,10 @@
 """Several clips of a video from one decode: they count as clips, and no forward shows a video twice."""
 
-import hashlib
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
 
-from tests.videos import write_video
+from tests.data.clips import VIEWS, clips_of, module, records
 from videogn.data.datamodule import KineticsDataModule
 from videogn.data.dataset import TrainDataset
 from videogn.data.decoding.pyav import PyAVVideo
@@ -15,30 +12,6 @@ from videogn.data.lists.records import VideoRecord
 from videogn.data.loader import forwards
 from videogn.data.sampler import TrainSampler
 from videogn.data.views.sampling import random_clip
-from videogn.data.views.training import TrainViews
-
-VIEWS = TrainViews(num_frames=8, frame_interval=2, scale_size=(32, 40), crop_size=32, flip_probability=0.5)
-
-
-def records(folder, number: int) -> list[VideoRecord]:
-    paths = [write_video(folder / f"{k}.mp4", num_frames=40, seed=k) for k in range(number)]
-    return [VideoRecord(str(path), k % 2, k, path.name) for k, path in enumerate(paths)]
-
-
-def module(root, *, accumulate: int, rank: int = 0, devices: int = 1, **settings) -> KineticsDataModule:
-    sizes = {"num_frames": 8, "crop_size": 32, "scale_size": (32, 40), "test_scale_size": 32, "test_crop_size": 32}
-    data = KineticsDataModule(str(root), **{"num_workers": 0, "clips_per_video": 2, **sizes, **settings})
-    progress = SimpleNamespace(epoch_progress=SimpleNamespace(current=SimpleNamespace(processed=1)))
-    data.trainer = SimpleNamespace(  # a place among devices, without processes
-        accumulate_grad_batches=accumulate, global_rank=rank, world_size=devices, fit_loop=progress
-    )
-    return data
-
-
-def clips_of(batch) -> list[tuple[int, str]]:
-    views = batch["views"].numpy()
-    digests = [hashlib.sha256(view.tobytes()).hexdigest() for view in views]
-    return list(zip(batch["indices"].tolist(), digests, strict=True))
 
 
 def test_the_first_clip_is_the_only_one_and_all_come_from_one_decode(tmp_path, monkeypatch):

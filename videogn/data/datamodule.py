@@ -87,6 +87,9 @@ class KineticsDataModule(LightningDataModule):
         clips_per_video: Clips of each training video from one decode, in forwards that follow each other: it divides
             the number of accumulated forwards. An update has as many clips as without, of fewer videos, and an epoch
             has as many times more updates.
+        balanced_sampling: All classes come equally often in an epoch, which has as many clips as without. Videos of
+            small classes come several times, with a clip drawn anew each time; of large classes some are left out,
+            others in every epoch. Instead of model.balance_classes, which weights the loss.
         batch_size: Device batch: clips in one forward.
         num_workers: Processes that decode. Default: one a core, at most 8. With several devices they come from a fork
             server: a script of your own needs the usual `if __name__ == "__main__":` then.
@@ -108,6 +111,7 @@ class KineticsDataModule(LightningDataModule):
         "data.target_fps": None,
         "data.frames_per_second": None,
         "data.clips_per_video": 1,
+        "data.balanced_sampling": False,
         "data.color_jitter": None,
         "data.rand_augment": None,
         "data.random_erasing": 0.0,
@@ -138,6 +142,7 @@ class KineticsDataModule(LightningDataModule):
         test_scale_size: int = 256,
         test_crop_size: int = 256,
         clips_per_video: int = 1,
+        balanced_sampling: bool = False,
         batch_size: int = 8,
         num_workers: int | None = None,
         decoder: DecoderName = "pyav",
@@ -214,6 +219,7 @@ class KineticsDataModule(LightningDataModule):
         self.test_scale_size = test_scale_size
         self.test_crop_size = test_crop_size
         self.clips_per_video = clips_per_video
+        self.balanced_sampling = balanced_sampling
         self.batch_size = batch_size
         self.num_workers = min(available_cores(), 8) if num_workers is None else num_workers
         self.decoder: DecoderName = decoder
@@ -333,14 +339,16 @@ class KineticsDataModule(LightningDataModule):
                 f"clips_per_video {self.clips_per_video} does not divide the {accumulate} forwards of an update, each "
                 f"of which shows one clip of a video: give a larger --total_batch_size or a smaller --data.batch_size"
             )
+        records = self.catalog.present("train")
         return TrainSampler(
-            len(self.catalog.present("train")),
+            len(records),
             total_batch_size=self.batch_size * num_devices * accumulate,
             seed=self.seed,
             rank=rank,
             num_devices=num_devices,
             clips_per_video=self.clips_per_video,
             begins=self.begins,
+            labels=records.labels() if self.balanced_sampling else None,
         )
 
     def val_batches(self, *, most: int) -> Iterator[VideoBatch]:

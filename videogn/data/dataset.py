@@ -1,7 +1,7 @@
 """One item is one video with its views, all from one decode, each frame written where it will lie.
 
-Everything random in a sample derives from (seed, epoch, video index): the same views come at any batch size, number of
-workers and number of devices.
+Everything random in a sample derives from (seed, epoch, video index), and for the clips of a video after the first from
+their number in the epoch: the same views come at any batch size, number of workers and number of devices.
 
 Shapes: B videos, V views, F distinct frames, T frames of a clip, H, W, C = 3.
 """
@@ -40,7 +40,8 @@ from videogn.data.views.testing import TestViews
 from videogn.data.views.training import RegionViews, TrainViews
 
 # What a sampler asks for: (epoch, place in the records). The epoch travels with the key, so that workers that outlive
-# an epoch need not be told.
+# an epoch need not be told. In training, places count on behind the last video: place + len(records) is the same video
+# for the second time in an epoch, with another clip.
 Key = tuple[int, int]
 # The place that stands for no video: it keeps the number of batches equal on all devices of a test.
 NO_VIDEO = -1
@@ -101,13 +102,14 @@ class TrainDataset(Dataset[Batch]):
         A batch is of constant size: batch statistics, accumulation and several devices rely on it. A video that can't
         be decoded keeps its place, grey and with weight 0.
         """
-        records = [self.records[place] for _, place in keys]
+        turns = [divmod(place, len(self.records)) for _, place in keys]
+        records = [self.records[place] for _, place in turns]
         size = self.views.crop_size
         views = empty(self.clips_per_video * len(keys), 1, self.views.num_frames, size, size, 3)
         clips = views[:, 0].unflatten(0, (self.clips_per_video, len(keys))).numpy()
         errors = [
-            self._fill(clips[:, row], epoch, record)
-            for row, ((epoch, _), record) in enumerate(zip(keys, records, strict=True))
+            self._fill(clips[:, row], epoch, record, times_before=times)
+            for row, ((epoch, _), (times, _), record) in enumerate(zip(keys, turns, records, strict=True))
         ] * self.clips_per_video
         records *= self.clips_per_video
         self._heap.count(len(keys))
@@ -120,11 +122,12 @@ class TrainDataset(Dataset[Batch]):
             failures=[(r.index, error) for r, error in zip(records, errors, strict=True) if error is not None],
         )
 
-    def _fill(self, clips: NDArray[np.uint8], epoch: int, record: VideoRecord) -> str | None:
+    def _fill(self, clips: NDArray[np.uint8], epoch: int, record: VideoRecord, *, times_before: int) -> str | None:
         """Write the views [clips, T, H, W, C] of a video, or grey; return why it could not be decoded."""
         place = (self.seed, epoch, record.index)
+        numbers = range(times_before * len(clips), (times_before + 1) * len(clips))  # of these clips in the epoch
         # The first clip's stream is that of the only one: more clips leave it as it is.
-        entropies = [place, *((*place, number) for number in range(1, len(clips)))]
+        entropies = [(*place, number) if number else place for number in numbers]
         try:
             found = _frames(record, self._open, self.views, entropies, exact_count=False, target_fps=self.target_fps)
             for index, clip, frame, indices in found:
@@ -133,7 +136,7 @@ class TrainDataset(Dataset[Batch]):
             clips[:] = GREY  # also where some of its frames could be decoded
             return str(error)
         if self.pixels is not None:
-            for number, clip in enumerate(clips):
+            for number, clip in zip(numbers, clips, strict=True):
                 self.pixels(clip, (*place, number))
         return None
 

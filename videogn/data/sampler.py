@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
+from videogn.data.balanced import balanced_order, times_before
 from videogn.data.dataset import NO_VIDEO, Key
 
 
@@ -24,6 +26,8 @@ class TrainSampler(Sampler[Key]):
         rank: This device.
         num_devices: All devices; divides the total batch.
         begins: An epoch and the number of its updates that are done: it begins behind them. All others begin whole.
+        labels: [num_videos], of the videos: all classes come equally often in as many places; see `balanced_order`.
+            Default: each video comes once.
 
     Raises:
         ValueError: There are fewer videos than one total batch, or it can't be dealt to the devices.
@@ -39,6 +43,7 @@ class TrainSampler(Sampler[Key]):
         num_devices: int = 1,
         clips_per_video: int = 1,
         begins: tuple[int, int] = (0, 0),
+        labels: NDArray[np.int32] | None = None,
     ) -> None:
         if total_batch_size % (num_devices * clips_per_video):
             raise ValueError(f"a total batch of {total_batch_size} clips can't be dealt to {num_devices} devices")
@@ -53,6 +58,7 @@ class TrainSampler(Sampler[Key]):
         self.rank = rank
         self.num_devices = num_devices
         self.begins = begins
+        self.labels = labels
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -66,8 +72,13 @@ class TrainSampler(Sampler[Key]):
         epoch = self.epoch  # as it is when the epoch begins
         # NumPy pads its entropy with zeros: this is also the stream that the clip of video 0 is drawn from. Its first
         # numbers decide both, which harms neither; another stream would give every run on record another order.
-        order = np.random.default_rng((self.seed, epoch)).permutation(self.num_videos)
+        rng = np.random.default_rng((self.seed, epoch))
         whole = self.num_videos // self.videos_per_update * self.videos_per_update
+        if self.labels is None:
+            order = rng.permutation(self.num_videos)
+        else:
+            order = balanced_order(self.labels, whole, rng=rng)
+            order += self.num_videos * times_before(order)
         mine = order[:whole].reshape(-1, self.num_devices, self.videos_per_update // self.num_devices)[:, self.rank]
         epoch_begun, updates = self.begins
         for place in mine[updates if epoch == epoch_begun else 0 :].ravel().tolist():

@@ -80,7 +80,7 @@ class VideoClassifier(Scorer):
             al. 2018; 0.2 is usual), and the labels likewise. 0 for none.
         cutmix: Put a box of the neighbour into each clip, alike in all frames (Yun et al. 2019; 1 is usual). 0: none.
         balance_classes: Weight each clip's loss by the inverse of its class's share of the training videos, such that
-            all classes count the same.
+            all classes count the same; data.balanced_sampling shows them equally often instead.
         ema: Decay of an exponential moving average of the weights, such as 0.999; 0 for none. The average is what is
             validated, tested and kept in checkpoints, while training goes on without it. It begins with a smaller
             decay, (1 + n) / (10 + n) after n updates.
@@ -325,10 +325,24 @@ class VideoClassifier(Scorer):
 
     # Training
 
+    def check_classes(self) -> None:
+        """Refuse to balance classes by videos that are not known, or twice.
+
+        Raises:
+            ValueError: It is asked for.
+        """
+        if self.balance_classes and self.data is None:
+            raise ValueError("balance_classes needs the training videos: give a KineticsDataModule")
+        if self.balance_classes and self.data and self.data.balanced_sampling:
+            raise ValueError(
+                "data.balanced_sampling shows all classes equally often, and model.balance_classes weights them as if "
+                "they came by their number of videos: small classes would count twice. Give one of the two"
+            )
+
     def on_fit_start(self) -> None:
+        self.check_classes()
         if self.balance_classes:
-            if self.data is None:
-                raise ValueError("balance_classes needs the training videos: give a KineticsDataModule")
+            assert self.data is not None
             labels = self.data.catalog.present("train").labels()
             self.class_weights = balanced_weights(labels, self.num_classes).to(self.device)
         # Of a training that was stopped within an update, nothing is left.

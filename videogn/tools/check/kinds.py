@@ -39,7 +39,9 @@ KINDS = {
     "look-alike": Kind(NOTE, "look at both; one of them may be left out"),
     "damaged elsewhere": Kind(NOTE, "nothing: no clip touches the place, by these settings"),
     "short": Kind(NOTE, "nothing (it is looped), or fewer frames, or a smaller interval"),
-    "imbalance": Kind(NOTE, "more videos of the small class; read per_class.csv beside the accuracy"),
+    "imbalance": Kind(
+        NOTE, "more videos of the small class, or data.balanced_sampling; read per_class.csv beside the accuracy"
+    ),
     "class missing in a test": Kind(NOTE, "read the accuracy as that of the other classes"),
     "orientation": Kind(NOTE, "look at it: turn it, or leave it out"),
     "wrong times": Kind(NOTE, "nothing, but a clip takes a decode of all before it: videogn data prepare mends that"),
