@@ -3,7 +3,7 @@
 import os
 import resource
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,14 +26,25 @@ def with_a_small_disk(
 ) -> subprocess.CompletedProcess:
     """Runs a program that has a file system of this size at a folder, which no other program sees; skips where the
     machine lets nobody mount one. `settings`: of its environment."""
-    script = 'mount -t tmpfs -o "size=$0" tmpfs "$1" && shift && exec "$@"'
+    return _with_a_mount(f"-t tmpfs -o size={num_bytes} tmpfs", words, at=at, settings=settings)
+
+
+def read_only(words: Sequence[object], *, at: Path, **settings: str) -> subprocess.CompletedProcess:
+    """Runs a program that has an empty folder in the place of one, which nobody can write to, whoever runs it."""
+    return _with_a_mount("-t tmpfs -o ro tmpfs", words, at=at, settings=settings)
+
+
+def _with_a_mount(
+    options: str, words: Sequence[object], *, at: Path, settings: Mapping[str, str]
+) -> subprocess.CompletedProcess:
+    script = f'mount {options} "$0" && exec "$@"'
     namespace = ["unshare", "--mount", "--map-root-user"]
     try:
-        subprocess.run([*namespace, "sh", "-c", script, "64k", at, "true"], check=True, capture_output=True)
+        subprocess.run([*namespace, "sh", "-c", script, at, "true"], check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError) as error:
         pytest.skip(f"no mount namespace here ({error})")
     return subprocess.run(
-        [*namespace, "sh", "-c", script, str(num_bytes), *map(str, [at, *words])],
+        [*namespace, "sh", "-c", script, *map(str, [at, *words])],
         capture_output=True,
         text=True,
         timeout=600,

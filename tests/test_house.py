@@ -16,6 +16,7 @@ PACKAGE = Path(videogn.__file__).parent
 # uses them. Only the commands join all parts.
 ALLOWED = {
     "files": set(),
+    "locks": set(),
     "norms": set(),
     "machine": set(),
     "page": set(),
@@ -25,11 +26,11 @@ ALLOWED = {
     "training": {"models", "data.batch", "data.datamodule", "files", "norms", "machine", "code_version"},
     "ablation": {
         *("training.batch_sizes", "training.result", "training.schedule", "data.views.protocols"),
-        *("files", "norms", "page", "code_version"),
+        *("files", "locks", "norms", "page", "code_version"),
     },
     "code_version": set(),
     "cli": {"commands.usage", "files"},
-    "commands": {"ablation", "data", "files", "machine", "models", "norms", "tools", "training"},
+    "commands": {"ablation", "data", "files", "locks", "machine", "models", "norms", "tools", "training"},
     "__init__": {"data", "models", "training"},
     "__main__": {"cli"},
 }

@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 
 from tests.ablation.conftest import BASE, Command, cells, is_running
+from tests.holders import another_process
 from videogn.ablation.outcome import Failure, read_outcome
 from videogn.ablation.running import child
 from videogn.ablation.running.child import Stop, Stopped
 from videogn.ablation.running.run_cell import CellJob, job_of, run_cell
 from videogn.ablation.study import Study
 from videogn.ablation.study_folder import check_folder, record_study
+from videogn.locks import OF_RUNS
 
 STUDY = Study(base="b.yaml", axes={"model.norm": ["bn"]})
 NAME = "bn-seed0"
@@ -225,3 +227,13 @@ def check_ended_with_what_it_started(log: Path, stop: Stop) -> None:
         while is_running(pid):
             assert time.monotonic() < deadline, f"process {pid} was left behind"
             time.sleep(0.05)
+
+
+def test_a_cell_that_another_process_works_in_is_left_alone(command, job):
+    job.folder.mkdir(parents=True)
+    (job.folder / "its.own").touch()
+    lock = job.folder / OF_RUNS["fit"]
+    with another_process(lock) as process:
+        with pytest.raises(ValueError, match=f"another command is at work there .process {process.pid} on "):
+            run_cell(job)
+        assert {path.name for path in job.folder.iterdir()} == {lock.name, "its.own"}

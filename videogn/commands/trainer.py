@@ -8,7 +8,8 @@ import os
 import shutil
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ from videogn.commands.trainer_arguments import TrainerArguments
 from videogn.commands.usage import NotFinite, OutOfMemory, RunAgain, RunError, UsageError, check_json
 from videogn.data.lists.entries import Split
 from videogn.files import add_name, is_partial, replacing, write_json
+from videogn.locks import OF_RUNS, Locked, holder, locked
 from videogn.machine import available_cores
 from videogn.training.batch_sizes import batch_sizes
 from videogn.training.best_and_last import Checkpoints, every
@@ -152,6 +154,8 @@ class VideoCLI(TrainerArguments):
         except ValueError as error:
             raise UsageError(f"--checkpoint_every: {error}") from error
         if settings.ckpt_path is None and checkpoints_in(self.run_dir):
+            if (who := holder(self.run_dir / OF_RUNS["fit"])) is not None:
+                raise UsageError(self._at_work(who))
             last = self.run_dir / "checkpoints" / "last.ckpt"
             if settings.resume == "never":
                 raise UsageError(
@@ -293,7 +297,7 @@ class VideoCLI(TrainerArguments):
         # Lightning's own answer to SIGTERM ends an epoch's work before it is saved, and tests not at all.
         self.trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
         try:
-            with self.stop.listening():
+            with self.stop.listening(), self._alone():
                 self._check_kernels()
                 super()._run_subcommand(subcommand)
         except UsageError:
@@ -326,6 +330,32 @@ class VideoCLI(TrainerArguments):
         is_scored = self.trainer.limit_val_batches == 0 or self.training_found["validated_at_step"] == steps
         return bool(is_scored and steps >= self.model.num_steps()[1])
 
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep another process of this command out of the run's folder, which is made, and can be written to, then.
+
+        Of a run on several devices, the first alone writes, and has the lock.
+        """
+        name = OF_RUNS.get(str(self.subcommand))
+        if name is None or not self.trainer.is_global_zero:
+            yield
+            return
+        try:
+            self.run_dir.mkdir(parents=True, exist_ok=True)
+            lock = ExitStack()
+            lock.enter_context(locked(self.run_dir / name))
+        except Locked as error:
+            raise UsageError(self._at_work(str(error))) from error
+        except OSError as error:
+            reason = f"--run_dir {self.run_dir} can't be written to ({error.strerror}): give another"
+            raise UsageError(reason) from error
+        with lock:
+            yield
+
+    def _at_work(self, who: str) -> str:
+        command = f"videogn {self.subcommand}"
+        return f"{self.run_dir}: another `{command}` is at work there ({who}): wait for it, or give another --run_dir"
+
     def _out_of_memory(self, reason: str) -> OutOfMemory:
         hint = (
             ": `videogn fits` with the same settings says which device batch fits" if self.subcommand == "fit" else ""
@@ -349,7 +379,6 @@ class VideoCLI(TrainerArguments):
 
     @rank_zero_only
     def before_fit(self) -> None:
-        self.run_dir.mkdir(parents=True, exist_ok=True)
         for path in (self.run_dir / "checkpoints").glob("*.ckpt"):
             if is_partial(path.name):
                 path.unlink(missing_ok=True)
@@ -399,7 +428,6 @@ class VideoCLI(TrainerArguments):
         print(f"validated after the last step: top-1 {top1:.1f} %", flush=True)
 
     def before_test(self) -> None:
-        self.run_dir.mkdir(parents=True, exist_ok=True)
         (self.run_dir / "result.json").unlink(missing_ok=True)
 
     def predict(self, **kwargs: Any) -> None:

@@ -15,6 +15,7 @@ from videogn.ablation.running.watch import steps_saved
 from videogn.ablation.study import Study
 from videogn.ablation.study_folder import read_record, write_record
 from videogn.code_version import code_version
+from videogn.locks import OF_RUNS, holder
 
 _NUM_TAIL_LINES = 20
 # The exit status of a command that a signal told to end.
@@ -67,11 +68,15 @@ def run_cell(job: CellJob, *, place: Place | None = None, stop: Stop | None = No
     stopped goes on from its last checkpoint, bit for bit as if it had not been.
 
     Raises:
+        ValueError: Another process is at work in its folder; nothing is changed.
         Stopped: `stop` was set; what was done is kept, and the cell goes on from there another time.
     """
     start = time.monotonic()
     if read_outcome(job.cell, folder=job.folder).state == "done":
         return 0.0
+    for name in OF_RUNS.values():
+        if (who := holder(job.folder / name)) is not None:  # as of a node that was taken for lost
+            raise ValueError(f"{job.folder}: another command is at work there ({who}): wait for it, or stop it")
     runner = _Runner(job, place=replace(place or Place(), folder=job.working_folder), stop=stop or Stop())
     try:
         failure = runner.run()
