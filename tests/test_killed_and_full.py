@@ -13,7 +13,7 @@ import torch
 
 from tests.interrupting import same_state
 from tests.runs import TINY, videogn
-from tests.small_disks import with_a_small_disk
+from tests.small_disks import largest_file, with_a_small_disk
 from videogn.cli import main
 from videogn.files import is_partial
 from videogn.training.checkpoint_file import damage_in
@@ -104,6 +104,26 @@ def test_a_full_disk_ends_the_run_with_a_line_and_its_last_checkpoint(folder, da
     assert not any("Traceback" in text for text in errors)
     assert damage_in("kept.ckpt") is None
     assert torch.load("kept.ckpt", weights_only=True)["global_step"] == 3
+
+
+def test_a_full_disk_is_said_with_the_file_that_it_had_no_room_for(folder, data_root, capsys):
+    one = [*fit("run", data_root), "--trainer.max_epochs", "1", "--data.num_workers", "0"]
+    for num_bytes, name in ((50, ".fit.lock"), (1500, "config.yaml")):
+        with largest_file(num_bytes):
+            assert main(one) == (2 if "lock" in name else 1)
+        error = capsys.readouterr().err.splitlines()[-1]
+        assert error.startswith("videogn fit: error: ")
+        assert "File too large" in error
+        assert ("--run_dir run can't be written to" if "lock" in name else name) in error
+    assert main(one) == 0
+    before = {path: path.read_bytes() for path in Path("run").rglob("*") if path.is_file()}
+    capsys.readouterr()
+    with largest_file(1000):
+        assert main(["test", "--run_dir", "run"]) == 1
+    streams = capsys.readouterr()
+    assert re.search(r"^10x3 .*: top-1 \d", streams.out, re.MULTILINE)  # what was found is not lost
+    assert streams.err == "videogn test: error: [Errno 27] File too large: 'run/result.json'\n"
+    assert {path: path.read_bytes() for path in Path("run").rglob("*") if path.is_file()} == before
 
 
 def test_a_torn_checkpoint_is_refused_and_none_is_taken_in_its_place(folder, data_root, capsys):

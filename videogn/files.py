@@ -26,7 +26,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     raises, or is interrupted, it is removed, and `path` is what it was.
 
     Raises:
-        OSError: The file can't be made, or can't take its place.
+        OSError: The file can't be made, or can't take its place. An error of the system's in the block names `path`.
     """
     path = Path(path)
     partial = path.parent / f"{_PARTIAL}{secrets.token_hex(8)}{path.suffix}"
@@ -38,6 +38,10 @@ def replacing(path: str | Path) -> Iterator[Path]:
         with partial.open("r+b") as file:
             os.fsync(file.fileno())
         os.replace(partial, path)
+    except OSError as error:
+        if error.errno is None or str(error.filename or partial) != str(partial):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         with suppress(OSError):
             partial.unlink()

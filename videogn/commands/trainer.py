@@ -19,7 +19,6 @@ from lightning import Trainer
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.callbacks import ProgressBar as AnyProgressBar
-from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch._dynamo.exc import TorchDynamoException
 
@@ -50,7 +49,7 @@ from videogn.training.callbacks import ProgressBar, ProgressLines, ResultWriter,
 from videogn.training.checkpoint import CHECKPOINT_KEY, check_same_recipe
 from videogn.training.checkpoint_file import WholeFiles
 from videogn.training.errors import NonFiniteLoss, ToldToEnd
-from videogn.training.loggers import MetricsCSV
+from videogn.training.loggers import Events, MetricsCSV
 from videogn.training.optimizer import end_by_schedule, limited
 from videogn.training.plan import FROM_SCRATCH, Plan, plan_of, summary, without_effect
 from videogn.training.position import position_of
@@ -200,8 +199,7 @@ class VideoCLI(TrainerArguments):
             settings["enable_model_summary"] = False
         if settings.get("logger") is None:
             steps = self.training_found["steps"] if self.config[self.subcommand].ckpt_path else 0
-            board = TensorBoardLogger(self.run_dir, name="", version="", purge_step=steps)
-            loggers = [MetricsCSV(self.run_dir, first_step=steps), board]
+            loggers = [kind(self.run_dir, first_step=steps) for kind in (MetricsCSV, Events)]
             settings["logger"] = loggers if fitting else False
         if self.subcommand == "predict":
             settings["devices"] = 1  # one table, one file

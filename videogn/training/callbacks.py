@@ -198,9 +198,9 @@ class ResultWriter(Callback):
             code={"train": _code(run), "test": code_version()},
             versions=installed_versions(),
         )
-        per_class = write_per_class(scored, pl_module.class_names, self.folder)
+        print(result.summary(), flush=True)  # where it can't be written, it is seen at least
         path = write_result(result, self.folder)
-        print(result.summary())
+        per_class = write_per_class(scored, pl_module.class_names, self.folder)
         print(f"written: {path} and {per_class}")
 
 
