@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import torch
 from lightning import LightningDataModule
+from lightning.pytorch.trainer.states import RunningStage
 from torch.utils.data import DataLoader
 
 from videogn.data.batch import Batch, VideoBatch
@@ -29,6 +30,7 @@ from videogn.data.lists.records import Records
 from videogn.data.loader import ClipLoader, outlive
 from videogn.data.media import LeftOut, is_image, is_media, without_thumbnails
 from videogn.data.sampler import TestSampler, TrainSampler
+from videogn.data.vanished import check_not_vanished
 from videogn.data.views.protocols import PROTOCOLS, ClipPolicy, ProtocolName
 from videogn.data.views.testing import TestViews
 from videogn.data.views.training import RegionViews, TrainViews
@@ -40,6 +42,12 @@ if TYPE_CHECKING:
 # The epoch whose clips batch statistics are re-estimated from: one that no training reaches.
 STATISTICS_EPOCH = 10**9
 SCALE_SIZE = (256, 320)
+_SPLITS: dict[RunningStage | None, Split] = {
+    RunningStage.TRAINING: "train",
+    RunningStage.SANITY_CHECKING: "val",
+    RunningStage.VALIDATING: "val",
+    RunningStage.TESTING: "test",
+}
 
 
 class KineticsDataModule(LightningDataModule):
@@ -396,19 +404,37 @@ class KineticsDataModule(LightningDataModule):
         return records
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Stop a training run at a video that can't be decoded, unless those are to be skipped."""
-        if self.trainer is not None and self.trainer.training:
+        """Stop a training run at a video that can't be decoded, unless those are to be skipped.
+
+        Any run but a prediction stops where not the video is broken but its folder gone.
+
+        Raises:
+            DecodeError: A training video can't be decoded.
+            Vanished: The folder of the videos is gone.
+        """
+        stage = self.trainer.state.stage if self.trainer is not None else None
+        if stage in _SPLITS:
+            self._check_there(batch["failures"], _SPLITS[stage])
+        if stage == RunningStage.TRAINING:
             self._check_decoded(batch)
         return batch
+
+    def _check_there(self, failures: list[tuple[int, str]], split: Split) -> None:
+        for index, _ in failures:
+            path = self.catalog.records(split).of_line(index).path
+            if path is not None:
+                check_not_vanished(path, root=self.catalog.root_path)
 
     def statistics_batches(self, num_batches: int) -> Iterator[Batch]:
         """Yield at most `num_batches` training batches of this device, the same ones whenever they are asked for.
 
         Raises:
             DecodeError: A video can't be decoded, and those are not to be skipped.
+            Vanished: The folder of the videos is gone.
         """
         loader = self._train_loader(STATISTICS_EPOCH, persistent_workers=False)
         for batch in islice(loader, num_batches):
+            self._check_there(batch["failures"], "train")
             self._check_decoded(batch)
             yield batch
 

@@ -77,6 +77,10 @@ class Records(Sequence[VideoRecord]):
         """Return the records for which `wanted`, bool [n], is true. They keep their indices."""
         return self._of(self._rows[torch.from_numpy(wanted)])
 
+    def of_line(self, index: int) -> VideoRecord:
+        """Return the record with an index, which may be one that was not selected."""
+        return self._made(torch.tensor([index]))[0]
+
     def labels(self) -> NDArray[np.int32]:
         """Return the class indices of all records, [n]."""
         return self._labels[self._rows].numpy()
