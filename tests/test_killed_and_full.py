@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import lightning
 import pytest
 import torch
 
@@ -199,7 +200,46 @@ def test_a_worker_without_memory_is_said_in_a_line(folder, data_root, monkeypatc
     assert main(fit("run", data_root)) == 3
     error = capsys.readouterr().err
     assert re.fullmatch(
-        r"videogn fit: error: MemoryError: no memory for a batch's part of \d+ bytes: Cannot allocate memory: "
-        r"`videogn fits` with the same settings says which device batch fits\n",
+        r"videogn fit: error: MemoryError: no memory for a batch's part of \d+ bytes: Cannot allocate memory: each "
+        r"worker takes memory: fewer --data.num_workers \(now 1\); or --data.batch_size 2 --total_batch_size 4 is .*"
+        r"; or `videogn fits` with the same settings says which device batch fits\n",
         error,
     )
+
+
+class NoMemory(lightning.Callback):
+    """Does as a GPU without memory for a forward; a CPU says so in words of its own."""
+
+    def on_train_batch_start(self, *_: object) -> None:
+        if os.environ["NO_MEMORY"] == "cuda":
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        torch.empty(2**60)
+
+    on_test_batch_start = on_train_batch_start
+
+
+def test_memory_that_does_not_suffice_ends_in_flags_that_leave_the_experiment_as_it_is(
+    folder, data_root, monkeypatch, capsys
+):
+    bn = ["--model.norm", "bn", "--model.channels_per_group", "null", "--total_batch_size", "8"]
+    callback = ["--data.num_workers", "0", "--trainer.callbacks", "tests.test_killed_and_full.NoMemory"]
+    norms = {
+        "gn": ([], "--data.batch_size 2 --total_batch_size 4 is the same experiment"),
+        "bn": ([*bn, "--model.norm_batch_size", "2"], "--data.batch_size 2 --model.norm_batch_size 2 is the same"),
+    }
+    for device in ("cuda", "cpu"):
+        monkeypatch.setenv("NO_MEMORY", device)
+        for norm, (more, says) in norms.items():
+            assert main([*fit(norm, data_root), *more, *callback]) == 3
+            error = capsys.readouterr().err.splitlines()[-1]
+            assert says in error
+            assert "; or --model.activation_checkpointing [stem,res2] computes more of the activations again" in error
+            assert ("Tried to allocate 2.00 GiB: " if device == "cuda" else "allocate memory") in error
+    flags = re.search(r"(--data.batch_size \d+ --model.norm_batch_size \d+) is", error)[1].split()
+    words = [*fit("bn", data_root), *bn, *flags, "--data.num_workers", "0"]
+    assert main([*words, "--trainer.max_epochs", "1"]) == 0
+    assert re.search(
+        r"batch +2 clips.*\n.*batch +2 clips\n.*batch +8 clips = 2 x 1 device x 4", capsys.readouterr().out
+    )
+    assert main(["test", "--run_dir", "bn", *callback[2:]]) == 3
+    assert "fewer views at once, by --data.batch_size (now 2), score the same" in capsys.readouterr().err

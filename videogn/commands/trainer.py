@@ -49,6 +49,7 @@ from videogn.training.callbacks import ProgressBar, ProgressLines, ResultWriter,
 from videogn.training.checkpoint import CHECKPOINT_KEY, check_same_recipe
 from videogn.training.checkpoint_file import WholeFiles
 from videogn.training.errors import NonFiniteLoss, ToldToEnd
+from videogn.training.less_memory import recomputing, smaller_forwards
 from videogn.training.loggers import Events, MetricsCSV
 from videogn.training.optimizer import end_by_schedule, limited
 from videogn.training.plan import FROM_SCRATCH, Plan, plan_of, summary, without_effect
@@ -190,7 +191,8 @@ class VideoCLI(TrainerArguments):
         if fitting:
             callbacks += [Throughput(), Checkpoints(self.run_dir / "checkpoints", every=self.saves, stop=self.stop)]
         settings = self._get(self.config_init, "trainer")
-        settings["callbacks"] = (settings.get("callbacks") or []) + callbacks
+        given = settings.get("callbacks") or []
+        settings["callbacks"] = [*(given if isinstance(given, list) else [given]), *callbacks]
         if settings.get("enable_progress_bar") is None:
             settings["enable_progress_bar"] = at_terminal
         if settings["enable_progress_bar"] and not any(isinstance(c, AnyProgressBar) for c in settings["callbacks"]):
@@ -305,7 +307,7 @@ class VideoCLI(TrainerArguments):
         except NonFiniteLoss as error:
             raise NotFinite(str(error)) from error
         except (torch.OutOfMemoryError, MemoryError) as error:
-            raise self._out_of_memory(_without_traceback(error) or "out of memory") from error
+            raise self._out_of_memory(error) from error
         except (ValueError, OSError, MisconfigurationException) as error:
             raise RunError(f"{error}{_shared_memory_hint(error)}") from error
         except TorchDynamoException as error:
@@ -315,7 +317,7 @@ class VideoCLI(TrainerArguments):
             ) from error
         except RuntimeError as error:
             if any(words in str(error) for words in ALLOCATION_FAILED):
-                raise self._out_of_memory(_without_traceback(error)) from error
+                raise self._out_of_memory(error) from error
             if hint := _shared_memory_hint(error):
                 raise RunError(f"{_without_traceback(error)}{hint}") from error
             raise
@@ -354,11 +356,28 @@ class VideoCLI(TrainerArguments):
         command = f"videogn {self.subcommand}"
         return f"{self.run_dir}: another `{command}` is at work there ({who}): wait for it, or give another --run_dir"
 
-    def _out_of_memory(self, reason: str) -> OutOfMemory:
-        hint = (
-            ": `videogn fits` with the same settings says which device batch fits" if self.subcommand == "fit" else ""
-        )
-        return OutOfMemory(f"{reason.rstrip('. ')}{hint}")
+    def _out_of_memory(self, error: Exception) -> OutOfMemory:
+        """Return the error with what can be done about it, first what changes no number."""
+        settings, model, ways = self.config[self.subcommand], self.model, []
+        if not isinstance(error, torch.OutOfMemoryError) and self.datamodule.num_workers:
+            ways.append(f"each worker takes memory: fewer --data.num_workers (now {self.datamodule.num_workers})")
+        if self.subcommand == "fit":
+            ways.append(
+                smaller_forwards(
+                    model.batch_sizes,
+                    norm=model.architecture["norm"],
+                    total_is_given=settings.total_batch_size is not None,
+                    least=2 if model.mixing is not None else 1,
+                )
+            )
+            budget = settings.model.activation_memory_budget if settings.model.compile else None
+            again = recomputing(model.activation_checkpointing, activation_memory_budget=budget)
+            ways += [again] if again else []
+            ways.append("`videogn fits` with the same settings says which device batch fits")
+        elif model.device_batch_size > 1 and not self.estimates:
+            ways.append(f"fewer views at once, by --data.batch_size (now {model.device_batch_size}), score the same")
+        reason = _without_traceback(error) or "out of memory"
+        return OutOfMemory(": ".join([reason.rstrip(". "), "; or ".join(ways)]).rstrip(": "))
 
     @rank_zero_only
     def _check_kernels(self) -> None:
