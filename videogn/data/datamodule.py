@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from importlib.util import find_spec
 from itertools import islice, repeat
@@ -27,7 +27,7 @@ from videogn.data.lists.entries import ListError, Split
 from videogn.data.lists.folders import read_folder
 from videogn.data.lists.frame_folders import with_frame_folders
 from videogn.data.lists.records import Records
-from videogn.data.loader import ClipLoader, outlive
+from videogn.data.loader import ClipLoader, forwards, outlive
 from videogn.data.media import LeftOut, is_image, is_media, without_thumbnails
 from videogn.data.sampler import TestSampler, TrainSampler
 from videogn.data.vanished import check_not_vanished
@@ -304,8 +304,8 @@ class KineticsDataModule(LightningDataModule):
         progress: Any = self.trainer.fit_loop.epoch_progress.current if self.trainer is not None else None
         return self._train_loader(progress.processed if progress else 0)
 
-    def _train_loader(self, epoch: int, **settings: Any) -> DataLoader[Batch]:
-        dataset = TrainDataset(
+    def _train_dataset(self) -> TrainDataset:
+        return TrainDataset(
             self.catalog.present("train"),
             views=self._train_views(),
             seed=self.seed,
@@ -316,6 +316,9 @@ class KineticsDataModule(LightningDataModule):
             pixels=self._pixels,
             clips_per_video=self.clips_per_video,
         )
+
+    def _train_loader(self, epoch: int, **settings: Any) -> DataLoader[Batch]:
+        dataset = self._train_dataset()
         sampler = self._train_sampler()
         sampler.set_epoch(epoch)
         return self._loader(dataset, self.clips_per_video, sampler=sampler, batch_size=self.batch_size, **settings)
@@ -323,6 +326,19 @@ class KineticsDataModule(LightningDataModule):
     def train_batches(self, epoch: int) -> Iterator[Batch]:
         """Yield the training batches of an epoch."""
         yield from self._train_loader(epoch, persistent_workers=False)
+
+    def train_clips(self, epoch: int, indices: Sequence[int], *, clip: int = 0) -> Batch:
+        """Return the clips of some training videos once more as an epoch shows them.
+
+        Args:
+            epoch: Which, from 0.
+            indices: The videos' places in the list.
+            clip: Which of the clips_per_video of each.
+        """
+        dataset = self._train_dataset()
+        places = {record.index: place for place, record in enumerate(dataset.records)}
+        batch = dataset.__getitems__([(epoch, places[index]) for index in indices])
+        return list(forwards(batch, self.clips_per_video))[clip]
 
     def _train_views(self) -> TrainViews | RegionViews:
         clip, crop = (self.num_frames, self.frame_interval), (self.crop_size, self.flip_probability)

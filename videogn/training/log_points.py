@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from lightning import Trainer
 from torch import Tensor
@@ -18,8 +20,29 @@ def at_log_point(trainer: Trainer, batch_idx: int) -> bool:
     (log_every_n_steps 0), it is every 50 updates.
     """
     updated = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+    return trainer.is_last_batch or (updated and _is_due(trainer, trainer.global_step))
+
+
+def before_log_point(trainer: Trainer) -> bool:
+    """Return whether the update that is about to be made leads to such a place."""
+    return trainer.is_last_batch or _is_due(trainer, trainer.global_step + 1)
+
+
+def _is_due(trainer: Trainer, num_updates: int) -> bool:
     every: int = trainer.log_every_n_steps or 50  # type: ignore[attr-defined]
-    return trainer.is_last_batch or (updated and trainer.global_step % every == 0)
+    return num_updates % every == 0
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A forward's place in a run: epoch and batch from 0, and the updates before it."""
+
+    epoch: int
+    batch_idx: int
+    num_updates: int
+
+    def __str__(self) -> str:
+        return f"epoch {self.epoch + 1}, batch {self.batch_idx + 1}, after {self.num_updates} updates"
 
 
 class LossWatch:
@@ -30,10 +53,10 @@ class LossWatch:
     """
 
     def __init__(self) -> None:
-        self._forwards: list[tuple[str, Tensor, Tensor]] = []  # where, loss, places of the videos
+        self._forwards: list[tuple[object, Tensor, Tensor]] = []  # where, loss, places of the videos
         self._updates: list[Tensor] = []
 
-    def add_forward(self, loss: Tensor, *, indices: Tensor, where: str) -> None:
+    def add_forward(self, loss: Tensor, *, indices: Tensor, where: object) -> None:
         """Take in a forward: its loss, its videos' places in the training list, and its own place in the run."""
         self._forwards.append((where, loss.detach(), indices))
 
@@ -55,7 +78,10 @@ class LossWatch:
             return
         for where, loss, indices in forwards:
             if not loss.isfinite():
-                print(f"the videos of that batch, as places in the training list: {indices.tolist()}", flush=True)
-                raise NonFiniteLoss(f"the training loss is {loss.item()} in {where}: {WHAT_MAY_HELP}")
+                places = indices.tolist()
+                print(f"the videos of that batch, as places in the training list: {places}", flush=True)
+                raise NonFiniteLoss(
+                    f"the training loss is {loss.item()} in {where}: {WHAT_MAY_HELP}", forward=(where, places)
+                )
         where = f"between {forwards[0][0]} and {forwards[-1][0]}" if forwards else "of an update"
         raise NonFiniteLoss(f"the training loss on another device is not finite, {where}: {WHAT_MAY_HELP}")

@@ -35,8 +35,9 @@ from videogn.training.checkpoint import CHECKPOINT_KEY, check_same_model, check_
 from videogn.training.device import device_name, peak_memory_bytes, precision_name
 from videogn.training.ema import WeightAverage, taken_from
 from videogn.training.errors import NonFiniteLoss
-from videogn.training.log_points import WHAT_MAY_HELP, LossWatch, at_log_point
+from videogn.training.log_points import WHAT_MAY_HELP, LossWatch, Moment, at_log_point, before_log_point
 from videogn.training.missing import filled, groups_without_clips
+from videogn.training.non_finite import first_layer_not_finite, first_not_finite
 from videogn.training.optimizer import OptimizerName, num_steps, optimizer_of
 from videogn.training.position import Position, begin_at, position_of
 from videogn.training.schedule import Schedule, lr_factor, scaled_lr
@@ -368,7 +369,10 @@ class VideoClassifier(Scorer):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         # Dropout too derives from the seed and the place in the run: one that goes on is the one that never stopped.
-        entropy = (self.data.seed if self.data else 0, self.global_step, batch_idx, self.global_rank)
+        self._seed_forward(self.global_step, batch_idx)
+
+    def _seed_forward(self, num_updates: int, batch_idx: int) -> None:
+        entropy = (self.data.seed if self.data else 0, num_updates, batch_idx, self.global_rank)
         torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -381,8 +385,8 @@ class VideoClassifier(Scorer):
         if self.class_weights is not None:
             losses = losses * (self.class_weights[labels] if targets is labels else targets @ self.class_weights)
         loss = self.update.loss(losses, logits=logits, labels=labels, weights=batch["weights"])
-        where = f"epoch {self.current_epoch + 1}, batch {batch_idx + 1}, after {self.global_step} updates"
-        self.losses.add_forward(loss, indices=batch["indices"], where=where)
+        moment = Moment(self.current_epoch, batch_idx, self.global_step)
+        self.losses.add_forward(loss, indices=batch["indices"], where=moment)
         return loss
 
     def _logits(self, batch: Batch) -> Tensor:
@@ -402,14 +406,16 @@ class VideoClassifier(Scorer):
         return logits
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        update_running_statistics(batch_norms(self.model))
-        self.precise_bn = None  # running averages again
         sums, clips, skipped = self.update.finish(
             self.model.parameters(),
             accumulate=self.trainer.accumulate_grad_batches,
             num_devices=self.trainer.world_size,
         )
         self.losses.add_update(sums["loss"])
+        if before_log_point(self.trainer):  # while the network is still the one that was finite
+            self._check_losses()
+        update_running_statistics(batch_norms(self.model))
+        self.precise_bn = None  # running averages again
         for name, total in sums.items():
             # Never with prog_bar=True: Lightning then reads the value at every batch, with a bar or without.
             self.log(f"train/{name}_step", total / clips)
@@ -422,10 +428,60 @@ class VideoClassifier(Scorer):
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         if at_log_point(self.trainer, batch_idx):
+            self._check_losses()
+
+    def _check_losses(self) -> None:
+        """Look at the losses since the last look.
+
+        Raises:
+            NonFiniteLoss: One is not finite; says of which forward, and where in the network it began.
+        """
+        try:
             self.losses.check()
+        except NonFiniteLoss as error:
+            if error.forward is None:
+                raise
+            try:
+                origin = self._origin(*error.forward)
+            except (OSError, ValueError, RuntimeError) as problem:  # memory, too
+                origin = f"where it begins could not be looked for ({problem})"
+            raise NonFiniteLoss(f"{error}; {origin}") from error
+
+    def _origin(self, moment: Moment, indices: list[int]) -> str:
+        """Return where in the network numbers of a forward stop being finite, as far as that can be known now."""
+        names: list[str] = []
+        if self.data is not None:
+            records = self.data.catalog.records("train")
+            names = [records.of_line(index).path or records.of_line(index).name for index in indices]
+            print(f"these are: {', '.join(names)}", flush=True)
+        is_then = moment.num_updates == self.global_step  # whether the network is still the one of that forward
+        broken = first_not_finite(self.model)
+        if broken is not None and is_then:
+            return f"the weights were not finite before it, first {broken}"
+        if broken is not None:
+            return (
+                f"after {self.global_step} updates the weights are not finite either, first {broken}; begin again, or "
+                f"go on (--ckpt_path last), with --trainer.log_every_n_steps 1: that stops before the update, and "
+                f"names the layer"
+            )
+        if self.data is None or (find_norm(self.architecture["norm"]).over_devices and self.trainer.world_size > 1):
+            return "the weights are finite"
+        batch = self.data.train_clips(moment.epoch, indices, clip=moment.batch_idx % self.data.clips_per_video)
+        batch = self.trainer.strategy.batch_to_device(batch)
+        self._seed_forward(moment.num_updates, moment.batch_idx)
+        if self.mixing is not None:
+            batch, _ = self.mixing(batch)
+        self.compiled = None
+        with self.trainer.precision_plugin.forward_context():
+            place = first_layer_not_finite(self.model, lambda: self._logits(batch))
+        when = "" if is_then else f", computed again after {self.global_step} updates"
+        if place is None:
+            return f"weights and the network's output are finite{when}"
+        of = f"{len(place.clips)} of {place.num_clips} clips, first {names[place.clips[0]]}"
+        return f"the weights are finite, and the first that is not{when} is {place.what}, for {of}"
 
     def on_validation_epoch_start(self) -> None:
-        self.losses.check()
+        self._check_losses()
         super().on_validation_epoch_start()
 
     def configure_optimizers(self) -> Any:
@@ -480,11 +536,14 @@ class VideoClassifier(Scorer):
     # Checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.losses.check()
+        self._check_losses()
         # The last update's gradients may have been infinite where its loss was not.
-        finite = torch.stack([parameter.isfinite().all() for parameter in self.parameters()]).all()
-        if not finite or not (self.average is None or self.average.is_finite()):
-            raise NonFiniteLoss(f"the weights are not finite after {self.global_step} updates: {WHAT_MAY_HELP}")
+        if (broken := first_not_finite(self.model)) is not None:
+            raise NonFiniteLoss(
+                f"the weights are not finite after {self.global_step} updates, first {broken}: {WHAT_MAY_HELP}"
+            )
+        if self.average is not None and not self.average.is_finite():
+            raise NonFiniteLoss(f"the average of the weights is not finite after {self.global_step} updates")
         running = time.monotonic() - self._started if self._started is not None else 0.0
         data, sizes = self.data, self.batch_sizes
         part = {

@@ -22,6 +22,7 @@ from videogn.models.compiled import Run, positions
 from videogn.models.i3d import I3D
 from videogn.training.accuracy import TopK, ranks
 from videogn.training.errors import NonFiniteLoss
+from videogn.training.non_finite import first_not_finite
 from videogn.training.result import ScoredVideo, ks_of, top_k
 
 Item = TypeVar("Item")
@@ -87,7 +88,9 @@ class Scorer(LightningModule):
         of_views = torch.cat(parts).split([len(video) for video in videos])
         probabilities = torch.stack([of_video.mean(dim=0) for of_video in of_views])
         if not probabilities.isfinite().all():
-            raise NonFiniteLoss("the network's output is not finite: its weights or its running statistics are broken")
+            broken = first_not_finite(self.model)
+            reason = "its weights and running statistics are" if broken is None else f"{broken} is not"
+            raise NonFiniteLoss(f"the network's output is not finite: {reason}")
         return probabilities
 
     def setup(self, stage: str) -> None:
