@@ -11,7 +11,8 @@ from pathlib import Path
 import torch
 from lightning import Callback
 
-# Environment variables, so that the words of the command are the same: "PLACE:N", the N-th time there; and the signal.
+# Environment variables, so that the words of the command are the same: "PLACE:N", the N-th time there ("PLACE@1:N" on
+# the second device); and the signal.
 AT, BY = "VIDEOGN_TEST_END_AT", "VIDEOGN_TEST_END_BY"
 
 
@@ -26,7 +27,8 @@ class Interrupt(Callback):
         self.seen = Path(seen)
         self._times: dict[str, int] = {}
 
-    def _at(self, place: str) -> None:
+    def _at(self, place: str, rank: int = 0) -> None:
+        place += f"@{rank}" if rank else ""
         self._times[place] = self._times.get(place, 0) + 1
         if os.environ.get(AT) == f"{place}:{self._times[place]}":
             # With the loaders' workers, from another process: as a cluster does it that ends a job.
@@ -41,9 +43,9 @@ class Interrupt(Callback):
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx) -> None:
         with self.seen.with_suffix(f".{trainer.global_rank}").open("a") as file:
             views = batch["views"].long().sum(dim=(1, 2, 3, 4, 5)).tolist()
-            json.dump([os.getpid(), trainer.global_step, batch["indices"].tolist(), views], file)
+            json.dump([os.getpid(), trainer.world_size, trainer.global_step, batch["indices"].tolist(), views], file)
             file.write("\n")
-        self._at("batch start")
+        self._at("batch start", trainer.global_rank)
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
         self._at("batch end")
@@ -56,20 +58,24 @@ class Interrupt(Callback):
         self._at("epoch end")
 
 
-def clips_by_update(seen: Path, num_devices: int = 1) -> dict[int, list[tuple[int, int]]]:
-    """Return the clips that each update was of, as (video, sum of its pixels), sorted; of its last try."""
+def clips_by_update(seen: Path) -> dict[int, list[tuple[int, int]]]:
+    """Return the clips of each update on all devices, as (video, sum of its pixels), sorted; of its last try."""
     found: dict[int, list[tuple[int, int]]] = {}
-    for rank in range(num_devices):
+    devices: dict[int, int] = {}  # by update, at its last try
+    for rank in range(2 if seen.with_suffix(".1").exists() else 1):
         tries: dict[int, list[tuple[int, int]]] = {}
         before = None
         for line in seen.with_suffix(f".{rank}").read_text().splitlines():
-            process, step, indices, views = json.loads(line)
+            process, num_devices, step, indices, views = json.loads(line)
             if (process, step) != before:
                 tries[step] = []  # once more, where the training went on from before it
             before = (process, step)
             tries[step] += zip(indices, views, strict=True)
+            if rank == 0:
+                devices[step] = num_devices
         for step, clips in tries.items():
-            found.setdefault(step, []).extend(clips)
+            if rank < devices[step]:
+                found.setdefault(step, []).extend(clips)
     return {step: sorted(clips) for step, clips in sorted(found.items())}
 
 

@@ -78,7 +78,7 @@ def test_a_second_run_in_a_folder_is_refused_before_it_writes(words, capsys):
         assert [(path, path.stat().st_mtime_ns) for path in run.rglob("*")] == before
         (run / "checkpoints").mkdir()
         (run / "checkpoints/last.ckpt").touch()
-        assert main(words) == 2  # not "go on by --ckpt_path last": it is going on
+        assert main(words) == 2
         assert "at work there" in capsys.readouterr().err
         (run / "checkpoints/last.ckpt").unlink()
     assert main(words) == 0

@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.interrupting import AT, BY, clips_by_update, same_state
 from tests.runs import videogn
@@ -41,6 +42,9 @@ def config(folder: Path, name: str, *, every: str = "1", workers: int = 0) -> li
 def rows(run: Path) -> list[dict[str, str]]:
     with (run / "metrics.csv").open(newline="") as file:
         return [{key: value for key, value in row.items() if key not in OF_TIME} for row in csv.DictReader(file)]
+
+
+GN = "model: {norm: gn, channels_per_group: 4, depth: 14, width: 8, base_lr: 0.4, dropout: 0.0}"
 
 
 @pytest.fixture(scope="module")
@@ -116,3 +120,30 @@ def test_told_to_end_it_saves_and_says_so_by_its_status(whole, data_root, tmp_pa
     assert "goes on after update 3" in videogn(*words, cwd=tmp_path)
     check_same(tmp_path / "run", whole)
     assert not [name for name in os.listdir(tmp_path / "run/checkpoints") if name.startswith(".")]
+
+
+def test_other_devices_and_forwards_go_on_with_the_same_clips(data_root, tmp_path, monkeypatch):
+    """One device with one forward of 4 clips, two devices of which one alone is told to end, and one with two of 2."""
+    for name in ("run", "whole"):
+        config(tmp_path, name, every="0")
+        text = (tmp_path / f"{name}.yaml").read_text().splitlines()
+        text = [GN if line.startswith("model:") else line for line in text if not line.startswith("precise_bn")]
+        (tmp_path / f"{name}.yaml").write_text("\n".join(text))
+    words = [["fit", "--config", f"{name}.yaml", "--run_dir", name] for name in ("run", "whole")]
+    words = [[*each, "--data.root", str(data_root), "--trainer.limit_val_batches", "0"] for each in words]
+    one = ["--data.batch_size", "4", "--data.num_workers", "1"]
+    two = ["--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.strategy", "ddp"]
+    videogn(*words[1], *one, cwd=tmp_path)
+    monkeypatch.setenv(BY, str(int(signal.SIGTERM)))
+    killed(tmp_path, [*words[0], *one], "batch start:3", monkeypatch, status=75)
+    with monkeypatch.context() as patch:
+        patch.setenv(AT, "batch start@1:3")
+        text = videogn(*words[0], *two, cwd=tmp_path, interpreter=True, status=75)
+    assert "told to end: saved after update 4" in text
+    videogn(*words[0], cwd=tmp_path)
+    assert clips_by_update(tmp_path / "run") == clips_by_update(tmp_path / "whole")
+    one, other = (
+        torch.load(tmp_path / f"{name}/checkpoints/last.ckpt", weights_only=True) for name in ("run", "whole")
+    )
+    assert [part["num_devices"] for part in one["videogn"]["training"]["parts"]] == [1, 2, 1]
+    torch.testing.assert_close(one["state_dict"], other["state_dict"], rtol=1e-4, atol=1e-5)

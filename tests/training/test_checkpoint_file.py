@@ -17,7 +17,7 @@ from tests.small_disks import largest_file, with_a_small_disk
 from videogn.files import is_partial
 from videogn.training.checkpoint_file import WholeFiles, damage_in
 
-KEPT = "; the one before it is whole: go on by --ckpt_path last"
+KEPT = "; the one before it is whole: the same command goes on from it"
 
 
 def checkpoint(step: int) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def test_rows_that_have_no_room_leave_those_before_them_whole(tmp_path, names):
     assert path.read_bytes() == before
     with largest_file(len(before) + 8):
         logger.finalize("failed")  # as Lightning does then: no second error takes the place of the first
-    second = MetricsCSV(tmp_path)
+    second = MetricsCSV(tmp_path, first_step=3)
     log(second, range(3, 5), *names)
     assert [row["step"] for row in rows(tmp_path)] == list("01234")
 
@@ -54,7 +54,7 @@ def test_a_row_that_a_crash_left_in_part_is_written_anew(tmp_path, lost):
     log(MetricsCSV(tmp_path), range(3), "loss")
     path = tmp_path / "metrics.csv"
     path.write_bytes(path.read_bytes()[:-lost])
-    log(MetricsCSV(tmp_path), range(2, 4), "loss", "top1")
+    log(MetricsCSV(tmp_path, first_step=2), range(2, 4), "loss", "top1")
     assert [(row["step"], row["loss"]) for row in rows(tmp_path)] == [(str(k), str(1 / 3 + k)) for k in range(4)]
     assert [row["top1"] for row in rows(tmp_path)] == ["", "", str(1 / 3 + 2), str(1 / 3 + 3)]
 

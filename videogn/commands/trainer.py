@@ -154,8 +154,7 @@ class VideoCLI(TrainerArguments):
         except ValueError as error:
             raise UsageError(f"--checkpoint_every: {error}") from error
         if settings.ckpt_path is None and checkpoints_in(self.run_dir):
-            if (who := holder(self.run_dir / OF_RUNS["fit"])) is not None:
-                raise UsageError(self._at_work(who))
+            self._check_alone()
             last = self.run_dir / "checkpoints" / "last.ckpt"
             if settings.resume == "never":
                 raise UsageError(
@@ -351,6 +350,11 @@ class VideoCLI(TrainerArguments):
             raise UsageError(reason) from error
         with lock:
             yield
+
+    @rank_zero_only  # it has the lock itself when other devices ask
+    def _check_alone(self) -> None:
+        if (who := holder(self.run_dir / OF_RUNS["fit"])) is not None:
+            raise UsageError(self._at_work(who))
 
     def _at_work(self, who: str) -> str:
         command = f"videogn {self.subcommand}"

@@ -45,5 +45,5 @@ def check_not_vanished(path: str, *, root: str | Path) -> None:
         if reason is not None:
             raise Vanished(
                 f"{path}: it was there when the run began, and now {name} {reason}: is it mounted? No video was "
-                f"skipped for that; when it is back, begin again, or go on by --ckpt_path last"
+                f"skipped for that; when it is back, the same command goes on"
             )

@@ -37,7 +37,7 @@ from videogn.training.ema import WeightAverage, taken_from
 from videogn.training.errors import NonFiniteLoss
 from videogn.training.log_points import WHAT_MAY_HELP, LossWatch, Moment, at_log_point, before_log_point
 from videogn.training.missing import filled, groups_without_clips
-from videogn.training.non_finite import first_layer_not_finite, first_not_finite
+from videogn.training.non_finite import first_not_finite, origin_of
 from videogn.training.optimizer import OptimizerName, num_steps, optimizer_of
 from videogn.training.position import Position, begin_at, position_of
 from videogn.training.schedule import Schedule, lr_factor, scaled_lr
@@ -369,9 +369,10 @@ class VideoClassifier(Scorer):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         # Dropout too derives from the seed and the place in the run: one that goes on is the one that never stopped.
-        self._seed_forward(self.global_step, batch_idx)
+        self.seed_forward(self.global_step, batch_idx)
 
-    def _seed_forward(self, num_updates: int, batch_idx: int) -> None:
+    def seed_forward(self, num_updates: int, batch_idx: int) -> None:
+        """Make what is random in a forward that of its place in the run."""
         entropy = (self.data.seed if self.data else 0, num_updates, batch_idx, self.global_rank)
         torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
 
@@ -380,7 +381,7 @@ class VideoClassifier(Scorer):
         labels = targets = batch["labels"]
         if self.mixing is not None:
             batch, targets = self.mixing(batch)
-        logits = self._logits(batch).float()
+        logits = self.training_logits(batch).float()
         losses = F.cross_entropy(logits, targets, label_smoothing=self.label_smoothing, reduction="none")
         if self.class_weights is not None:
             losses = losses * (self.class_weights[labels] if targets is labels else targets @ self.class_weights)
@@ -389,7 +390,7 @@ class VideoClassifier(Scorer):
         self.losses.add_forward(loss, indices=batch["indices"], where=moment)
         return loss
 
-    def _logits(self, batch: Batch) -> Tensor:
+    def training_logits(self, batch: Batch) -> Tensor:
         """Return logits [B, K]; those of a clip that could not be decoded are another clip's, and to be left out."""
         norm_batch = self.batch_sizes.norm
         if norm_batch is None:
@@ -441,44 +442,7 @@ class VideoClassifier(Scorer):
         except NonFiniteLoss as error:
             if error.forward is None:
                 raise
-            try:
-                origin = self._origin(*error.forward)
-            except (OSError, ValueError, RuntimeError) as problem:  # memory, too
-                origin = f"where it begins could not be looked for ({problem})"
-            raise NonFiniteLoss(f"{error}; {origin}") from error
-
-    def _origin(self, moment: Moment, indices: list[int]) -> str:
-        """Return where in the network numbers of a forward stop being finite, as far as that can be known now."""
-        names: list[str] = []
-        if self.data is not None:
-            records = self.data.catalog.records("train")
-            names = [records.of_line(index).path or records.of_line(index).name for index in indices]
-            print(f"these are: {', '.join(names)}", flush=True)
-        is_then = moment.num_updates == self.global_step  # whether the network is still the one of that forward
-        broken = first_not_finite(self.model)
-        if broken is not None and is_then:
-            return f"the weights were not finite before it, first {broken}"
-        if broken is not None:
-            return (
-                f"after {self.global_step} updates the weights are not finite either, first {broken}; begin again, or "
-                f"go on (--ckpt_path last), with --trainer.log_every_n_steps 1: that stops before the update, and "
-                f"names the layer"
-            )
-        if self.data is None or (find_norm(self.architecture["norm"]).over_devices and self.trainer.world_size > 1):
-            return "the weights are finite"
-        batch = self.data.train_clips(moment.epoch, indices, clip=moment.batch_idx % self.data.clips_per_video)
-        batch = self.trainer.strategy.batch_to_device(batch)
-        self._seed_forward(moment.num_updates, moment.batch_idx)
-        if self.mixing is not None:
-            batch, _ = self.mixing(batch)
-        self.compiled = None
-        with self.trainer.precision_plugin.forward_context():
-            place = first_layer_not_finite(self.model, lambda: self._logits(batch))
-        when = "" if is_then else f", computed again after {self.global_step} updates"
-        if place is None:
-            return f"weights and the network's output are finite{when}"
-        of = f"{len(place.clips)} of {place.num_clips} clips, first {names[place.clips[0]]}"
-        return f"the weights are finite, and the first that is not{when} is {place.what}, for {of}"
+            raise NonFiniteLoss(f"{error}; {origin_of(self, *error.forward)}") from error
 
     def on_validation_epoch_start(self) -> None:
         self._check_losses()

@@ -7,12 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import torch
 from torch import Tensor, nn
 
 from videogn.models.i3d import PartName
+from videogn.norms import find_norm
+from videogn.training.log_points import Moment
+
+if TYPE_CHECKING:
+    from videogn.training.module import VideoClassifier
 
 
 def first_not_finite(model: nn.Module) -> str | None:
@@ -67,6 +72,53 @@ def first_layer_not_finite(model: nn.Module, forward: Callable[[], Tensor]) -> P
         for hook in hooks:
             hook.remove()
     return found[0] if found else None
+
+
+def origin_of(module: VideoClassifier, moment: Moment, indices: list[int]) -> str:
+    """Return where in the network the numbers of a forward stop being finite, as far as that can be known now.
+
+    Args:
+        module: The training.
+        moment: When the forward was.
+        indices: Its videos' places in the training list; their names are printed.
+    """
+    try:
+        return _origin(module, moment, indices)
+    except (OSError, ValueError, RuntimeError) as problem:  # memory, too
+        return f"where it begins could not be looked for ({problem})"
+
+
+def _origin(module: VideoClassifier, moment: Moment, indices: list[int]) -> str:
+    """Return where in the network numbers of a forward stop being finite, as far as that can be known now."""
+    names: list[str] = []
+    if module.data is not None:
+        records = module.data.catalog.records("train")
+        names = [records.of_line(index).path or records.of_line(index).name for index in indices]
+        print(f"these are: {', '.join(names)}", flush=True)
+    is_then = moment.num_updates == module.global_step  # whether the network is still the one of that forward
+    broken = first_not_finite(module.model)
+    if broken is not None and is_then:
+        return f"the weights were not finite before it, first {broken}"
+    if broken is not None:
+        return (
+            f"after {module.global_step} updates the weights are not finite either, first {broken}; the same "
+            f"command with --trainer.log_every_n_steps 1 stops before the update, and names the layer"
+        )
+    if module.data is None or (find_norm(module.architecture["norm"]).over_devices and module.trainer.world_size > 1):
+        return "the weights are finite"
+    batch = module.data.train_clips(moment.epoch, indices, clip=moment.batch_idx % module.data.clips_per_video)
+    batch = module.trainer.strategy.batch_to_device(batch)
+    module.seed_forward(moment.num_updates, moment.batch_idx)
+    if module.mixing is not None:
+        batch, _ = module.mixing(batch)
+    module.compiled = None
+    with module.trainer.precision_plugin.forward_context():
+        place = first_layer_not_finite(module.model, lambda: module.training_logits(batch))
+    when = "" if is_then else f", computed again after {module.global_step} updates"
+    if place is None:
+        return f"weights and the network's output are finite{when}"
+    of = f"{len(place.clips)} of {place.num_clips} clips, first {names[place.clips[0]]}"
+    return f"the weights are finite, and the first that is not{when} is {place.what}, for {of}"
 
 
 def _with_part(name: str) -> str:
