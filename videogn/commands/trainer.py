@@ -22,7 +22,7 @@ from lightning.pytorch.callbacks import ProgressBar as AnyProgressBar
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch._dynamo.exc import TorchDynamoException
 
-from videogn.commands import half_precision
+from videogn.commands import half_precision, processes
 from videogn.commands.configs import resolve_configs
 from videogn.commands.predictions import report_predictions
 from videogn.commands.run_folder import (
@@ -298,6 +298,7 @@ class VideoCLI(TrainerArguments):
         try:
             with self.stop.listening(), self._alone():
                 self._check_kernels()
+                processes.watch(self.trainer, command=subcommand)
                 super()._run_subcommand(subcommand)
         except UsageError:
             raise
@@ -317,6 +318,8 @@ class VideoCLI(TrainerArguments):
         except RuntimeError as error:
             if any(words in str(error) for words in ALLOCATION_FAILED):
                 raise self._out_of_memory(error) from error
+            if (lost := processes.lost(error, trainer=self.trainer)) is not None:
+                raise lost from error
             if hint := _shared_memory_hint(error):
                 raise RunError(f"{_without_traceback(error)}{hint}") from error
             raise

@@ -27,7 +27,7 @@ from videogn.data.lists.entries import ListError, Split
 from videogn.data.lists.folders import read_folder
 from videogn.data.lists.frame_folders import with_frame_folders
 from videogn.data.lists.records import Records
-from videogn.data.loader import ClipLoader, forwards, outlive
+from videogn.data.loader import ClipLoader, forwards, live_with_the_run
 from videogn.data.media import LeftOut, is_image, is_media, without_thumbnails
 from videogn.data.sampler import TestSampler, TrainSampler
 from videogn.data.vanished import check_not_vanished
@@ -498,7 +498,7 @@ class KineticsDataModule(LightningDataModule):
         return loader(
             dataset,
             collate_fn=as_it_is,
-            worker_init_fn=outlive,
+            worker_init_fn=live_with_the_run,
             num_workers=self.num_workers,
             # Its own generator: the loader must neither depend on the global one nor move it.
             generator=torch.Generator().manual_seed(self.seed),

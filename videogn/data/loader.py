@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from multiprocessing import parent_process
 from typing import Any
 
 from torch import Tensor
@@ -18,19 +19,28 @@ from videogn.data.batch import Batch
 WORKER_SECONDS = 30
 
 
-def outlive(worker: int) -> None:
-    """Let a loader's worker go on for a while when its whole process group, or job, is told to end.
+def live_with_the_run(worker: int) -> None:
+    """Let a loader's worker live as long as its run's process: what a loader calls in each.
 
-    It ends at once where its own process tells it to, and with that in any case.
+    Where a whole process group, or job, is told to end, it goes on for a while. Where its run tells it, or is gone by
+    whatever death, it ends. (torch looks whether the worker's parent is there. That may be a fork server, which is
+    there as long as a worker is.)
     """
+    run = parent_process()
+    assert run is not None
+
+    def watch() -> None:
+        run.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
     if not hasattr(signal, "sigwaitinfo"):  # macOS
         return
-    parent = os.getppid()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
     def wait() -> None:
-        if signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent:
+        if signal.sigwaitinfo({signal.SIGTERM}).si_pid != run.pid:
             time.sleep(WORKER_SECONDS)
         os._exit(0)
 

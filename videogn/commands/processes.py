@@ -1,0 +1,108 @@
+"""The processes of a run, its devices' and its loaders': where one is lost the run ends, and says which and how."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from subprocess import Popen
+from typing import Any
+
+import lightning.pytorch.strategies.launchers.subprocess_script as launching
+from lightning import Trainer
+from lightning.fabric.plugins.environments import LightningEnvironment
+
+from videogn.commands.usage import RunError
+
+MEMORY = "as the kernel does where memory does not suffice (its log says so: dmesg)"
+# How long a process whose run has lost another one may take to end by itself.
+_GRACE_SECONDS = 5.0
+_POLL_SECONDS = 0.5
+_LOST_WORKER = re.compile(
+    r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\) (?:is killed by signal: ([^.]+)|exited unexp)"
+)
+_EXCHANGE = re.compile("gloo|NCCL|c10d|[Cc]onnection (reset|closed|refused)|Broken pipe")
+
+
+def watch(trainer: Trainer, *, command: str) -> None:
+    """Have this process end where the run loses another one that it can't do without, even within an exchange.
+
+    The first process watches those that it starts, instead of Lightning, which kills it without a word; they watch it.
+    """
+    environment = getattr(trainer.strategy, "cluster_environment", None)
+    if trainer.world_size == 1 or not isinstance(environment, LightningEnvironment):
+        return  # torchrun, SLURM and others look after theirs
+
+    def observe(children: list[Popen[Any]]) -> None:
+        threading.Thread(target=_watch_children, args=(children, command), daemon=True).start()
+
+    launching._launch_process_observer = observe  # type: ignore[assignment]
+    if environment.local_rank() > 0:
+        threading.Thread(target=_watch_parent, args=(os.getppid(),), daemon=True).start()
+
+
+def lost(error: Exception, *, trainer: Trainer) -> RunError | None:
+    """Return what an error of torch's means, where it is that a process was lost; None for any other."""
+    if (found := _LOST_WORKER.search(str(error))) is not None:
+        how = f"ended by signal {found[2]}" if found[2] else "was lost"
+        how += f", {MEMORY}" if found[2] == "Killed" else ""
+        return RunError(
+            f"a process that decodes ({found[1]}) {how}: where it was memory, fewer --data.num_workers need less; "
+            f"`videogn data check` finds a file that ends a decoder"
+        )
+    if trainer.world_size == 1 or not _EXCHANGE.search(str(error)):
+        return None
+    children = getattr(trainer.strategy.launcher, "procs", [])
+    deadline = time.monotonic() + _GRACE_SECONDS
+    while children and time.monotonic() < deadline:
+        if (ended := _ended(children)) is not None:
+            return _error(*ended)
+        time.sleep(_POLL_SECONDS / 5)
+    reason = _EXCHANGE.search(str(error).partition("] ")[2] or str(error))
+    return RunError(
+        f"the exchange with another process of this run failed ({reason[0] if reason else error}): it ended, and what "
+        f"it said, or what killed it, is the cause"
+    )
+
+
+def _ended(children: Sequence[Popen[Any]]) -> tuple[int, int, int] | None:
+    """Return rank, process and status of the first child that ended otherwise than well."""
+    for rank, child in enumerate(children, start=1):
+        if status := child.poll():
+            return rank, child.pid, status
+    return None
+
+
+def _error(rank: int, process: int, status: int) -> RunError:
+    if status < 0:
+        how = f"ended by signal {-status} ({signal.strsignal(-status)})"
+        how += f", {MEMORY}" if status == -signal.SIGKILL else ""
+    else:
+        how = f"ended with status {status}: what it said is the cause"
+    error = RunError(f"the process of device {rank} ({process}) {how}")
+    error.status = max(status, 1)
+    return error
+
+
+def _watch_children(children: list[Popen[Any]], command: str) -> None:
+    while any(child.poll() is None for child in children) or _ended(children):
+        time.sleep(_POLL_SECONDS)
+        if (ended := _ended(children)) is None:
+            continue
+        time.sleep(2 * _GRACE_SECONDS)  # where an exchange fails by it, the run ends in its own way
+        error = _error(*ended)
+        print(f"videogn {command}: error: {error}", file=sys.stderr, flush=True)
+        for child in children:
+            child.kill()
+        os._exit(error.status)
+
+
+def _watch_parent(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_POLL_SECONDS)
+    time.sleep(2 * _GRACE_SECONDS)
+    os._exit(1)
