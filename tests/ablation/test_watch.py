@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from videogn.ablation.plans import CellPlan
 from videogn.ablation.running.watch import read_progress, steps_saved
@@ -106,3 +108,16 @@ def test_where_nothing_is_at_work_there_is_no_progress(tmp_path, record):
     assert read_progress(tmp_path) is None
     write_record(tmp_path, **record)
     assert read_progress(tmp_path) is None
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(since=st.floats(0, 3000), written=st.floats(0, 3000), now=st.floats(0, 3000), first_step=st.integers(0, 400))
+def test_no_time_is_negative_whatever_the_clocks_of_machines_say(folder, since, written, now, first_step):
+    """A cell's start, its last row and who looks at it may be of three machines, and clocks are set in between."""
+    write_record(folder, stage="fit", since=since, first_step=first_step)
+    write_metrics(folder, HEAD + "".join(ROWS), at=written)
+    progress = read_progress(folder, plan=PLAN, now=now)
+    assert progress is not None
+    assert progress.seconds >= 0
+    assert progress.seconds_per_step is None or progress.seconds_per_step > 0
+    assert progress.seconds_left is None or progress.seconds_left >= 0

@@ -115,7 +115,7 @@ def plan_cells(
             "measure": measure,
             "protocol": protocol,
             "num_cores": num_cores,
-            "started": time.time(),
+            "started": time.monotonic(),
             "scratch": str(out),
         }
         for answer in _answers(request, out=out, names=[run[0].name for run in runs]):

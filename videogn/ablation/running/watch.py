@@ -1,4 +1,8 @@
-"""What a running cell's folder says of how far it is; any process may look."""
+"""What a running cell's folder says of how far it is; any process may look.
+
+Times are those of day: a cell's start, its last row and who looks may be of several machines, which have no other clock
+in common. Where one is set, a figure is off or left out; none is negative.
+"""
 
 import json
 import os
