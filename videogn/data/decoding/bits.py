@@ -55,3 +55,13 @@ class Bits:
         """Read so many codes of whatever kind."""
         for _ in range(count):
             self.code()
+
+
+def unwrapped(low: int, num_bits: int, before: int) -> int:
+    """Return the number of which only the lowest bits are told: the one nearest to that before it.
+
+    Of two as near, the higher one (H.264 8.2.1.1, H.265 8.3.1).
+    """
+    whole = 1 << num_bits
+    step = (low - before) % whole
+    return before + (step if 2 * step <= whole else step - whole)

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
 
-from videogn.data.decoding.gaps import H264Gaps, HevcGaps
+from videogn.data.decoding.h264 import H264Gaps
+from videogn.data.decoding.hevc import HevcGaps
 
 
 class Picture(NamedTuple):
@@ -23,7 +24,7 @@ class Picture(NamedTuple):
         has_leading: Pictures that follow it in the file but are shown before it may refer to what came before.
         is_between: It may lie between pictures in time that precede it in the file, as B-frames do. Of HEVC a look does
             not tell.
-        order: Place in the order shown, modulo 2 ** ORDER_BITS, from each closed start on; None where it is not told.
+        order: Pictures are shown in the order of these, from each closed start on; None where it is not told.
     """
 
     can_start: bool

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from videogn.data.decoding.packets import PacketTable, Scan, packets_of_frames
 
-LAYOUT = 2  # of what is stored, and of what a scan finds: counts up with any change to either
+LAYOUT = 3  # of what is stored, and of what a scan finds: counts up with any change to either
 _TABLE = "CREATE TABLE IF NOT EXISTS scans (path BLOB PRIMARY KEY, state TEXT, scan BLOB) WITHOUT ROWID"
 _GET = "SELECT scan FROM scans WHERE path = ? AND state = ?"
 _PUT = "INSERT OR REPLACE INTO scans VALUES (?, ?, ?)"

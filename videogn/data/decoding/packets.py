@@ -4,7 +4,7 @@ A frame is found by its time, not by counting what comes out of a decoder: so th
 over. That holds only where every packet shows one frame, no two the same time, and none that others refer to is
 missing; other files have no table, and are decoded in full.
 
-What is found here, in bitstream.py and in gaps.py is kept between runs: a change of mind in any counts index.py's
+What is found here, in bitstream.py, h264.py and hevc.py is kept between runs: a change of mind in any counts index.py's
 LAYOUT up.
 """
 
@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from videogn.data.decoding.bitstream import Inspect, Picture
-from videogn.data.decoding.gaps import ORDER_BITS
 
 # Codecs whose decoder can be told to pass over pictures that none refers to, by a flag in front of each. VP9 and AV1
 # have no such pictures to speak of.
@@ -124,9 +123,9 @@ def _is_order_of_times(pts: NDArray[np.int64], pictures: list[Picture], closed: 
     if pictures[0].order is None:
         return True
     by_time = np.argsort(pts)
-    steps = np.diff(np.array([picture.order for picture in pictures])[by_time]) % (1 << ORDER_BITS)
-    begins_anew = np.diff(np.cumsum(closed)[by_time]) > 0
-    return bool((begins_anew | ((steps > 0) & (steps < 1 << ORDER_BITS - 1))).all())
+    orders, groups = np.array([picture.order for picture in pictures]), np.cumsum(closed)
+    steps, begins_anew = np.diff(orders[by_time]), np.diff(groups[by_time])
+    return bool(((begins_anew > 0) | ((begins_anew == 0) & (steps > 0))).all())
 
 
 def packets_of_frames(pts: NDArray[np.int64], is_shown: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -1,12 +1,6 @@
-"""Pictures that are missing from a stream of H.264 or HEVC, as recordings leave them out: told by those that are left.
+"""What slices of HEVC say: the order in which pictures are shown, and whether any is missing; see `h264`.
 
-A decoder makes do without them, or drops pictures that refer to them: by what it holds at that time, and so by where it
-began. Only a decode of all that comes before tells what such a stream shows.
-
-Of headers that can't be read, all here raises ValueError (the bits end) or LookupError (no such parameters were sent).
-
-Sources: ITU-T H.264 (7.3.2.1, 7.3.2.2, 7.3.3, 7.4.3) and H.265 (7.3.2.2, 7.3.2.3, 7.3.3, 7.3.4, 7.3.6.1, 7.3.7, 7.4.8,
-8.3.2, C.5.2.2).
+Sources: ITU-T H.265 (7.3.2.2, 7.3.2.3, 7.3.3, 7.3.4, 7.3.6.1, 7.3.7, 7.4.8, 8.3.1, 8.3.2, C.5.2.2).
 """
 
 from __future__ import annotations
@@ -14,109 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sized
 from dataclasses import dataclass
 
-from videogn.data.decoding.bits import Bits
+from videogn.data.decoding.bits import Bits, unwrapped
 
-_H264_BYTES, _HEVC_BYTES = 16, 64  # of a slice: more than what is read of it takes
-ORDER_BITS = 17  # of a picture's place in the order shown, before which places count anew: the most that H.264 needs
-
-
-@dataclass(frozen=True)
-class _H264Sequence:
-    """What a sequence parameter set of H.264 says.
-
-    Attributes:
-        plane_bits: Of a slice's colour plane.
-        number_bits: Of a picture's frame_num.
-        order_bits: Of the lower part of its order count; None: pictures are shown as they come.
-        has_fields: A slice says whether it is one of a field.
-    """
-
-    plane_bits: int
-    number_bits: int
-    order_bits: int | None
-    has_fields: bool
-
-
-class H264Gaps:
-    """Finds gaps in frame_num, which counts reference pictures from each IDR picture on.
-
-    Numbers that are left out on purpose (gaps_in_frame_num_value_allowed_flag) or begin anew between IDR pictures
-    (memory_management_control_operation 5) count as gaps: no usual encoder writes them.
-
-    Args:
-        parameters: NAL units: the stream's parameter sets.
-    """
-
-    def __init__(self, parameters: Iterable[memoryview]) -> None:
-        self._sequences: dict[int, _H264Sequence] = {}
-        self._sequence_of: dict[int, int] = {}  # by picture parameter set
-        for unit in parameters:
-            kind, bits = unit[0] & 0x1F, Bits(bytes(unit[1:]))
-            if kind == 7:  # of a sequence
-                profile, _, at = bits.number(8), bits.number(16), bits.code()
-                self._sequences[at] = _h264_sequence(bits, profile)
-            elif kind == 8:  # of pictures
-                at = bits.code()
-                self._sequence_of[at] = bits.code()
-        self._last = 0  # of the last reference picture
-
-    def order(self, unit: memoryview) -> int | None:
-        """Return a picture's place in the order shown; None where pictures are missing before it.
-
-        Places count from each IDR picture on, modulo 2 ** ORDER_BITS. It is to be asked of each, in the file's order.
-
-        Args:
-            unit: Its first slice; any other counts as a gap.
-        """
-        bits = Bits(bytes(unit[1:_H264_BYTES]))
-        is_first = not bits.code()
-        bits.code()  # the type
-        sequence = self._sequences[self._sequence_of[bits.code()]]
-        bits.number(sequence.plane_bits)
-        number = bits.number(sequence.number_bits)
-        is_idr, is_referred_to = unit[0] & 0x1F == 5, unit[0] & 0x60 > 0
-        expected = 0 if is_idr else (self._last + 1) % (1 << sequence.number_bits)
-        if is_referred_to:
-            self._last = number
-        if not is_first or number != expected or (sequence.has_fields and bits.number(1)):
-            return None
-        if sequence.order_bits is None:
-            return 2 * number - (not is_referred_to) << ORDER_BITS - sequence.number_bits - 1
-        bits.pass_codes(is_idr)  # its number
-        return bits.number(sequence.order_bits) << ORDER_BITS - sequence.order_bits
-
-
-_TELL_CHROMA = {44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 244}  # profiles of H.264
+_BYTES = 64  # of a slice: more than what is read of it takes
 _SEPARATE = 3  # 4:4:4, whose planes may be coded as three pictures
-
-
-def _h264_sequence(bits: Bits, profile: int) -> _H264Sequence:
-    plane_bits = 0
-    if profile in _TELL_CHROMA:
-        chroma = bits.code()
-        plane_bits = 2 * bits.number(1) if chroma == _SEPARATE else 0
-        bits.pass_codes(2)
-        bits.number(1)
-        if bits.number(1):
-            for size in [16] * 6 + [64] * (6 if chroma == _SEPARATE else 2):
-                if bits.number(1):
-                    _pass_scaling_list(bits, size)
-    number_bits, order_kind = bits.code() + 4, bits.code()
-    if order_kind == 1:
-        raise ValueError("pictures are shown in an order that is not told by each")
-    order_bits = bits.code() + 4 if order_kind == 0 else None
-    bits.code()
-    bits.number(1)
-    bits.pass_codes(2)  # width, height
-    return _H264Sequence(plane_bits, number_bits, order_bits, has_fields=not bits.number(1))
-
-
-def _pass_scaling_list(bits: Bits, size: int) -> None:
-    last = 8
-    for _ in range(size):
-        last = (last + bits.signed_code()) % 256
-        if not last:
-            return  # the rest repeats the one before
+_LEADING_SKIPPED = {8, 9}  # RASL pictures: they refer to what lies before a random access picture
+# Others are not told from their counts: RADL, RASL, and those that none of their layer refers to.
+_NO_ANCHORS = {6, 7, 8, 9, *range(0, 16, 2)}
 
 
 @dataclass(frozen=True)
@@ -157,15 +55,19 @@ class HevcGaps:
             elif (kind, layer) == (34, 0):  # of pictures
                 at, sequence, _ = bits.code(), bits.code(), bits.number(1)
                 self._sequence_of[at] = sequence, bits.number(1), bits.number(3)
-        self._held: set[int] | None = None  # order counts of the pictures that a decoder has; None: it begins
+        self._held: set[int] | None = None  # low parts of the counts of pictures that a decoder has; None: it begins
+        self._before = 0  # order count that the next is told from
+        self._drops_leading = True  # of the last random access picture: what refers to pictures before it
 
     def order(self, unit: memoryview) -> int | None:
         """Return a picture's place in the order shown; see `H264Gaps.order`."""
-        kind, bits = unit[0] >> 1 & 0x3F, Bits(bytes(unit[2:_HEVC_BYTES]))
+        kind, bits = unit[0] >> 1 & 0x3F, Bits(bytes(unit[2:_BYTES]))
         if not bits.number(1):
             return None  # not its first slice
         if 16 <= kind < 24 and bits.number(1) and self._held is not None:
             return None  # pictures that were not yet shown are dropped
+        if kind in _LEADING_SKIPPED and self._drops_leading:
+            return None
         at, tells_shown, extra_bits = self._sequence_of[bits.code()]
         sequence = self._sequences[at]
         bits.number(extra_bits)
@@ -173,15 +75,21 @@ class HevcGaps:
         if tells_shown and not bits.number(1):
             return None
         bits.number(sequence.plane_bits)
-        if kind in {19, 20}:  # IDR
-            self._held = {0}
+        is_idr = kind in {19, 20}
+        if 16 <= kind < 24:
+            self._drops_leading = is_idr or self._held is None
+        if is_idr:
+            self._held, self._before = {0}, 0
             return 0
-        order = bits.number(sequence.order_bits)
-        needed = _reference_pictures(bits, sequence, order)
+        low = bits.number(sequence.order_bits)
+        needed = _reference_pictures(bits, sequence, low)
         if self._held is not None and not needed <= self._held:
             return None
-        self._held = needed | {order}
-        return order << ORDER_BITS - sequence.order_bits
+        self._held = needed | {low}
+        order = unwrapped(low, sequence.order_bits, self._before)
+        if unit[1] & 7 == 1 and kind not in _NO_ANCHORS:
+            self._before = order
+        return order
 
 
 def _reference_pictures(bits: Bits, sequence: _HevcSequence, order: int) -> set[int]:
