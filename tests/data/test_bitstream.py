@@ -50,7 +50,12 @@ def others(codec: str) -> bytes:
         ("h264", sized(H264_IDR, b"\x0a\x80"), None),  # the end of a sequence behind it
         ("h264", sized(SIMPLE["h264"][0], H264_IDR), Picture(True)),  # the stream's parameters again
         ("h264", sized(others("h264"), H264_IDR), None),
+        ("h264", sized(bytes([0x80 | H264_P[0]]) + H264_P[1:]), None),  # a bit that is never set
+        ("h264", sized(b"\x86\x05", H264_P), None),
         ("hevc", sized(HEVC_IDR), Picture(True)),
+        ("hevc", sized(b"\xa6" + HEVC_IDR[1:]), None),
+        ("hevc", sized(b"\x26\0" + HEVC_IDR[2:]), None),  # no temporal layer
+        ("hevc", sized(b"\x14\x01" + HEVC_IDR[2:]), None),  # a kind of slice that there is not
         ("hevc", sized(unit(b"\x2a\x01", "10" + HEVC_P[1:])), Picture(True, 0, True)),  # CRA
         ("hevc", sized(unit(b"\x02\x03", HEVC_P)), Picture(False, 2)),  # third temporal layer
         ("hevc", sized(unit(b"\x20\x01", "10" + HEVC_P[1:])), None),  # a splice (BLA)
@@ -70,7 +75,10 @@ def others(codec: str) -> bytes:
         ("vp9", bytes([0x84, 1, 0x86, 2, 3, 0xC1, 2, 3, 0xC1]), Picture(False)),  # hidden and shown in one packet
         ("vp9", bytes([0x86, 1, 0x86, 2, 3, 0xC1, 2, 3, 0xC1]), None),  # two shown
         ("vp9", b"", None),
+        ("vp9", bytes([0x82, 1, *bytes(16), 2]), None),  # not written to its end
+        ("vp9", bytes([0x82, 1, *bytes(15), 2]), Picture(True)),
         ("av1", b"\x12\0", Picture(True)),
+        ("av1", b"\x12\0" + bytes(16), None),
     ],
 )
 def test_what_the_first_bytes_of_a_packet_say(codec, data, expected):
@@ -78,6 +86,15 @@ def test_what_the_first_bytes_of_a_packet_say(codec, data, expected):
     assert inspect is not None
     found = inspect(memoryview(data), True)
     assert (found and found[:3]) == (expected and expected[:3])
+
+
+def test_pictures_of_hevc_that_no_decoder_shows():
+    """RASL pictures refer to what lies before the CRA picture before them: behind an IDR picture there is none."""
+    cra, rasl = unit(b"\x2a\x01", "10" + HEVC_P[1:]), unit(b"\x12\x01", HEVC_P.replace(u(1, 4), u(2, 4), 1))
+    for units, are_shown in (((HEVC_IDR, rasl), False), ((cra, rasl), False), ((HEVC_IDR, cra, rasl), True)):
+        inspect = inspect_with("hevc", start_codes=False)
+        *_, last = [inspect(memoryview(sized(each)), True) for each in units]
+        assert (last is not None) == are_shown
 
 
 @pytest.mark.parametrize(

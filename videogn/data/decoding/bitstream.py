@@ -55,7 +55,7 @@ def inspector(codec: str, extradata: bytes | None) -> Inspect | None:
     if codec == "vp9":
         return _vp9
     if codec in {"av1", "libdav1d", "libaom-av1"}:
-        return lambda data, is_key: Picture(is_key)
+        return _av1
     return None
 
 
@@ -119,9 +119,11 @@ def _units_by_start_code(data: memoryview) -> Iterator[memoryview]:
 
 
 # Kinds of NAL units.
+_FORBIDDEN = 0x80  # bit of the first byte: decoders pass over such a unit
 _H264_SLICES, _H264_IDR = {1, 5}, 5
 _H264_PARAMETERS = {7, 8, 13, 15}
 _H264_UNCLEAR = {2, 3, 4, 10, 11}  # partitions of a slice; the end of a sequence or a stream
+_HEVC_SLICES = {*range(10), *range(16, 22)}
 _HEVC_IDR, _HEVC_CRA = {19, 20}, 21
 _HEVC_PARAMETERS = {32, 33, 34}
 _HEVC_UNCLEAR = {16, 17, 18, 36, 37}  # splices; the end of a sequence or a stream: pictures behind them are dropped
@@ -131,6 +133,8 @@ def _h264(units: Iterator[memoryview], known: bytes, gaps: H264Gaps) -> Picture 
     found = None
     for unit in units:
         kind = unit[0] & 0x1F if len(unit) > 1 else 0
+        if kind and unit[0] & _FORBIDDEN:
+            return None
         if kind in _H264_SLICES and found is None:
             if (order := gaps.order(unit)) is None:
                 return None
@@ -154,9 +158,11 @@ def _hevc(units: Iterator[memoryview], known: bytes, gaps: HevcGaps) -> Picture 
                 return None
             continue
         kind = unit[0] >> 1 & 0x3F
+        if unit[0] & _FORBIDDEN or not unit[1] & 7:
+            return None
         if kind in _HEVC_UNCLEAR or (kind in _HEVC_PARAMETERS and not _is_known(unit, known)):
             return None
-        if kind < 32 and found is None:  # a slice
+        if kind in _HEVC_SLICES and found is None:
             if (order := gaps.order(unit)) is None:
                 return None
             is_cra = kind == _HEVC_CRA
@@ -169,7 +175,18 @@ def _is_known(parameters: memoryview, known: bytes) -> bool:
     return bytes(parameters).rstrip(b"\0") in known
 
 
+# Bytes that no entropy coder writes: left by a file that was not written to its end, or read from a bad place. In H.264
+# and HEVC, where a decoder shows such a picture as far as it goes, no frames are lost by them.
+_ZEROS = bytes(16)
+
+
+def _av1(data: memoryview, is_key: bool) -> Picture | None:
+    return None if _ZEROS in bytes(data) else Picture(is_key)
+
+
 def _vp9(data: memoryview, is_key: bool) -> Picture | None:
+    if _ZEROS in bytes(data):
+        return None
     headers = [data[0]] if len(data) else []
     marker = data[-1] if len(data) else 0
     if marker & 0xE0 == 0xC0:  # a superframe: an index of its frames' sizes lies at its end, between two markers

@@ -4,8 +4,8 @@ A frame is found by its time, not by counting what comes out of a decoder: so th
 over. That holds only where every packet shows one frame, no two the same time, and none that others refer to is
 missing; other files have no table, and are decoded in full.
 
-What is found here, in bitstream.py, h264.py and hevc.py is kept between runs: a change of mind in any counts index.py's
-LAYOUT up.
+What is found here, in bitstream.py, h264.py, hevc.py and headers.py is kept between runs: a change of mind in any
+counts index.py's LAYOUT up.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from videogn.data.decoding.bitstream import Inspect, Picture
+from videogn.data.decoding.headers import AreSound
 
 # Codecs whose decoder can be told to pass over pictures that none refers to, by a flag in front of each. VP9 and AV1
 # have no such pictures to speak of.
@@ -58,26 +59,34 @@ class Scan:
     table: PacketTable | None
 
 
-def scan(packets: Iterable[av.Packet], *, codec: str, inspect: Inspect | None, reorder_depth: int) -> Scan:
+def scan(
+    packets: Iterable[av.Packet],
+    *,
+    codec: str,
+    inspect: Inspect | None,
+    are_sound: AreSound | None,
+    reorder_depth: int,
+) -> Scan:
     """Read all packets of a stream once.
 
     Args:
         packets: In the order of the file.
         codec: FFmpeg's name.
         inspect: How a packet is looked at; None: there will be no table.
+        are_sound: Whether all of its headers can be read; None: there will be no table.
         reorder_depth: How many frames the decoder holds back to bring them into order.
     """
     pts: list[int] = []
     is_shown: list[bool] = []
     pictures: list[Picture] = []
     num_packets = 0
-    usable = inspect is not None
+    usable = inspect is not None and are_sound is not None
     for packet in packets:
         if not packet.size:
             usable = usable and packet.dts is None  # what ends the stream; else an empty packet
             continue
         num_packets += not packet.is_discard
-        if not usable or inspect is None:
+        if not usable or inspect is None or are_sound is None:
             continue
         is_plain = packet.pts is not None and not packet.is_corrupt and not packet.has_sidedata("new_extradata")
         picture = inspect(memoryview(packet), packet.is_keyframe) if is_plain else None
@@ -87,6 +96,7 @@ def scan(packets: Iterable[av.Packet], *, codec: str, inspect: Inspect | None, r
             pts.append(packet.pts)
             is_shown.append(not packet.is_discard)
             pictures.append(picture)
+            usable = are_sound(packet)
     table = _table(np.array(pts), np.array(is_shown), pictures, codec, reorder_depth) if usable and pictures else None
     return Scan(num_packets, table)
 

@@ -25,6 +25,7 @@ from av.video.stream import VideoStream
 
 from videogn.data.decoding.bitstream import inspector
 from videogn.data.decoding.convert import Converter, reason_of
+from videogn.data.decoding.headers import header_reader
 from videogn.data.decoding.index import PacketIndex
 from videogn.data.decoding.packets import PacketTable, Scan, scan
 from videogn.data.decoding.plan import Stretch, plan
@@ -120,10 +121,12 @@ class PyAVVideo:
         if self._scan is None:
             stream = self._rewind()
             context = stream.codec_context
+            inspect = inspector(context.name, context.extradata) if self.has_times else None
             self._scan = scan(
                 self._packets(stream),
                 codec=context.name,
-                inspect=inspector(context.name, context.extradata) if self.has_times else None,
+                inspect=inspect,
+                are_sound=header_reader(stream) if inspect is not None else None,
                 reorder_depth=context.reorder_depth,
             )
             if self._index is not None:
