@@ -1,4 +1,4 @@
-"""The fields of H.264's and HEVC's headers, bit by bit.
+"""The fields of headers, bit by bit.
 
 Sources: ITU-T H.264 and H.265 (7.2: bits; 7.4.1, 7.4.2: bytes put in between; 9.1, 9.2: exponential Golomb codes).
 """
@@ -12,12 +12,15 @@ class Bits:
     """Reads numbers one after the other.
 
     Args:
-        payload: A NAL unit behind its header, or the beginning of it.
+        payload: A unit behind its header, or the beginning of it.
+        is_escaped: It is a NAL unit, with bytes put in between.
     """
 
-    def __init__(self, payload: bytes) -> None:
+    def __init__(self, payload: bytes, *, is_escaped: bool = True) -> None:
+        if is_escaped:
+            payload = payload.replace(_ESCAPED, _MEANT)
         # A 1 in front, to be left out with "0b", keeps the zeros that the bits begin with.
-        self._bits = bin(int.from_bytes(b"\1" + payload.replace(_ESCAPED, _MEANT), "big"))[3:]
+        self._bits = bin(int.from_bytes(b"\1" + payload, "big"))[3:]
         self._place = 0
 
     def number(self, num_bits: int) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
 
+from videogn.data.decoding.av1 import Av1Gaps
 from videogn.data.decoding.h264 import H264Gaps
 from videogn.data.decoding.hevc import HevcGaps
 
@@ -55,7 +56,8 @@ def inspector(codec: str, extradata: bytes | None) -> Inspect | None:
     if codec == "vp9":
         return _vp9
     if codec in {"av1", "libdav1d", "libaom-av1"}:
-        return _av1
+        with contextlib.suppress(*_UNREADABLE):
+            return partial(_av1, gaps=Av1Gaps(extradata or b""))
     return None
 
 
@@ -180,8 +182,12 @@ def _is_known(parameters: memoryview, known: bytes) -> bool:
 _ZEROS = bytes(16)
 
 
-def _av1(data: memoryview, is_key: bool) -> Picture | None:
-    return None if _ZEROS in bytes(data) else Picture(is_key)
+def _av1(data: memoryview, is_key: bool, gaps: Av1Gaps) -> Picture | None:
+    with contextlib.suppress(*_UNREADABLE):
+        if _ZEROS not in bytes(data) and (found := gaps.look(data)) is not None:
+            order, can_start = found
+            return Picture(is_key and can_start, order=order)
+    return None
 
 
 def _vp9(data: memoryview, is_key: bool) -> Picture | None:
