@@ -51,8 +51,8 @@ def check(outcomes: dict, trials: int) -> None:
     assert outcomes["frames"] + outcomes["other frames"] + outcomes["error"] == trials
     assert min(outcomes["frames"], outcomes["error"]) > trials // 20
     assert outcomes["handles_left"] <= 1
-    # Damage before a jump, or in a picture that was passed over, can't be seen; a full decode may lose frames by it.
-    assert outcomes["other frames"] <= 0.05 * trials
+    # Damage behind the headers of a picture that was passed over can't be seen; a full decode may lose frames by it.
+    assert outcomes["other frames"] <= 1 + 0.01 * trials
 
 
 @pytest.mark.slow

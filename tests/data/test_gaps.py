@@ -161,6 +161,14 @@ def test_pictures_of_h264_that_none_refers_to_have_the_number_of_the_next_that_s
     assert orders == [0, 1, 2, 3, 4, 6]
 
 
+def test_numbers_that_begin_anew_between_idr_pictures_are_a_gap():
+    """As behind a picture that asks for all others to be forgotten (memory_management_control_operation 5)."""
+    gaps = H264Gaps(map(memoryview, SIMPLE["h264"]))
+    coming = [(b"\x65", 0), *((b"\x41", number) for number in (1, 2, 3, 1))]
+    orders = [gaps.order(memoryview(unit(header, ue(0) + ue(7) + ue(0) + u(number, 4)))) for header, number in coming]
+    assert orders == [0, 2, 4, 6, None]
+
+
 # A group of eight pictures of HEVC's reference encoder (HM, encoder_randomaccess_main.cfg): place in it; pictures that
 # are held, as differences; of all but the first, the difference to the one before in "deltaRPS" and, of each picture
 # that was held by that and of that one itself, whether it is kept: 1 yes, 2 for later pictures, 0 no.

@@ -53,7 +53,7 @@ def check(found: dict[tuple[str, str], Counter[str]]) -> None:
             assert not each["other frames"], (kind, source)
         if kind in OF_PACKETS:
             assert not each["other frames"], (kind, source)
-    assert total["other frames"] <= 0.02 * (total["by plan"] + total["in full"])
+    assert total["other frames"] <= 1 + 0.002 * total.total()
 
 
 @pytest.mark.slow

@@ -4,8 +4,8 @@ A frame is found by its time, not by counting what comes out of a decoder: so th
 over. That holds only where every packet shows one frame, no two the same time, and none that others refer to is
 missing; other files have no table, and are decoded in full.
 
-What is found here, in bitstream.py, h264.py, hevc.py, av1.py and headers.py is kept between runs: a change of mind in any
-counts index.py's LAYOUT up.
+What is found here, in bitstream.py, h264.py, hevc.py, av1.py and headers.py is kept between runs: a change of mind in
+any counts index.py's LAYOUT up.
 """
 
 from __future__ import annotations

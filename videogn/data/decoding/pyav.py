@@ -4,7 +4,7 @@ Where the packets tell which frame each shows (`packets`), decoding starts at th
 wanted frame and passes over pictures that none refers to. Where they do not, and where anything at all goes otherwise
 than the packets promised, the frames are found by counting what comes out of the decoder from the beginning: variable
 rates, edit lists, missing times, several streams and damaged packets can't shift them. What was passed over is not
-decoded: damage in it is not seen, and a frame that a full decode would lose by it counts.
+decoded: damage behind its headers is not seen, and a frame that a full decode would lose by it counts.
 """
 
 from __future__ import annotations
