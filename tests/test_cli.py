@@ -328,4 +328,7 @@ def test_a_training_that_lacks_memory_names_the_command_that_says_what_fits(base
 
     monkeypatch.setattr(VideoClassifier, "training_step", lacking)
     assert main([*base, "--data.num_workers", "0"]) == 3
-    assert "Tried to allocate 20 MiB: `videogn fits` with the same settings says which" in capsys.readouterr().err
+    assert "Tried to allocate 20 MiB: --data.batch_size 1 --total_batch_size 2 is the same" in (
+        error := capsys.readouterr().err
+    )
+    assert "or `videogn fits` with the same settings says which device batch" in error

@@ -120,6 +120,7 @@ def test_a_run_says_where_it_can_not_be_known_any_more_and_how_it_can(words, cap
     error = capsys.readouterr().err.splitlines()[-1]
     assert "in epoch 1, batch 2, after 1 updates" in error
     assert re.search(
-        r"; after 2 updates the weights are not finite either, first blocks\.\S+ \(in stem\); begin", error
+        r"; after 2 updates the weights are not finite either, first blocks\.\S+ \(in stem\); the same command with",
+        error,
     )
-    assert "with --trainer.log_every_n_steps 1: that stops before the update, and names the layer" in error
+    assert "with --trainer.log_every_n_steps 1 stops before the update, and names the layer" in error

@@ -56,11 +56,11 @@ def test_metrics_of_a_resumed_run_are_kept_up_to_where_it_goes_on(tmp_path):
         first.log_metrics({"loss": 1.0 - step / 100}, step)
         first.save()
     before = (tmp_path / "metrics.csv").read_text()
-    idle = MetricsCSV(tmp_path)  # a run that has nothing left to do
+    idle = MetricsCSV(tmp_path, first_step=21)  # a run that has nothing left to do
     assert idle.experiment is not None
     idle.save()
     assert (tmp_path / "metrics.csv").read_text() == before
-    second = MetricsCSV(tmp_path)
+    second = MetricsCSV(tmp_path, first_step=11)
     assert second.experiment is second.experiment
     second.log_metrics({"loss": 0.5, "val": 3.0}, 20)
     second.save()

@@ -296,10 +296,11 @@ class VideoCLI(TrainerArguments):
         # Lightning's own answer to SIGTERM ends an epoch's work before it is saved, and tests not at all.
         self.trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
         try:
-            with self.stop.listening(), self._alone():
+            with self.stop.listening():
                 self._check_kernels()
                 processes.watch(self.trainer, command=subcommand)
-                super()._run_subcommand(subcommand)
+                with self._alone():
+                    super()._run_subcommand(subcommand)
         except UsageError:
             raise
         except ToldToEnd as error:

@@ -33,18 +33,16 @@ def live_with_the_run(worker: int) -> None:
         run.join()
         os._exit(1)
 
-    threading.Thread(target=watch, daemon=True).start()
-    if not hasattr(signal, "sigwaitinfo"):  # macOS
-        return
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-
     def wait() -> None:
         if signal.sigwaitinfo({signal.SIGTERM}).si_pid != run.pid:
             time.sleep(WORKER_SECONDS)
         os._exit(0)
 
-    threading.Thread(target=wait, daemon=True).start()
+    if hasattr(signal, "sigwaitinfo"):  # not on macOS
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # also in the threads that begin after this
+        threading.Thread(target=wait, daemon=True).start()
+    threading.Thread(target=watch, daemon=True).start()
 
 
 class ClipLoader(DataLoader[Batch]):

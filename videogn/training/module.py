@@ -507,7 +507,7 @@ class VideoClassifier(Scorer):
                 f"the weights are not finite after {self.global_step} updates, first {broken}: {WHAT_MAY_HELP}"
             )
         if self.average is not None and not self.average.is_finite():
-            raise NonFiniteLoss(f"the average of the weights is not finite after {self.global_step} updates")
+            raise NonFiniteLoss(f"the weights are not finite after {self.global_step} updates, in their average")
         running = time.monotonic() - self._started if self._started is not None else 0.0
         data, sizes = self.data, self.batch_sizes
         part = {
