@@ -90,3 +90,13 @@ def test_commands_and_their_settings_exist(name, monkeypatch):
                 continue
             setting = re.sub(r"^(--settings|--axes|--baseline)\..*", r"\1", flag)  # dotted names of a study
             assert re.search(rf"{re.escape(setting)}\b", known), f"{' '.join(words)}: {flag}"
+
+
+def test_what_is_promised_has_a_test():
+    promises = (HOME / "README.md").read_text().partition("## What you can rely on")[2].partition("\n## ")[0]
+    named = re.findall(r"`((?:tests/\S+\.py)?)::(test_\w+)`", promises)
+    assert len(named) > 10
+    file = ""
+    for path, test in named:
+        file = path or file
+        assert f"def {test}(" in (HOME / file).read_text(), test
