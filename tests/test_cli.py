@@ -1,5 +1,6 @@
 """Bad input: one line, the right exit status, nothing lost and nothing half-written."""
 
+import json
 import re
 from pathlib import Path
 
@@ -226,7 +227,10 @@ def test_a_video_that_cannot_be_decoded_stops_training_or_is_counted(base, capsy
     assert main([*words, "--run_dir", "goes_on", "--data.skip_undecodable", "true"]) == 0
     assert "1 videos skipped" in capsys.readouterr().out
     assert main(["test", "--run_dir", "goes_on"]) == 0
-    assert "3 of 4 videos scored (1 could not be decoded" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    result = json.loads(Path("goes_on/result.json").read_text())
+    assert result["top1_of_expected"] == pytest.approx(result["top1"] * 3 / 4)
+    assert "3 of 4 videos scored (1 could not be decoded: see failed_videos; as wrong ones, top-1 " in said
 
 
 @pytest.mark.parametrize(

@@ -170,6 +170,8 @@ class ResultWriter(Callback):
         if not scored:
             raise ValueError(f"none of the {len(videos)} videos could be scored; the first: {pl_module.failures[0][1]}")
         fingerprint = data.catalog.fingerprint("test")
+        top = {k: 100 * top_k(scored, k) for k in ks_of(pl_module.num_classes)}
+        of_expected = {k: share * len(scored) / len(videos) for k, share in top.items()}
         result = Result(
             **{name: pl_module.architecture[name] for name in _OF_ARCHITECTURE},
             **{name: run.get(name) for name in _OF_TRAINING},
@@ -179,8 +181,10 @@ class ResultWriter(Callback):
             extras=_extras(run) | data.test_extras,
             protocol=data.protocol,
             clip_policy=data.clip_policy,
-            top1=100 * top_k(scored, 1),
-            top5=100 * top_k(scored, 5) if 5 in ks_of(pl_module.num_classes) else None,
+            top1=top[1],
+            top5=top.get(5),
+            top1_of_expected=of_expected[1],
+            top5_of_expected=of_expected.get(5),
             loss=sum(video.loss for video in scored) / len(scored),
             num_videos_expected=len(videos),
             num_videos_scored=len(scored),

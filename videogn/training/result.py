@@ -54,7 +54,8 @@ class Result:
     were asked to come from, and the clips that they came from (None: running averages, or a norm without).
     renorm: brn's bounds. weights: what the training started from (None: from scratch). code: the versions of videogn
     (code_version) that trained and tested. dataset_fingerprint and train_fingerprint: of the test's videos and of the
-    training's, equal for equal data sets wherever they lie. num_videos_excluded: that the test's list has and
+    training's, equal for equal data sets wherever they lie. top1 and top5 are of the videos that could be scored;
+    top1_of_expected and top5_of_expected count all others as wrong. num_videos_excluded: that the test's list has and
     data.exclude names, and are not expected. device, num_devices: what trained it. precision: of the
     training and of the test; kernels_checked: whether their layers were held against float32 before (None: in float32
     there is nothing to hold, or it is not known). top5 is None among
@@ -89,6 +90,8 @@ class Result:
     clip_policy: str | None = None
     top1: float
     top5: float | None = None
+    top1_of_expected: float | None = None
+    top5_of_expected: float | None = None
     loss: float | None = None
     num_videos_expected: int | None = None
     num_videos_scored: int | None = None
@@ -150,7 +153,8 @@ class Result:
             f"{self.num_videos_scored} of {self.num_videos_expected} videos scored"
         )
         if left_out:
-            line += f" ({left_out} could not be decoded: see failed_videos)"
+            line += f" ({left_out} could not be decoded: see failed_videos"
+            line += ")" if self.top1_of_expected is None else f"; as wrong ones, top-1 {self.top1_of_expected:.2f} %)"
         if self.num_videos_excluded:
             line += f"; {self.num_videos_excluded} more left out by data.exclude"
         return line if self.chosen is None else f"{line}; {chosen_text(self.chosen)}"
