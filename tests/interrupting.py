@@ -33,9 +33,9 @@ class Interrupt(Callback):
         if os.environ.get(AT) == f"{place}:{self._times[place]}":
             # With the loaders' workers, from another process: as a cluster does it that ends a job.
             processes = [os.getpid(), *(child.pid for child in multiprocessing.active_children())]
-            number = int(os.environ.get(BY, signal.SIGKILL))
-            subprocess.run(["kill", f"-{number}", *map(str, processes)], check=True)
-            time.sleep(0.1)
+            for number in os.environ.get(BY, str(int(signal.SIGKILL))).split():
+                subprocess.run(["kill", f"-{number}", *map(str, processes)], check=True)
+                time.sleep(0.1)
 
     def on_train_start(self, trainer, pl_module) -> None:
         self._at("train start")

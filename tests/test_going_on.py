@@ -1,5 +1,6 @@
 """A run that goes on is one training: with its own settings, its own best checkpoint, and a record of what changed."""
 
+import csv
 import json
 import re
 import shutil
@@ -277,3 +278,50 @@ def test_a_limit_that_cuts_an_update_short_is_said(run, capsys, data_root):
     assert main([*words, *more, "--run_dir", "limited"]) == 0
     assert "limit_train_batches 3 leaves 1 of 2 forwards to the last update" in capsys.readouterr().err
     assert training("limited/checkpoints/last.ckpt")["steps"] == 2
+
+
+def test_a_run_that_a_callback_ended_stays_ended(run, capsys, data_root):
+    words = ["fit", "--config", "gn.yaml", "--data.root", str(data_root), "--model.channels_per_group", "4"]
+    words += ["--run_dir", "early", "--trainer.max_epochs", "9"]
+    stopping = "[{class_path: lightning.pytorch.callbacks.EarlyStopping, init_args: {monitor: val/loss, patience: 1, "
+    words += ["--trainer.callbacks", stopping + "divergence_threshold: 0.0}}]"]
+    assert main(words) == 0
+    steps = training("early/checkpoints/last.ckpt")["steps"]
+    assert steps == 3
+    capsys.readouterr()
+    assert main(words) == 0
+    assert "early: the training has ended, after 3 updates" in capsys.readouterr().out
+    assert training("early/checkpoints/last.ckpt")["steps"] == steps
+
+
+def test_a_run_begun_from_another_goes_on_with_its_own_by_the_same_words(run, capsys):
+    words = ["fit", "--config", "gn/config.yaml", "--ckpt_path", "gn/checkpoints/last.ckpt", "--run_dir", "second"]
+    assert main([*words, "--trainer.max_epochs", "2"]) == 0
+    capsys.readouterr()
+    assert main([*words, "--trainer.max_epochs", "3"]) == 0
+    assert "second holds a run, of 6 updates: going on with that" in capsys.readouterr().out
+    assert training("second/checkpoints/last.ckpt")["steps"] == 9
+    assert main([*words, "--trainer.max_epochs", "3", "--resume", "never"]) == 2
+    assert "is of another run, and second holds one" in capsys.readouterr().err
+
+
+def test_an_epoch_that_was_cut_short_and_goes_on_has_one_row_of_all_of_it(run, data_root):
+    words = ["fit", "--config", "gn.yaml", "--data.root", str(data_root), "--model.channels_per_group", "4"]
+    words += ["--trainer.max_epochs", "-1", "--trainer.limit_val_batches", "0"]
+    for name, parts in {"cut": "23", "whole": "3"}.items():
+        for steps in parts:
+            assert main([*words, "--run_dir", name, "--trainer.max_steps", steps]) == 0
+    read = [csv.DictReader(Path(f"{name}/metrics.csv").read_text().splitlines()) for name in ("cut", "whole")]
+    found = [[row for row in rows if row["train/loss_epoch"]] for rows in read]
+    assert len(found[0]) == 1
+    assert found[0] == found[1]
+
+
+def test_without_its_last_checkpoint_a_run_goes_on_from_the_one_before(run, capsys):
+    assert go_on("gn") == 0
+    Path("gn/checkpoints/last.ckpt").unlink()
+    capsys.readouterr()
+    assert go_on("gn") == 0
+    said = capsys.readouterr().out
+    assert "last.ckpt is not there: going on from gn/checkpoints/previous.ckpt, the one before it" in said
+    assert "goes on after update 3" in said

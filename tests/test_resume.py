@@ -14,8 +14,7 @@ from tests.runs import videogn
 
 pytestmark = pytest.mark.slow
 
-# Two epochs of 3 updates of 4 clips, in two forwards each; batch statistics; one validation within each epoch and at
-# its end; rows of metrics that lag behind checkpoints.
+# Two epochs of 3 updates of 4 clips, in two forwards each; batch statistics; 3 batches of validation after each update.
 SETTINGS = """
 model: {norm: bn, depth: 14, width: 8, base_lr: 0.4, norm_batch_size: 2, schedule: {warmup: 2, milestones: [5]}}
 data: {num_frames: 8, crop_size: 32, scale_size: 32, test_scale_size: 32, test_crop_size: 32, batch_size: 2,
@@ -26,7 +25,7 @@ checkpoint_every: EVERY
 trainer:
   max_epochs: 2
   log_every_n_steps: 1
-  val_check_interval: 4
+  val_check_interval: 2
   callbacks: [{class_path: tests.interrupting.Interrupt, init_args: {seen: SEEN}}]
 """
 # Clocks run on, and a run that was stopped has not its memory's peak.
@@ -73,7 +72,7 @@ def check_same(run: Path, whole: Path) -> None:
     ("places", "every", "workers"),
     [
         (["batch end:3", "batch start:2"], "1", 1),  # within an accumulation; twice in an epoch
-        (["epoch end:1", "validation:5"], "15min", 0),  # before the epoch's checkpoint; in the next epoch
+        (["epoch end:1", "validation:11"], "15min", 0),  # before the epoch's checkpoint; in the next epoch
         (["batch end:6", "batch end:6"], "2", 0),  # the last forward of the epoch, and of the run
     ],
 )
@@ -100,6 +99,7 @@ def test_killed_at_random_places_it_ends_with_the_same_bits(whole, data_root, tm
             kind = rng.choice(["batch start", "batch end", "validation", "epoch end", "train start"])
             with monkeypatch.context() as patch:
                 patch.setenv(AT, f"{kind}:{1 if kind == 'train start' else rng.randint(1, 6)}")
+                patch.setenv(BY, str(int(rng.choice([signal.SIGKILL, signal.SIGTERM]))))
                 try:
                     videogn(*words, cwd=tmp_path)
                 except AssertionError:  # killed
@@ -108,16 +108,19 @@ def test_killed_at_random_places_it_ends_with_the_same_bits(whole, data_root, tm
         check_same(tmp_path / f"run{number}", whole)
 
 
-def test_told_to_end_it_saves_and_says_so_by_its_status(whole, data_root, tmp_path, monkeypatch):
+@pytest.mark.parametrize("place", ["validation:2", "validation:8"])  # within an epoch, and at its end
+def test_told_to_end_it_saves_and_says_so_by_its_status(whole, data_root, tmp_path, monkeypatch, place):
     words = [*config(tmp_path, "run", every="0", workers=1), "--data.root", str(data_root)]
     monkeypatch.setenv(BY, str(int(signal.SIGTERM)))
+    text = killed(tmp_path, words, place, monkeypatch, status=75)
+    steps = 3 if place.endswith("8") else 1
+    assert f"told to end: saved after update {steps}, within its validation; run it again to go on\n" in text
+    monkeypatch.setenv(BY, f"{int(signal.SIGUSR1)} {int(signal.SIGTERM)}")  # a job's, and then once more
     text = killed(tmp_path, words, "batch start:3", monkeypatch, status=75)
-    assert "told to end by SIGTERM: saving after this update" in text
-    assert "videogn fit: error: told to end: saved after update 1; run it again to go on\n" in text
-    monkeypatch.setenv(BY, str(int(signal.SIGUSR1)))
-    text = killed(tmp_path, words, "validation:5", monkeypatch, status=75)
-    assert "told to end within a validation: saved after update 3" in text
-    assert "goes on after update 3" in videogn(*words, cwd=tmp_path)
+    assert "told to end by SIGUSR1: saving after this batch" in text
+    assert f"goes on after update {steps}" in text
+    assert f"videogn fit: error: told to end: saved after update {steps + 1}; run it again to go on\n" in text
+    assert f"goes on after update {steps + 1}" in videogn(*words, cwd=tmp_path)
     check_same(tmp_path / "run", whole)
     assert not [name for name in os.listdir(tmp_path / "run/checkpoints") if name.startswith(".")]
 

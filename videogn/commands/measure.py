@@ -70,7 +70,7 @@ class PlannedRun(VideoCLI):
         self.scratch = scratch
         super().__init__(words)
 
-    def _check_run_dir(self, settings: Namespace) -> None:
+    def _find_run(self, settings: Namespace) -> None:
         """Do nothing: a run that is there is in no plan's way."""
 
     def after_instantiate_classes(self) -> None:

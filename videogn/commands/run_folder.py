@@ -65,13 +65,17 @@ def find_checkpoint(given: str | None, *, run_dir: Path, default: str | None) ->
     return str(path)
 
 
-def whole_or_previous(path: str) -> str:
-    """Return the checkpoint that a training can go on from: the last one, or the one before it where it is damaged."""
-    previous = Path(path).with_name("previous.ckpt")
-    if Path(path).name != "last.ckpt" or not previous.is_file():
-        return path
-    damage = damage_in(path)
-    return path if damage is None or damage_in(previous) is not None else str(previous)
+def to_go_on_from(run_dir: Path) -> str | None:
+    """Return a run's last checkpoint, or the one before it where that is damaged or gone; None where there is none."""
+    last, previous = (run_dir / "checkpoints" / f"{name}.ckpt" for name in ("last", "previous"))
+    if previous.is_file() and (not last.is_file() or damage_in(last) is not None) and damage_in(previous) is None:
+        return str(previous)
+    return str(last) if last.is_file() else None
+
+
+def steps_of(path: str) -> int:
+    """Return how many optimiser steps a checkpoint holds."""
+    return int(read_checkpoint(path)[CHECKPOINT_KEY]["training"]["steps"])
 
 
 def checkpoints_in(run_dir: Path) -> list[Path]:
@@ -91,13 +95,19 @@ def check_hardly_begun(run_dir: Path) -> None:
             raise UsageError(f"{run_dir} holds a run without last.ckpt: bring it back, or give another --run_dir")
 
 
+def is_of_another(path: str | None, *, run_dir: Path) -> bool:
+    """Return whether a checkpoint lies in another folder than a run's, which has checkpoints of its own."""
+    is_file = path is not None and Path(path).is_file()
+    return bool(is_file and checkpoints_in(run_dir) and run_dir.resolve() not in Path(str(path)).resolve().parents)
+
+
 def check_own(path: str, *, run_dir: Path) -> None:
     """Refuse to go on from a checkpoint of another folder's run.
 
     Raises:
         UsageError: It is of another folder's run.
     """
-    if checkpoints_in(run_dir) and run_dir.resolve() not in Path(path).resolve().parents:
+    if is_of_another(path, run_dir=run_dir):
         raise UsageError(f"--ckpt_path {path} is of another run, and {run_dir} holds one: give another --run_dir")
 
 

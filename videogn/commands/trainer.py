@@ -32,9 +32,11 @@ from videogn.commands.run_folder import (
     checkpoints_in,
     default_run_dir,
     find_checkpoint,
+    is_of_another,
     read_checkpoint,
+    steps_of,
+    to_go_on_from,
     weights_of,
-    whole_or_previous,
     with_run_config,
 )
 from videogn.commands.trainer_arguments import TrainerArguments
@@ -88,7 +90,12 @@ def run(words: Sequence[str]) -> int:
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
     for message in QUIET:
         warnings.filterwarnings("ignore", message=message)
-    VideoCLI(with_run_config(resolve_configs(words)))
+    stop = Stop()
+    try:
+        with stop.listening():
+            VideoCLI(with_run_config(resolve_configs(words)), stop=stop)
+    except ToldToEnd as error:
+        raise RunAgain(f"{error}; run it again to go on") from error
     return 0
 
 
@@ -97,7 +104,13 @@ class VideoCLI(TrainerArguments):
 
     Args:
         words: The command line: a subcommand and its flags.
+        stop: Whether the process was told to end.
     """
+
+    def __init__(self, words: Sequence[str], *, stop: Stop | None = None) -> None:
+        self.stop = stop or Stop()
+        self.goes_on_by_itself = False
+        super().__init__(words)
 
     # From settings to objects
 
@@ -109,7 +122,10 @@ class VideoCLI(TrainerArguments):
         self.run_dir = Path(settings.run_dir) if settings.run_dir else default_run_dir(self.words)
         if settings.total_batch_size is not None and settings.trainer.accumulate_grad_batches != 1:
             raise UsageError("give --total_batch_size or --trainer.accumulate_grad_batches, not both")
-        self.stop = Stop()
+        try:
+            self.saves = every(str(settings.checkpoint_every))
+        except ValueError as error:
+            raise UsageError(f"--checkpoint_every: {error}") from error
         if self.subcommand == "fit":
             self._find_run(settings)
         settings.ckpt_path = find_checkpoint(
@@ -147,27 +163,26 @@ class VideoCLI(TrainerArguments):
         """Say where fit goes on, if a run is there.
 
         Raises:
-            UsageError: Its settings of this are none, or the run is not to be gone on with.
+            UsageError: The run is not to be gone on with.
         """
-        try:
-            self.saves = every(str(settings.checkpoint_every))
-        except ValueError as error:
-            raise UsageError(f"--checkpoint_every: {error}") from error
         if settings.ckpt_path is None and checkpoints_in(self.run_dir):
             self._check_alone()
-            last = self.run_dir / "checkpoints" / "last.ckpt"
             if settings.resume == "never":
                 raise UsageError(
                     f"{self.run_dir} already holds a run: leave out --resume never, or give another --run_dir"
                 )
-            if last.is_file():
-                settings.ckpt_path = "last"
-            else:
+            settings.ckpt_path = to_go_on_from(self.run_dir)
+            self.goes_on_by_itself = settings.ckpt_path is not None
+            if settings.ckpt_path is None:
                 check_hardly_begun(self.run_dir)
                 print(f"{self.run_dir}: stopped before its first epoch was over: it begins anew", flush=True)
-        if settings.ckpt_path == "last":
-            found = find_checkpoint("last", run_dir=self.run_dir, default=None)
-            settings.ckpt_path = whole_or_previous(str(found))
+        elif settings.ckpt_path == "last":
+            settings.ckpt_path = to_go_on_from(self.run_dir) or "last"
+        elif settings.resume == "auto" and is_of_another(settings.ckpt_path, run_dir=self.run_dir):
+            own = to_go_on_from(self.run_dir)
+            if own is not None and steps_of(own) >= steps_of(settings.ckpt_path):
+                print(f"{self.run_dir} holds a run, of {steps_of(own):,} updates: going on with that", flush=True)
+                settings.ckpt_path = own
 
     def instantiate_classes(self) -> None:
         try:
@@ -199,9 +214,10 @@ class VideoCLI(TrainerArguments):
         if settings.get("enable_model_summary") is None:
             settings["enable_model_summary"] = False
         if settings.get("logger") is None:
-            steps = self.training_found["steps"] if self.config[self.subcommand].ckpt_path else 0
-            loggers = [kind(self.run_dir, first_step=steps) for kind in (MetricsCSV, Events)]
-            settings["logger"] = loggers if fitting else False
+            found = self.training_found if self.config[self.subcommand].ckpt_path else {}
+            steps, cut = found.get("steps", 0), found.get("position", {})
+            metrics = MetricsCSV(self.run_dir, first_step=steps, cut=cut["epochs"] if cut.get("updates") else None)
+            settings["logger"] = [metrics, Events(self.run_dir, first_step=steps)] if fitting else False
         if self.subcommand == "predict":
             settings["devices"] = 1  # one table, one file
         settings["default_root_dir"] = str(self.run_dir)
@@ -258,7 +274,8 @@ class VideoCLI(TrainerArguments):
                             off=model.off,
                             fingerprint=data.catalog.fingerprint("train") if trainer.is_global_zero else None,
                         )
-                        position_of(self.checkpoint, self.training_found)  # refuses what does not say
+                        if not self._has_ended():
+                            position_of(self.checkpoint, self.training_found)  # refuses what does not say
         except UsageError:
             raise
         except ValueError as error:
@@ -289,22 +306,20 @@ class VideoCLI(TrainerArguments):
         if self._has_ended():
             print(
                 f"{self.run_dir}: the training has ended, after {self.training_found['steps']:,} updates: nothing to "
-                "do. Give another --run_dir for a new run, or a larger --trainer.max_epochs to go on",
+                "do. Give another --run_dir for a new run, or a larger --trainer.max_epochs to go on (where a "
+                "callback ended it, with --ckpt_path last)",
                 flush=True,
             )
             return
         # Lightning's own answer to SIGTERM ends an epoch's work before it is saved, and tests not at all.
         self.trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
         try:
-            with self.stop.listening():
-                self._check_kernels()
-                processes.watch(self.trainer, command=subcommand)
-                with self._alone():
-                    super()._run_subcommand(subcommand)
+            self._check_kernels()
+            processes.watch(self.trainer, command=subcommand)
+            with self._alone():
+                super()._run_subcommand(subcommand)
         except UsageError:
             raise
-        except ToldToEnd as error:
-            raise RunAgain(f"{error}; run it again to go on") from error
         except NonFiniteLoss as error:
             raise NotFinite(str(error)) from error
         except (torch.OutOfMemoryError, MemoryError) as error:
@@ -317,6 +332,8 @@ class VideoCLI(TrainerArguments):
                 f"torch.compile failed: {reason} (without --model.compile the run needs no compiler)"
             ) from error
         except RuntimeError as error:
+            if self.stop.asked:  # others of the job were, too, and what was lost may be one of them
+                raise RunAgain(f"told to end, and then: {_without_traceback(error)}") from error
             if any(words in str(error) for words in ALLOCATION_FAILED):
                 raise self._out_of_memory(error) from error
             if (lost := processes.lost(error, trainer=self.trainer)) is not None:
@@ -331,7 +348,8 @@ class VideoCLI(TrainerArguments):
             return False
         steps = self.training_found["steps"]
         is_scored = self.trainer.limit_val_batches == 0 or self.training_found["validated_at_step"] == steps
-        return bool(is_scored and steps >= self.model.num_steps()[1])
+        ended_early = self.goes_on_by_itself and self.training_found.get("ended_early")
+        return bool(is_scored and (ended_early or steps >= self.model.num_steps()[1]))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -411,7 +429,8 @@ class VideoCLI(TrainerArguments):
         start = self.config.fit.ckpt_path
         if start is not None and Path(start).name == "previous.ckpt":
             last = Path(start).with_name("last.ckpt")
-            print(f"{last} is damaged: going on from {start}, the one before it, which takes its place", flush=True)
+            what = "damaged" if last.is_file() else "not there"
+            print(f"{last} is {what}: going on from {start}, the one before it, which takes its place", flush=True)
             add_name(Path(start), last)
         settings = self.config[self.subcommand].clone()
         settings.ckpt_path, settings.resume = None, "auto"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from multiprocessing import parent_process
 from typing import Any
@@ -15,16 +14,13 @@ from torch.utils.data import DataLoader
 
 from videogn.data.batch import Batch
 
-# So long a worker goes on when it is told to end: its process needs it up to the end of an update.
-WORKER_SECONDS = 30
-
 
 def live_with_the_run(worker: int) -> None:
     """Let a loader's worker live as long as its run's process: what a loader calls in each.
 
-    Where a whole process group, or job, is told to end, it goes on for a while. Where its run tells it, or is gone by
-    whatever death, it ends. (torch looks whether the worker's parent is there. That may be a fork server, which is
-    there as long as a worker is.)
+    Where a whole process group, or job, is told to end, it goes on: the run needs it up to the end of an update. Where
+    its run tells it, or is gone by whatever death, it ends. (torch looks whether the worker's parent is there. That may
+    be a fork server, which is there as long as a worker is.)
     """
     run = parent_process()
     assert run is not None
@@ -34,8 +30,8 @@ def live_with_the_run(worker: int) -> None:
         os._exit(1)
 
     def wait() -> None:
-        if signal.sigwaitinfo({signal.SIGTERM}).si_pid != run.pid:
-            time.sleep(WORKER_SECONDS)
+        while signal.sigwaitinfo({signal.SIGTERM}).si_pid != run.pid:
+            pass
         os._exit(0)
 
     if hasattr(signal, "sigwaitinfo"):  # not on macOS

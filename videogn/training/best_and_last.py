@@ -54,7 +54,7 @@ class Checkpoints(Checkpoint):
     Args:
         folder: Where they lie.
         every: When last.ckpt is saved within an epoch.
-        stop: Whether the process was told to end: a training then saves, and raises ToldToEnd.
+        stop: Whether the process was told to end: a training then saves, also within a validation, and raises ToldToEnd.
     """
 
     def __init__(self, folder: Path, *, every: Every = Every(), stop: Stop | None = None) -> None:
@@ -72,7 +72,8 @@ class Checkpoints(Checkpoint):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, VideoClassifier)
-        if not pl_module.position.updates:  # no loop of Lightning's is in the midst of anything
+        if not pl_module.begins_at.updates:
+            # An epoch begins. Lightning would take its batches for those of the one before, and skip a validation.
             trainer.fit_loop.epoch_loop.restarting = False
         self._saved_at, self._saved_step = time.monotonic(), trainer.global_step
         self.stop.waits = True
@@ -99,6 +100,7 @@ class Checkpoints(Checkpoint):
     def _save_last(self, trainer: Trainer) -> None:
         if _is_dev_run(trainer):
             return
+        self._agreement.forget()
         for logger in trainer.loggers:
             logger.save()  # what it would lose if it were killed now is not logged again
         if trainer.is_global_zero and self.last.is_file():
@@ -106,16 +108,23 @@ class Checkpoints(Checkpoint):
         trainer.save_checkpoint(self.last)
         if trainer.is_global_zero:
             write_json(self.last.with_suffix(".json"), {"steps": trainer.global_step})
-        self._agreement.forget()
         self._saved_at, self._saved_step = time.monotonic(), trainer.global_step
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, VideoClassifier)
+        pl_module.ended_early = bool(trainer.should_stop)
         self._save_last(trainer)
         self.stop.waits = False
 
-    def on_validation_batch_end(self, trainer: Trainer, *_: Any) -> None:
-        if self.stop.asked:  # what it has scored is scored again; the last checkpoint is of before
-            raise ToldToEnd(f"told to end within a validation: saved after update {self._saved_step:,}")
+    def on_validation_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        assert isinstance(pl_module, VideoClassifier)
+        if trainer.sanity_checking or trainer.state.fn != TrainerFn.FITTING:
+            return
+        (told,) = self._agreement.of_all(self.stop.asked)
+        if told:
+            pl_module.is_validating = True
+            self._save_last(trainer)
+            raise ToldToEnd(f"told to end: saved after update {trainer.global_step:,}, within its validation")
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         self.stop.waits = False
@@ -136,7 +145,7 @@ class Checkpoints(Checkpoint):
             finally:
                 pl_module.is_best = False
         if trainer.state.fn == TrainerFn.VALIDATING:  # after the last step of a run: the last one is to know of it
-            trainer.save_checkpoint(self.last)
+            self._save_last(trainer)
 
 
 def _start_again(trainer: Trainer, module: VideoClassifier, reason: str) -> None:

@@ -116,6 +116,8 @@ class ProgressLines(Callback):
         self._started = time.monotonic()
         self._validated = False
 
+    on_train_start = on_train_epoch_start  # an epoch that was begun before has no start of its own
+
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.is_global_zero:
             return

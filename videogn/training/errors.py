@@ -22,5 +22,5 @@ class NonFiniteLoss(RuntimeError):
         self.forward = forward
 
 
-class ToldToEnd(RuntimeError):
-    """A signal asked the process to end; what there was to save is saved."""
+class ToldToEnd(BaseException):
+    """A signal asked the process to end. No Exception, as KeyboardInterrupt is none: it may come anywhere."""

@@ -28,12 +28,14 @@ class MetricsCSV(CSVLogger):
     Args:
         folder: The run's folder.
         first_step: Optimiser steps done before: what was logged after them is done, and logged, again.
+        cut: An epoch that goes on: what was logged at its end, where an earlier part of the run ended, is not kept.
     """
 
-    def __init__(self, folder: Path, *, first_step: int = 0) -> None:
+    def __init__(self, folder: Path, *, first_step: int = 0, cut: int | None = None) -> None:
         super().__init__(save_dir=folder, name="", version="")
         self._path = folder / "metrics.csv"
         self._first_step = first_step
+        self._cut = cut
 
     @property
     @rank_zero_experiment
@@ -42,6 +44,7 @@ class MetricsCSV(CSVLogger):
         if self._experiment is None:
             self._experiment = _WholeRows(self.log_dir)
             kept = [row for row in _read(self._path) if int(row["step"]) < self._first_step]  # rows count from 0
+            kept = [row for row in kept if not (row.get("train/loss_epoch") and row["epoch"] == str(self._cut))]
             if kept:
                 _write(kept, path=self._path, names=list(kept[0]))
                 self._experiment.metrics_keys = list(kept[0])

@@ -38,7 +38,7 @@ from videogn.training.errors import NonFiniteLoss
 from videogn.training.log_points import WHAT_MAY_HELP, LossWatch, Moment, at_log_point, before_log_point
 from videogn.training.missing import filled, groups_without_clips
 from videogn.training.non_finite import first_not_finite, origin_of
-from videogn.training.optimizer import OptimizerName, num_steps, optimizer_of
+from videogn.training.optimizer import OptimizerName, limited, num_steps, optimizer_of
 from videogn.training.position import Position, begin_at, position_of
 from videogn.training.schedule import Schedule, lr_factor, scaled_lr
 from videogn.training.scoring import Scorer
@@ -251,6 +251,11 @@ class VideoClassifier(Scorer):
         self.train_means = nn.ModuleDict({name: Mean() for name in names})  # of an epoch
         self.num_skipped = SumMetric(nan_strategy="disable", sync_on_compute=False)  # of an epoch, on all devices
         self._steps_before_epoch = 0
+        self.begins_at = Position(epochs=0, updates=0)
+        self._updated = False  # whether this epoch has had an update since the training began, or went on
+        self._figures_of_end: dict[str, list[float]] | None = None  # of an epoch that is over
+        self.is_validating = False  # whether a checkpoint that is saved now is saved within a validation of a training
+        self.ended_early = False  # whether something else than its length ended the training
         self.training_run: dict[str, Any] = {}  # of the loaded checkpoint: steps, seconds, batch sizes, seed
         self.precise_bn: dict[str, int] | None = None  # batches asked for and clips seen, of re-estimated statistics
         # The validation with the highest top-1 so far: top1, step, and what all that it is compared with were on.
@@ -359,12 +364,21 @@ class VideoClassifier(Scorer):
 
     def on_train_epoch_start(self) -> None:
         self._steps_before_epoch = self.global_step
+        self._figures_of_end = None
+        self._updated = False
+
+    def on_train_epoch_end(self) -> None:
+        if not self._updated:  # all its updates were before the training was stopped
+            self._log_epoch_figures()
+        self._figures_of_end = self._epoch_figures()  # Lightning forgets them now; the epoch may have been cut short
 
     @property
     def position(self) -> Position:
         """How far the training is, with whole updates."""
         epoch = max(0, self.trainer.fit_loop.epoch_progress.current.ready - 1)
         updates = self.global_step - self._steps_before_epoch
+        if self.is_validating and not self.trainer.fit_loop.epoch_loop._should_accumulate():
+            return Position(epoch, updates, is_validating=True)
         return Position(epoch + 1, 0) if updates >= self._steps_per_epoch else Position(epoch, updates)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
@@ -423,8 +437,14 @@ class VideoClassifier(Scorer):
             of_epoch = self.train_means[name]
             assert isinstance(of_epoch, Mean)
             of_epoch.update(total, clips)
-            self.log(f"train/{name}_epoch", of_epoch, on_step=False, on_epoch=True)
         self.num_skipped.update(skipped)
+        self._log_epoch_figures()
+        self._updated = True
+
+    def _log_epoch_figures(self) -> None:
+        for name, of_epoch in self.train_means.items():
+            assert isinstance(of_epoch, Mean)
+            self.log(f"train/{name}_epoch", of_epoch, on_step=False, on_epoch=True)
         self.log("train/skipped_videos", self.num_skipped, on_step=False, on_epoch=True)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
@@ -536,7 +556,8 @@ class VideoClassifier(Scorer):
                 "total_batch_size": sizes.total,
                 "steps": int(self.global_step),
                 "position": asdict(self.position),
-                "epoch_figures": self._epoch_figures(),
+                "epoch_figures": self._figures_of_end or self._epoch_figures(),
+                "ended_early": self.ended_early,
                 # Begun; current_epoch is one on when training has ended.
                 "epochs": self.trainer.fit_loop.epoch_progress.current.ready,
                 "train_seconds": self._seconds_before + running,
@@ -564,8 +585,8 @@ class VideoClassifier(Scorer):
 
     def _set_epoch_figures(self) -> None:
         """Go on with the figures of an epoch that was begun before."""
-        found = self.training_run.get("epoch_figures") if self.training_run.get("position", {}).get("updates") else None
-        if found is None:
+        found = self.training_run.get("epoch_figures")
+        if found is None or not self.begins_at.updates:
             return
         for name, mean in self.train_means.items():
             mean.total, mean.count = torch.tensor(found[name], device=self.device).unbind()
@@ -574,8 +595,11 @@ class VideoClassifier(Scorer):
     def _begin_where_it_was(self, checkpoint: dict[str, Any]) -> None:
         training = own_part(checkpoint)["training"]
         position, steps = position_of(checkpoint, training), training["steps"]
+        self.begins_at = position
         accumulate = self.trainer.accumulate_grad_batches
-        begin_at(position, checkpoint["loops"]["fit_loop"], steps=steps, accumulate=accumulate)
+        batches = limited(self.data.batches_per_epoch, self.trainer.limit_train_batches) if self.data else None
+        loops = checkpoint["loops"]["fit_loop"]
+        begin_at(position, loops, steps=steps, accumulate=accumulate, batches_per_epoch=batches)
         self._steps_before_epoch = steps - position.updates
         if self.data is not None:
             self.data.begins = (position.epochs, position.updates)

@@ -15,11 +15,13 @@ class Position:
 
     Args:
         epochs: Whole epochs that are done.
-        updates: Optimiser steps of the epoch after them that are done; fewer than it has.
+        updates: Optimiser steps of the epoch after them that are done; fewer than it has, but before its validation.
+        is_validating: Whether the validation after these updates was begun, and is to be done again.
     """
 
     epochs: int
     updates: int
+    is_validating: bool = False
 
 
 def position_of(checkpoint: Mapping[str, Any], training: Mapping[str, Any]) -> Position:
@@ -43,7 +45,9 @@ def position_of(checkpoint: Mapping[str, Any], training: Mapping[str, Any]) -> P
     return Position(epochs=loops["epoch_progress"]["current"]["ready"], updates=0)
 
 
-def begin_at(position: Position, loops: dict[str, Any], *, steps: int, accumulate: int) -> None:
+def begin_at(
+    position: Position, loops: dict[str, Any], *, steps: int, accumulate: int, batches_per_epoch: int | None
+) -> None:
     """Make the progress that Lightning reads from a checkpoint that of a training at this place.
 
     What it saves by itself depends on the moment, counts forwards where the device batch may be another one now, and
@@ -54,15 +58,25 @@ def begin_at(position: Position, loops: dict[str, Any], *, steps: int, accumulat
         loops: A checkpoint's "fit_loop"; is changed.
         steps: Optimiser steps done in all.
         accumulate: Forwards of an update, now.
+        batches_per_epoch: Forwards of an epoch, now; None where it is not known, and its last update is a whole one.
     """
-    within = position.updates > 0  # the last batch then counts as not quite done, so that no validation follows it
+    within = position.updates > 0
     begun = position.epochs + within
     epochs = {"ready": begun, "started": begun, "processed": position.epochs, "completed": position.epochs}
     loops["epoch_progress"] = {"total": epochs, "current": dict(epochs)}
+    current, before = position.updates * accumulate, (steps - position.updates) * accumulate
+    if batches_per_epoch is not None:
+        current, before = min(current, batches_per_epoch), position.epochs * batches_per_epoch
+    # Where the last batch is not quite done, no validation follows it; where it is, one that was begun does.
+    undone = within and not position.is_validating
     batches = {
-        name: {"ready": done, "started": done, "processed": done, "completed": done - within}
-        for name, done in {"total": steps * accumulate, "current": position.updates * accumulate}.items()
+        name: {"ready": done, "started": done, "processed": done, "completed": done - undone}
+        for name, done in {"total": before + current, "current": current}.items()
     }
-    loops["epoch_loop.batch_progress"] = {**batches, "is_last_batch": False}
+    is_last = current == batches_per_epoch
+    loops["epoch_loop.batch_progress"] = {**batches, "is_last_batch": is_last}
     loops["epoch_loop.state_dict"] = {**loops["epoch_loop.state_dict"], "_batches_that_stepped": steps - within}
-    loops.pop("epoch_loop.val_loop.batch_progress", None)
+    begun_batch = {"ready": 1, "started": 1, "processed": 0, "completed": 0}
+    none = dict.fromkeys(begun_batch, 0)
+    total = begun_batch if position.is_validating else none
+    loops["epoch_loop.val_loop.batch_progress"] = {"total": total, "current": none, "is_last_batch": False}

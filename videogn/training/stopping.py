@@ -29,7 +29,7 @@ class Stop:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Take the signals; the second one of a kind does what it always does. Only the main thread can take them."""
+        """Take the signals, which only the main thread can. More of them change nothing; Ctrl-C still ends."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -43,9 +43,10 @@ class Stop:
     def _take(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._process:  # a fork that has not found its own way yet
             return
-        signal.signal(number, signal.SIG_DFL)
+        if self.asked:
+            return
         self.asked = True
         name = signal.Signals(number).name
         if not self.waits:
             raise ToldToEnd(f"told to end by {name}")
-        print(f"told to end by {name}: saving after this update", flush=True)
+        print(f"told to end by {name}: saving after this batch", flush=True)

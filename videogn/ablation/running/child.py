@@ -20,15 +20,15 @@ _POLL_SECONDS = 0.1
 _TAIL_BYTES = 1 << 16
 _ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 # A child obeys Ctrl-C, even where we were told to ignore it (by a shell, in the background) or it is blocked (by Ray).
-# On Linux it asks the kernel to be killed when the thread that waits for it is gone, by whatever death: it would
-# otherwise train alone, and another would be started beside it. Then it becomes the command, under the same id.
+# On Linux it asks the kernel to be told to end when the thread that waits for it is gone, by whatever death: it would
+# otherwise train on alone. It saves, and no other takes up its folder before. Then it is the command, by its id.
 _FIRST = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
 if sys.platform == "linux":
     import ctypes
-    ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL
+    ctypes.CDLL(None).prctl(1, 15)  # PR_SET_PDEATHSIG, SIGTERM
 os.execvp(sys.argv[1], sys.argv[1:])
 """
 _WRAPPER = (sys.executable, "-I", "-S", "-c", _FIRST)

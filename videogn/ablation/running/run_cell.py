@@ -157,6 +157,10 @@ class _Runner:
     def _fit(self) -> Failure | None:
         start = time.monotonic()
         failure = self._run_stage("fit", self.job.fit)
+        for _ in range(_MAX_LOST):  # told to end by others than us: by who looks after the machine
+            if failure is None or failure.exit_status != _RUN_AGAIN:
+                break
+            failure = self._run_stage("fit", self.job.fit)
         if failure is None:
             self.record(fit_seconds=round(time.monotonic() - start, 3))
         return failure
