@@ -120,7 +120,7 @@ def test_a_plan_says_what_fit_says_and_measures_it_and_writes_nothing(tmp_path, 
     assert 50e6 < plan["peak_memory_bytes"] < 30e9
     assert main(["fit", *words]) == 0
     assert capsys.readouterr().out.splitlines()[: len(planned)] == planned
-    assert main(["plan", *words]) == 0  # a run that is there is in no plan's way
+    assert main(["plan", *words, "--model.base_lr", "0.3"]) == 0  # a run that is there is in no plan's way
     assert main(["plan", *words, "--total_batch_size", "5"]) == 2
     assert "total_batch_size 5 is no multiple" in capsys.readouterr().err
 

@@ -54,7 +54,7 @@ class Checkpoints(Checkpoint):
     Args:
         folder: Where they lie.
         every: When last.ckpt is saved within an epoch.
-        stop: Whether the process was told to end: a training then saves, also within a validation, and raises ToldToEnd.
+        stop: Whether the process was told to end: a training then saves, also in a validation, and raises ToldToEnd.
     """
 
     def __init__(self, folder: Path, *, every: Every = Every(), stop: Stop | None = None) -> None:
