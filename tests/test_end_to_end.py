@@ -124,8 +124,9 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(trained, data_root):
 
     other["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"] = False  # as in the midst of an epoch
     del other["videogn"]["training"]["position"]
+    other["videogn"]["training"]["steps"] -= 1
     torch.save(other, trained / "midst.ckpt")
-    out = videogn("fit", "--run_dir", "parts", "--ckpt_path", "midst.ckpt", cwd=trained, status=2)
+    out = videogn("fit", "--run_dir", "parts", "--ckpt_path", "midst.ckpt", "--resume", "never", cwd=trained, status=2)
     assert "midst.ckpt is of another run" in out
     (trained / "midst.ckpt").rename(trained / "parts/midst.ckpt")
     out = videogn("fit", "--run_dir", "parts", "--ckpt_path", "parts/midst.ckpt", cwd=trained, status=2)

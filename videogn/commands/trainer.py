@@ -55,7 +55,7 @@ from videogn.training.less_memory import recomputing, smaller_forwards
 from videogn.training.loggers import Events, MetricsCSV
 from videogn.training.optimizer import end_by_schedule, limited
 from videogn.training.plan import FROM_SCRATCH, Plan, plan_of, summary, without_effect
-from videogn.training.position import position_of
+from videogn.training.position import Position, position_of
 from videogn.training.precise_bn import PreciseBatchNorm, precise_norms
 from videogn.training.stopping import Stop
 
@@ -215,8 +215,9 @@ class VideoCLI(TrainerArguments):
             settings["enable_model_summary"] = False
         if settings.get("logger") is None:
             found = self.training_found if self.config[self.subcommand].ckpt_path else {}
-            steps, cut = found.get("steps", 0), found.get("position", {})
-            metrics = MetricsCSV(self.run_dir, first_step=steps, cut=cut["epochs"] if cut.get("updates") else None)
+            steps = found.get("steps", 0)
+            position = Position(**found["position"]) if "position" in found else None
+            metrics = MetricsCSV(self.run_dir, first_step=steps, position=position)
             settings["logger"] = [metrics, Events(self.run_dir, first_step=steps)] if fitting else False
         if self.subcommand == "predict":
             settings["devices"] = 1  # one table, one file

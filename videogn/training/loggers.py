@@ -18,6 +18,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 
 from videogn.files import replacing
+from videogn.training.position import Position
 
 
 class MetricsCSV(CSVLogger):
@@ -28,14 +29,15 @@ class MetricsCSV(CSVLogger):
     Args:
         folder: The run's folder.
         first_step: Optimiser steps done before: what was logged after them is done, and logged, again.
-        cut: An epoch that goes on: what was logged at its end, where an earlier part of the run ended, is not kept.
+        position: Where the run goes on. Within an epoch, what an earlier part of the run logged at its end is not kept,
+            and within a validation, neither is what that had logged.
     """
 
-    def __init__(self, folder: Path, *, first_step: int = 0, cut: int | None = None) -> None:
+    def __init__(self, folder: Path, *, first_step: int = 0, position: Position | None = None) -> None:
         super().__init__(save_dir=folder, name="", version="")
         self._path = folder / "metrics.csv"
         self._first_step = first_step
-        self._cut = cut
+        self._position = position or Position(epochs=0, updates=0)
 
     @property
     @rank_zero_experiment
@@ -43,14 +45,19 @@ class MetricsCSV(CSVLogger):
         """Lightning's writer, but for what it does to the file."""
         if self._experiment is None:
             self._experiment = _WholeRows(self.log_dir)
-            kept = [row for row in _read(self._path) if int(row["step"]) < self._first_step]  # rows count from 0
-            kept = [row for row in kept if not (row.get("train/loss_epoch") and row["epoch"] == str(self._cut))]
+            kept = [row for row in _read(self._path) if not self._comes_again(row)]
             if kept:
                 _write(kept, path=self._path, names=list(kept[0]))
                 self._experiment.metrics_keys = list(kept[0])
             else:
                 self._path.unlink(missing_ok=True)
         return self._experiment
+
+    def _comes_again(self, row: Mapping[str, str]) -> bool:
+        step, position = int(row["step"]), self._position  # rows count steps from 0
+        is_of_cut_epoch = position.updates > 0 and row["epoch"] == str(position.epochs)
+        is_of_validation = position.is_validating and step == self._first_step - 1 and row.get("val/loss")
+        return bool(step >= self._first_step or (is_of_cut_epoch and row.get("train/loss_epoch")) or is_of_validation)
 
     @rank_zero_only
     def log_hyperparams(self, params: Any = None) -> None:
