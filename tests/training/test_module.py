@@ -12,9 +12,10 @@ from torch.utils.data import DataLoader
 from tests.training.networks import QUIET, batch, build, slices
 from videogn.models.batch_norm import BatchNorm
 from videogn.norms import NORMS
-from videogn.training.checkpoint import check_same_model, check_same_recipe
+from videogn.training.checkpoint import check_same_model
 from videogn.training.errors import CheckpointError
 from videogn.training.module import VideoClassifier, balanced_weights
+from videogn.training.recipe import OFF, check_same_recipe
 from videogn.training.schedule import Schedule
 
 
@@ -137,11 +138,10 @@ def test_from_python_too_a_training_goes_on_with_its_own_settings_alone(tmp_path
 
 
 def test_settings_that_a_checkpoint_is_older_than_were_off():
-    off = {"model.optimizer": "sgd", "data.target_fps": None}
     own = {"training": {"recipe": {"model.base_lr": 0.1}, "train_fingerprint": "f"}}
-    check_same_recipe(own, {"model.base_lr": 0.1, **off}, off=off, fingerprint="f")
+    check_same_recipe(own, {"model.base_lr": 0.1, **OFF}, fingerprint="f")
     with pytest.raises(CheckpointError, match=r'trained with model\.optimizer "sgd" \(asked for: "adamw"\)'):
-        check_same_recipe(own, {**off, "model.optimizer": "adamw"}, off=off, fingerprint="f")
+        check_same_recipe(own, {**OFF, "model.optimizer": "adamw"}, fingerprint="f")
 
 
 def test_a_checkpoint_of_other_classes_is_refused():

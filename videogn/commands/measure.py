@@ -70,8 +70,9 @@ class PlannedRun(VideoCLI):
         self.scratch = scratch
         super().__init__(words)
 
-    def _find_run(self, settings: Namespace) -> None:
-        """Do nothing: a run that is there is in no plan's way."""
+    def find_run(self, settings: Namespace) -> bool:
+        """Look for none: a run that is there is in no plan's way."""
+        return False
 
     def after_instantiate_classes(self) -> None:
         super().after_instantiate_classes()

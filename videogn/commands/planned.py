@@ -28,9 +28,10 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from videogn.ablation.durations import duration_text
 from videogn.ablation.plans import CellPlan
 from videogn.commands.configs import resolve_configs
+from videogn.commands.failures import lacks_memory
 from videogn.commands.measure import PlannedRun, measure
 from videogn.commands.run_folder import with_run_config
-from videogn.commands.trainer import ALLOCATION_FAILED, QUIET
+from videogn.commands.trainer import QUIET
 from videogn.commands.usage import OutOfMemory, RunError, UsageError
 from videogn.machine import peak_resident_bytes
 from videogn.norms import NORMS
@@ -68,7 +69,7 @@ def plan_run(settings: list[str], *, is_measured: bool) -> dict[str, Any]:
         try:
             cost = measure(run, start_seconds=time.monotonic() - started)
         except Exception as error:
-            raise (OutOfMemory if _lacks_memory(error) else RunError)(_reason(error)) from error
+            raise (OutOfMemory if lacks_memory(error) else RunError)(_reason(error)) from error
     times = f"training {duration_text(cost['fit_seconds'])}, test {duration_text(cost['test_seconds'])}"
     memory = f"{cost['peak_memory_bytes'] / 2**30:.2f} GiB of memory"
     print(f"estimated from one step and one video: {times}; {memory}")
@@ -165,16 +166,10 @@ def _cell_plan(run: PlannedRun) -> CellPlan:
 
 def _reason(error: Exception) -> str:
     line = " ".join(str(error).split())
-    if _lacks_memory(error):
+    if lacks_memory(error):
         return f"does not fit into memory: {line}"
     expected = isinstance(error, ValueError | OSError | MisconfigurationException) and line
     return line if expected else f"{type(error).__name__}: {line}"
-
-
-def _lacks_memory(error: Exception) -> bool:
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
-        words in str(error) for words in ALLOCATION_FAILED
-    )
 
 
 def be_quiet() -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
+from lightning.fabric.utilities.rank_zero import rank_zero_only
 
 from videogn.commands.usage import UsageError
 from videogn.files import is_partial
+from videogn.locks import OF_RUNS, Locked, holder, locked
 from videogn.training.checkpoint import CHECKPOINT_KEY
 from videogn.training.checkpoint_file import damage_in
 
@@ -65,6 +68,36 @@ def find_checkpoint(given: str | None, *, run_dir: Path, default: str | None) ->
     return str(path)
 
 
+def going_on(given: str | None, *, run_dir: Path, resume: str) -> str | None:
+    """Return the checkpoint that a training goes on from, "last" where the run's is named so; None to begin.
+
+    Args:
+        given: What the user named, if anything.
+        run_dir: The run's folder.
+        resume: "auto": with the run that is there; "never": a run that is there is refused.
+
+    Raises:
+        UsageError: The run is not to be gone on with.
+    """
+    if given is None and checkpoints_in(run_dir):
+        check_alone(run_dir)
+        if resume == "never":
+            raise UsageError(f"{run_dir} already holds a run: leave out --resume never, or give another --run_dir")
+        found = to_go_on_from(run_dir)
+        if found is None:
+            _check_hardly_begun(run_dir)
+            print(f"{run_dir}: stopped before its first epoch was over: it begins anew", flush=True)
+        return found
+    if given == "last":
+        return to_go_on_from(run_dir) or "last"
+    if given is not None and resume == "auto" and is_of_another(given, run_dir=run_dir):
+        own = to_go_on_from(run_dir)
+        if own is not None and steps_of(own) >= steps_of(given):
+            print(f"{run_dir} holds a run, of {steps_of(own):,} updates: going on with that", flush=True)
+            return own
+    return given
+
+
 def to_go_on_from(run_dir: Path) -> str | None:
     """Return a run's last checkpoint, or the one before it where that is damaged or gone; None where there is none."""
     last, previous = (run_dir / "checkpoints" / f"{name}.ckpt" for name in ("last", "previous"))
@@ -83,7 +116,7 @@ def checkpoints_in(run_dir: Path) -> list[Path]:
     return [path for path in (run_dir / "checkpoints").glob("*.ckpt") if not is_partial(path.name)]
 
 
-def check_hardly_begun(run_dir: Path) -> None:
+def _check_hardly_begun(run_dir: Path) -> None:
     """Refuse to begin anew over a run whose last checkpoint is gone, but where it was stopped in its first epoch.
 
     Raises:
@@ -136,6 +169,45 @@ def check_weights(given: str, theirs: Mapping[str, str] | None) -> None:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@rank_zero_only  # it has the lock itself when other devices ask
+def check_alone(run_dir: Path) -> None:
+    """Refuse to go on with a run that another process trains.
+
+    Raises:
+        UsageError: One does.
+    """
+    if (who := holder(run_dir / OF_RUNS["fit"])) is not None:
+        raise UsageError(_at_work(run_dir, who, command="fit"))
+
+
+@contextmanager
+def alone(run_dir: Path, name: str, *, command: str) -> Iterator[None]:
+    """Keep another process of a command out of a run's folder, which is made, and can be written to, then.
+
+    Args:
+        run_dir: The folder.
+        name: Of the lock.
+        command: The command.
+
+    Raises:
+        UsageError: Another one is at work there, or the folder can't be written to.
+    """
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        lock = ExitStack()
+        lock.enter_context(locked(run_dir / name))
+    except Locked as error:
+        raise UsageError(_at_work(run_dir, str(error), command=command)) from error
+    except OSError as error:
+        raise UsageError(f"--run_dir {run_dir} can't be written to ({error.strerror}): give another") from error
+    with lock:
+        yield
+
+
+def _at_work(run_dir: Path, who: str, *, command: str) -> str:
+    return f"{run_dir}: another `videogn {command}` is at work there ({who}): wait for it, or give another --run_dir"
 
 
 def weights_of(run_dir: Path) -> str | None:

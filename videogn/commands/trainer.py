@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
-import shutil
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,43 +18,40 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.callbacks import ProgressBar as AnyProgressBar
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from torch._dynamo.exc import TorchDynamoException
 
 from videogn.commands import half_precision, processes
 from videogn.commands.configs import resolve_configs
+from videogn.commands.failures import as_told
 from videogn.commands.predictions import report_predictions
 from videogn.commands.run_folder import (
-    check_hardly_begun,
+    alone,
     check_own,
     check_weights,
-    checkpoints_in,
     default_run_dir,
     find_checkpoint,
-    is_of_another,
+    going_on,
     read_checkpoint,
-    steps_of,
-    to_go_on_from,
     weights_of,
     with_run_config,
 )
 from videogn.commands.trainer_arguments import TrainerArguments
-from videogn.commands.usage import NotFinite, OutOfMemory, RunAgain, RunError, UsageError, check_json
+from videogn.commands.usage import RunAgain, UsageError, check_json
 from videogn.data.lists.entries import Split
 from videogn.files import add_name, is_partial, replacing, write_json
-from videogn.locks import OF_RUNS, Locked, holder, locked
+from videogn.locks import OF_RUNS
 from videogn.machine import available_cores
 from videogn.training.batch_sizes import batch_sizes
 from videogn.training.best_and_last import Checkpoints, every
 from videogn.training.callbacks import ProgressBar, ProgressLines, ResultWriter, Throughput
-from videogn.training.checkpoint import CHECKPOINT_KEY, check_same_recipe
+from videogn.training.checkpoint import CHECKPOINT_KEY
 from videogn.training.checkpoint_file import WholeFiles
-from videogn.training.errors import NonFiniteLoss, ToldToEnd
-from videogn.training.less_memory import recomputing, smaller_forwards
+from videogn.training.errors import ToldToEnd
 from videogn.training.loggers import Events, MetricsCSV
 from videogn.training.optimizer import end_by_schedule, limited
 from videogn.training.plan import FROM_SCRATCH, Plan, plan_of, summary, without_effect
 from videogn.training.position import Position, position_of
 from videogn.training.precise_bn import PreciseBatchNorm, precise_norms
+from videogn.training.recipe import check_same_recipe, recipe_of
 from videogn.training.stopping import Stop
 
 SPLITS: dict[str, tuple[Split, ...]] = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
@@ -127,7 +122,7 @@ class VideoCLI(TrainerArguments):
         except ValueError as error:
             raise UsageError(f"--checkpoint_every: {error}") from error
         if self.subcommand == "fit":
-            self._find_run(settings)
+            self.goes_on_by_itself = self.find_run(settings)
         settings.ckpt_path = find_checkpoint(
             settings.ckpt_path, run_dir=self.run_dir, default=None if self.subcommand == "fit" else "last"
         )
@@ -159,30 +154,12 @@ class VideoCLI(TrainerArguments):
             if settings.data.classes is None and known:
                 settings.data.classes = str(known[0])
 
-    def _find_run(self, settings: Namespace) -> None:
-        """Say where fit goes on, if a run is there.
-
-        Raises:
-            UsageError: The run is not to be gone on with.
-        """
-        if settings.ckpt_path is None and checkpoints_in(self.run_dir):
-            self._check_alone()
-            if settings.resume == "never":
-                raise UsageError(
-                    f"{self.run_dir} already holds a run: leave out --resume never, or give another --run_dir"
-                )
-            settings.ckpt_path = to_go_on_from(self.run_dir)
-            self.goes_on_by_itself = settings.ckpt_path is not None
-            if settings.ckpt_path is None:
-                check_hardly_begun(self.run_dir)
-                print(f"{self.run_dir}: stopped before its first epoch was over: it begins anew", flush=True)
-        elif settings.ckpt_path == "last":
-            settings.ckpt_path = to_go_on_from(self.run_dir) or "last"
-        elif settings.resume == "auto" and is_of_another(settings.ckpt_path, run_dir=self.run_dir):
-            own = to_go_on_from(self.run_dir)
-            if own is not None and steps_of(own) >= steps_of(settings.ckpt_path):
-                print(f"{self.run_dir} holds a run, of {steps_of(own):,} updates: going on with that", flush=True)
-                settings.ckpt_path = own
+    def find_run(self, settings: Namespace) -> bool:
+        """Set the checkpoint that fit goes on from, where a run is there; return whether nobody named it."""
+        found = going_on(settings.ckpt_path, run_dir=self.run_dir, resume=settings.resume)
+        by_itself = settings.ckpt_path is None and found is not None
+        settings.ckpt_path = found
+        return by_itself
 
     def instantiate_classes(self) -> None:
         try:
@@ -271,8 +248,7 @@ class VideoCLI(TrainerArguments):
                     if path is not None:
                         check_same_recipe(
                             self.checkpoint[CHECKPOINT_KEY],
-                            model.recipe(),
-                            off=model.off,
+                            recipe_of(model),
                             fingerprint=data.catalog.fingerprint("train") if trainer.is_global_zero else None,
                         )
                         if not self._has_ended():
@@ -317,31 +293,16 @@ class VideoCLI(TrainerArguments):
         try:
             self._check_kernels()
             processes.watch(self.trainer, command=subcommand)
-            with self._alone():
+            # Of a run on several devices, the first alone writes, and has the lock.
+            name = OF_RUNS.get(subcommand) if self.trainer.is_global_zero else None
+            with nullcontext() if name is None else alone(self.run_dir, name, command=subcommand):
                 super()._run_subcommand(subcommand)
         except UsageError:
             raise
-        except NonFiniteLoss as error:
-            raise NotFinite(str(error)) from error
-        except (torch.OutOfMemoryError, MemoryError) as error:
-            raise self._out_of_memory(error) from error
-        except (ValueError, OSError, MisconfigurationException) as error:
-            raise RunError(f"{error}{_shared_memory_hint(error)}") from error
-        except TorchDynamoException as error:
-            reason = str(error.__cause__ or error).strip().splitlines()[0]
-            raise RunError(
-                f"torch.compile failed: {reason} (without --model.compile the run needs no compiler)"
-            ) from error
-        except RuntimeError as error:
-            if self.stop.asked:  # others of the job were, too, and what was lost may be one of them
-                raise RunAgain(f"told to end, and then: {_without_traceback(error)}") from error
-            if any(words in str(error) for words in ALLOCATION_FAILED):
-                raise self._out_of_memory(error) from error
-            if (lost := processes.lost(error, trainer=self.trainer)) is not None:
-                raise lost from error
-            if hint := _shared_memory_hint(error):
-                raise RunError(f"{_without_traceback(error)}{hint}") from error
-            raise
+        except BaseException as error:
+            if (told := as_told(error, run=self)) is None:
+                raise
+            raise told from error
 
     def _has_ended(self) -> bool:
         """Return whether a run is trained and validated to its end."""
@@ -351,60 +312,6 @@ class VideoCLI(TrainerArguments):
         is_scored = self.trainer.limit_val_batches == 0 or self.training_found["validated_at_step"] == steps
         ended_early = self.goes_on_by_itself and self.training_found.get("ended_early")
         return bool(is_scored and (ended_early or steps >= self.model.num_steps()[1]))
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keep another process of this command out of the run's folder, which is made, and can be written to, then.
-
-        Of a run on several devices, the first alone writes, and has the lock.
-        """
-        name = OF_RUNS.get(str(self.subcommand))
-        if name is None or not self.trainer.is_global_zero:
-            yield
-            return
-        try:
-            self.run_dir.mkdir(parents=True, exist_ok=True)
-            lock = ExitStack()
-            lock.enter_context(locked(self.run_dir / name))
-        except Locked as error:
-            raise UsageError(self._at_work(str(error))) from error
-        except OSError as error:
-            reason = f"--run_dir {self.run_dir} can't be written to ({error.strerror}): give another"
-            raise UsageError(reason) from error
-        with lock:
-            yield
-
-    @rank_zero_only  # it has the lock itself when other devices ask
-    def _check_alone(self) -> None:
-        if (who := holder(self.run_dir / OF_RUNS["fit"])) is not None:
-            raise UsageError(self._at_work(who))
-
-    def _at_work(self, who: str) -> str:
-        command = f"videogn {self.subcommand}"
-        return f"{self.run_dir}: another `{command}` is at work there ({who}): wait for it, or give another --run_dir"
-
-    def _out_of_memory(self, error: Exception) -> OutOfMemory:
-        """Return the error with what can be done about it, first what changes no number."""
-        settings, model, ways = self.config[self.subcommand], self.model, []
-        if not isinstance(error, torch.OutOfMemoryError) and self.datamodule.num_workers:
-            ways.append(f"each worker takes memory: fewer --data.num_workers (now {self.datamodule.num_workers})")
-        if self.subcommand == "fit":
-            ways.append(
-                smaller_forwards(
-                    model.batch_sizes,
-                    norm=model.architecture["norm"],
-                    total_is_given=settings.total_batch_size is not None,
-                    least=2 if model.mixing is not None else 1,
-                )
-            )
-            budget = settings.model.activation_memory_budget if settings.model.compile else None
-            again = recomputing(model.activation_checkpointing, activation_memory_budget=budget)
-            ways += [again] if again else []
-            ways.append("`videogn fits` with the same settings says which device batch fits")
-        elif model.device_batch_size > 1 and not self.estimates:
-            ways.append(f"fewer views at once, by --data.batch_size (now {model.device_batch_size}), score the same")
-        reason = _without_traceback(error) or "out of memory"
-        return OutOfMemory(": ".join([reason.rstrip(". "), "; or ".join(ways)]).rstrip(": "))
 
     @rank_zero_only
     def _check_kernels(self) -> None:
@@ -486,26 +393,3 @@ class VideoCLI(TrainerArguments):
             classes=self.datamodule.classes,
             json=self.config[self.subcommand].json,
         )
-
-
-def _without_traceback(error: BaseException) -> str:
-    """Return what an error says: of one that comes with the traceback of a loader's worker, the last line."""
-    text = str(error).rstrip()
-    return text.splitlines()[-1] if text.startswith("Caught ") else text
-
-
-def _shared_memory_hint(error: Exception) -> str:
-    """Return what to do about an error that comes of a small or full /dev/shm, else nothing.
-
-    Batches need none of it, but the semaphores of workers do, and several GPUs do (NCCL).
-    """
-    if not SHARED_MEMORY.is_dir():
-        return ""
-    room = shutil.disk_usage(SHARED_MEMORY)
-    no_semaphore = isinstance(error, OSError) and error.errno == errno.ENOSPC and room.free == 0
-    if not no_semaphore and "shared memory" not in str(error):
-        return ""
-    return (
-        f": {SHARED_MEMORY} has {room.free:,} of {room.total:,} bytes free: remove what ended programs left there, or "
-        f"give the container more (docker run --shm-size=1g)"
-    )

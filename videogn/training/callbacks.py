@@ -16,12 +16,12 @@ from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.trainer.states import TrainerFn
 
 from videogn.code_version import code_version
-from videogn.data.datamodule import KineticsDataModule
 from videogn.training.checkpoint import read_own_part
 from videogn.training.checkpoint_file import damage_in
 from videogn.training.device import peak_memory_bytes, precision_name
 from videogn.training.log_points import at_log_point
 from videogn.training.module import VideoClassifier
+from videogn.training.recipe import extras_in
 from videogn.training.result import Result, chosen_text, ks_of, top_k, write_per_class, write_result
 
 # What a result says as the network's architecture does, and as the checkpoint's part on its training.
@@ -180,7 +180,7 @@ class ResultWriter(Callback):
             precise_bn=pl_module.precise_bn,
             num_frames=data.num_frames,
             frame_interval=data.frame_interval,
-            extras=_extras(run) | data.test_extras,
+            extras=extras_in(run.get("recipe", {})) | data.test_extras,
             protocol=data.protocol,
             clip_policy=data.clip_policy,
             top1=top[1],
@@ -208,12 +208,6 @@ class ResultWriter(Callback):
         path = write_result(result, self.folder)
         per_class = write_per_class(scored, pl_module.class_names, self.folder)
         print(f"written: {path} and {per_class}")
-
-
-def _extras(run: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a training had on that the paper's has not, by the names of settings."""
-    recipe, off = run.get("recipe", {}), VideoClassifier.OFF | KineticsDataModule.OFF
-    return {name: recipe[name] for name, value in off.items() if recipe.get(name, value) != value}
 
 
 def _code(run: Mapping[str, Any]) -> str | None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -17,10 +15,8 @@ import torch.distributed
 import torch.nn.functional as F
 from lightning.pytorch.trainer.states import TrainerFn
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torchmetrics import SumMetric
+from torch import Tensor
 
-from videogn.code_version import code_version
 from videogn.data.batch import Batch
 from videogn.models.batch_norm import batch_norms, update_running_statistics
 from videogn.models.batch_renorm import RenormBounds
@@ -31,21 +27,20 @@ from videogn.models.layout import Depth, LayoutName
 from videogn.models.weights import LoadReport, load_weights, read_weights
 from videogn.norms import DEFAULT_NUM_GROUPS, HELP, NormName, find_norm
 from videogn.training.batch_sizes import BatchSizes, batch_sizes
-from videogn.training.checkpoint import CHECKPOINT_KEY, check_same_model, check_same_recipe, own_part
-from videogn.training.device import device_name, peak_memory_bytes, precision_name
+from videogn.training.checkpoint import CHECKPOINT_KEY, check_same_model, own_part
 from videogn.training.ema import WeightAverage, taken_from
+from videogn.training.epoch_figures import EpochFigures
 from videogn.training.errors import NonFiniteLoss
 from videogn.training.log_points import WHAT_MAY_HELP, LossWatch, Moment, at_log_point, before_log_point
 from videogn.training.missing import filled, groups_without_clips
 from videogn.training.non_finite import first_not_finite, origin_of
 from videogn.training.optimizer import OptimizerName, limited, num_steps, optimizer_of
 from videogn.training.position import Position, begin_at, position_of
+from videogn.training.recipe import check_same_recipe, recipe_of
+from videogn.training.record import fingerprint_of, record_of
 from videogn.training.schedule import Schedule, lr_factor, scaled_lr
 from videogn.training.scoring import Scorer
-from videogn.training.update import Mean, Update
-
-# What a checkpoint says of its last part where it speaks of the whole training, too.
-_OF_LAST_PART = ("device_batch_size", "num_devices", "device", "precision", "code")
+from videogn.training.update import Update
 
 
 class VideoClassifier(Scorer):
@@ -104,15 +99,6 @@ class VideoClassifier(Scorer):
     """
 
     class_weights: Tensor | None
-
-    # Settings that the paper's run does without, by name, and what they are where they are off.
-    OFF: ClassVar[dict[str, Any]] = {
-        "model.optimizer": "sgd",
-        "model.mixup": 0.0,
-        "model.cutmix": 0.0,
-        "model.balance_classes": False,
-        "model.ema": 0.0,
-    }
 
     def __init__(
         self,
@@ -247,13 +233,9 @@ class VideoClassifier(Scorer):
         self.register_buffer("class_weights", None, persistent=False)
         self.update = Update(num_classes)
         self.losses = LossWatch()
-        names = ("loss", *(f"top{k}" for k in self.update.ks))
-        self.train_means = nn.ModuleDict({name: Mean() for name in names})  # of an epoch
-        self.num_skipped = SumMetric(nan_strategy="disable", sync_on_compute=False)  # of an epoch, on all devices
+        self.epoch_figures = EpochFigures(["loss", *(f"top{k}" for k in self.update.ks)])
         self._steps_before_epoch = 0
         self.begins_at = Position(epochs=0, updates=0)
-        self._updated = False  # whether this epoch has had an update since the training began, or went on
-        self._figures_of_end: dict[str, list[float]] | None = None  # of an epoch that is over
         self.is_validating = False  # whether a checkpoint that is saved now is saved within a validation of a training
         self.ended_early = False  # whether something else than its length ended the training
         self.training_run: dict[str, Any] = {}  # of the loaded checkpoint: steps, seconds, batch sizes, seed
@@ -263,7 +245,7 @@ class VideoClassifier(Scorer):
         self.kernels_checked: bool | None = None  # in half precision: whether its layers were held against float32
         self.is_best = False  # whether a checkpoint that is saved now is saved because it is the best
         self._steps_per_epoch = 1
-        self._planned_steps: int | None = None
+        self.planned_steps: int | None = None
         self._seconds_before = 0.0
         self._started: float | None = None
 
@@ -283,51 +265,14 @@ class VideoClassifier(Scorer):
         """The peak learning rate, scaled to the total batch."""
         return scaled_lr(self.base_lr, self.batch_sizes.total)
 
+    @property
+    def train_seconds(self) -> float:
+        """How long it has trained, in all parts of the training."""
+        return self._seconds_before + (time.monotonic() - self._started if self._started is not None else 0.0)
+
     def num_steps(self) -> tuple[int, int]:
         """Return the optimiser steps of (an epoch, the run)."""
         return num_steps(self.trainer, batches_per_epoch=self.data.batches_per_epoch if self.data else None)
-
-    def recipe(self) -> dict[str, Any]:
-        """Return the settings that decide what a training makes of the network, by name, in plain types.
-
-        All parts of one training have the same ones. The device batch and the number of devices are not among them: an
-        update is of the same clips at any. Neither is the length of the run.
-        """
-        data, sizes = self.data, self.batch_sizes
-        schedule = {f"model.schedule.{name}": value for name, value in asdict(self.schedule).items()}
-        del schedule["model.schedule.length"]
-        renorm = {} if self.renorm is None else asdict(self.renorm)
-        clip_val = self.trainer.gradient_clip_val
-        recipe = {
-            "seed_everything": data.seed if data else None,
-            "total_batch_size": sizes.total,
-            "normalisation batch": sizes.norm,
-            **{f"model.renorm.{name}": value for name, value in renorm.items()},
-            "model.dropout": self.dropout,
-            "model.label_smoothing": self.label_smoothing,
-            "model.base_lr": self.base_lr,
-            **schedule,
-            "model.momentum": self.momentum,
-            "model.weight_decay": self.weight_decay,
-            "model.norm_weight_decay": self.norm_weight_decay,
-            **{name: getattr(self, name.removeprefix("model.")) for name in self.OFF},
-            "trainer.precision": self.trainer.precision,
-            "trainer.gradient_clip_val": clip_val,
-            **({} if clip_val is None else {"trainer.gradient_clip_algorithm": self.trainer.gradient_clip_algorithm}),
-        }
-        if data:
-            recipe |= {**data.recipe, "updates an epoch": self.num_steps()[0]}
-        return json.loads(json.dumps(recipe))  # lists for tuples, as they come back from a checkpoint
-
-    @property
-    def off(self) -> dict[str, Any]:
-        """The settings that the paper's run does without, at what they are where they are off."""
-        return self.OFF | (self.data.OFF if self.data else {})
-
-    def extras(self) -> dict[str, Any]:
-        """Return the settings that are on and that the paper's run does without, by name."""
-        recipe = self.recipe()
-        return {name: recipe[name] for name, value in self.off.items() if recipe[name] != value}
 
     # Training
 
@@ -356,7 +301,8 @@ class VideoClassifier(Scorer):
         for norm in batch_norms(self.model):
             norm.defer_update = True
             norm.forget()
-        self._set_epoch_figures()
+        if self.begins_at.updates and (found := self.training_run.get("epoch_figures")) is not None:
+            self.epoch_figures.go_on(found, device=self.device)
         if self.ema:
             self.average = WeightAverage(self.model, self.ema, before=self._average_before)
             self._average_before = None
@@ -364,13 +310,10 @@ class VideoClassifier(Scorer):
 
     def on_train_epoch_start(self) -> None:
         self._steps_before_epoch = self.global_step
-        self._figures_of_end = None
-        self._updated = False
+        self.epoch_figures.begin()
 
     def on_train_epoch_end(self) -> None:
-        if not self._updated:  # all its updates were before the training was stopped
-            self._log_epoch_figures()
-        self._figures_of_end = self._epoch_figures()  # Lightning forgets them now; the epoch may have been cut short
+        self.epoch_figures.end(self)
 
     @property
     def position(self) -> Position:
@@ -434,18 +377,8 @@ class VideoClassifier(Scorer):
         for name, total in sums.items():
             # Never with prog_bar=True: Lightning then reads the value at every batch, with a bar or without.
             self.log(f"train/{name}_step", total / clips)
-            of_epoch = self.train_means[name]
-            assert isinstance(of_epoch, Mean)
-            of_epoch.update(total, clips)
-        self.num_skipped.update(skipped)
-        self._log_epoch_figures()
-        self._updated = True
-
-    def _log_epoch_figures(self) -> None:
-        for name, of_epoch in self.train_means.items():
-            assert isinstance(of_epoch, Mean)
-            self.log(f"train/{name}_epoch", of_epoch, on_step=False, on_epoch=True)
-        self.log("train/skipped_videos", self.num_skipped, on_step=False, on_epoch=True)
+        self.epoch_figures.add(sums, clips, skipped=skipped)
+        self.epoch_figures.log(self)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         if at_log_point(self.trainer, batch_idx):
@@ -470,13 +403,13 @@ class VideoClassifier(Scorer):
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser, and the schedule, by update."""
-        self._steps_per_epoch, self._planned_steps = self.num_steps()
+        self._steps_per_epoch, self.planned_steps = self.num_steps()
         factor = partial(
             lr_factor,
             schedule=self.schedule,
             total_batch_size=self.batch_sizes.total,
             steps_per_epoch=self._steps_per_epoch,
-            total_steps=self._planned_steps,
+            total_steps=self.planned_steps,
         )
         optimizer = optimizer_of(
             self.model,
@@ -528,69 +461,9 @@ class VideoClassifier(Scorer):
             )
         if self.average is not None and not self.average.is_finite():
             raise NonFiniteLoss(f"the weights are not finite after {self.global_step} updates, in their average")
-        running = time.monotonic() - self._started if self._started is not None else 0.0
-        data, sizes = self.data, self.batch_sizes
-        part = {
-            "planned_steps": self._planned_steps,
-            "device_batch_size": sizes.device,
-            "num_devices": sizes.num_devices,
-            "skip_undecodable": data.skip_undecodable if data else None,
-            "device": device_name(self.device),
-            "precision": precision_name(self.trainer.precision, self.device),
-            "compiled": self.compiled is not None,
-            "kernels_checked": self.kernels_checked,
-            "code": code_version(),
-        }
-        parts = list(self.training_run.get("parts", []))
-        if not parts or part.items() - parts[-1].items():
-            parts.append({"first_step": self.training_run.get("steps", 0), **part})
+        checkpoint[CHECKPOINT_KEY] = record_of(self)
         if self.average is not None:
             self.average.put_into(checkpoint)
-        checkpoint[CHECKPOINT_KEY] = {
-            "architecture": dict(self.architecture),
-            "classes": list(self.class_names),
-            "training": {
-                "recipe": self.recipe(),
-                "parts": parts,
-                "norm_batch_size": sizes.norm,
-                "total_batch_size": sizes.total,
-                "steps": int(self.global_step),
-                "position": asdict(self.position),
-                "epoch_figures": self._figures_of_end or self._epoch_figures(),
-                "ended_early": self.ended_early,
-                # Begun; current_epoch is one on when training has ended.
-                "epochs": self.trainer.fit_loop.epoch_progress.current.ready,
-                "train_seconds": self._seconds_before + running,
-                "peak_memory_bytes": self._peak_memory_bytes(),
-                "seed": data.seed if data else None,
-                "train_fingerprint": self._fingerprint(),
-                "validated_at_step": self.validated_at_step,
-                "num_validations": self.num_validations,
-                "best": self.best,
-                "is_best": self.is_best,
-                "weights": self.weights,
-                "precise_bn": self.precise_bn,
-                "renorm": self.renorm and asdict(self.renorm),
-                **{name: part[name] for name in _OF_LAST_PART},
-            },
-        }
-
-    def _epoch_figures(self) -> dict[str, list[float]]:
-        """Return what the epoch's figures are made of so far, to the bit."""
-        found = {"skipped": [float(self.num_skipped.sum_value)]}
-        for name, mean in self.train_means.items():
-            assert isinstance(mean, Mean)
-            found[name] = [float(mean.total), float(mean.count)]
-        return found
-
-    def _set_epoch_figures(self) -> None:
-        """Go on with the figures of an epoch that was begun before."""
-        found = self.training_run.get("epoch_figures")
-        if found is None or not self.begins_at.updates:
-            return
-        for name, mean in self.train_means.items():
-            mean.total, mean.count = torch.tensor(found[name], device=self.device).unbind()
-        self.num_skipped.sum_value = torch.tensor(found["skipped"][0], device=self.device)
 
     def _begin_where_it_was(self, checkpoint: dict[str, Any]) -> None:
         training = own_part(checkpoint)["training"]
@@ -604,21 +477,12 @@ class VideoClassifier(Scorer):
         if self.data is not None:
             self.data.begins = (position.epochs, position.updates)
 
-    def _fingerprint(self) -> str | None:
-        """Return the training videos' fingerprint, on the first device alone: it asks for every file's size."""
-        return self.data.catalog.fingerprint("train") if self.data and self.trainer.is_global_zero else None
-
-    def _peak_memory_bytes(self) -> int:
-        """Return the most memory that any of the devices had in use: an exchange, so all of them must ask."""
-        peak = torch.tensor(peak_memory_bytes(), device=self.device)
-        return int(self.trainer.strategy.reduce(peak, reduce_op="max"))
-
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of another network, class count or, to go on with, recipe, before anything is loaded."""
         own = own_part(checkpoint)
         check_same_model(own, architecture=self.architecture, classes=self.class_names)
         if self._trainer is not None and self._trainer.state.fn == TrainerFn.FITTING:
-            check_same_recipe(own, self.recipe(), off=self.off, fingerprint=self._fingerprint())
+            check_same_recipe(own, recipe_of(self), fingerprint=fingerprint_of(self))
             self._begin_where_it_was(checkpoint)
             if self.ema:
                 self._average_before = taken_from(checkpoint)

@@ -12,6 +12,7 @@ from videogn.training.batch_sizes import BatchSizes
 from videogn.training.ema import decay_at
 from videogn.training.module import VideoClassifier
 from videogn.training.precise_bn import precise_norms
+from videogn.training.recipe import extras_in, recipe_of
 from videogn.training.schedule import REFERENCE_BATCH_SIZE, Schedule, in_steps, scaled_lr, stretch
 
 FROM_SCRATCH = "from scratch"
@@ -79,7 +80,7 @@ def plan_of(model: VideoClassifier, *, run_dir: str, start: str, precise_bn_batc
         num_classes=data.num_classes,
         num_frames=data.num_frames,
         frame_interval=data.frame_interval,
-        extras=model.extras(),
+        extras=extras_in(recipe_of(model)),
         crop_size=data.crop_size,
         sizes=model.batch_sizes,
         renorm=model.renorm,
