@@ -57,11 +57,15 @@ def _something(content: Any, split: Split, file: Path) -> Iterator[Item]:
 
 def _diving48(content: Any, split: Split, file: Path) -> Iterator[Item]:
     for item in content:
-        yield Item(item["vid_name"], str(item["label"]))
+        yield Item(str(item["vid_name"]), str(item["label"]))
 
 
 def _has(*keys: str) -> Callable[[Any], bool]:
-    return lambda content: isinstance(content, list) and bool(content) and set(keys) <= set(content[0])
+    def has(content: Any) -> bool:
+        first = content[0] if isinstance(content, list) and content else None
+        return isinstance(first, dict) and set(keys) <= set(first)
+
+    return has
 
 
 def _is_kinetics(content: Any) -> bool:
@@ -87,7 +91,7 @@ def document(text: str, *, file: Path, root: Path, split: Split) -> Entries:
     """
     try:
         content = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ListError(f"{file}: no JSON ({error})") from None
     kind = next((each for each in DOCUMENTS if each.recognises(content)), None)
     if kind is None:
@@ -96,7 +100,7 @@ def document(text: str, *, file: Path, root: Path, split: Split) -> Entries:
         items = list(kind.items(content, split, file))
     except ListError:
         raise
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         reason = f"no {error} in an entry" if isinstance(error, KeyError) else str(error)
         raise ListError(f"{file}: {kind.name}: {reason}") from None
     found = find_videos(root, VIDEO_SUFFIXES)

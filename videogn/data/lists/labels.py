@@ -16,7 +16,7 @@ from videogn.data.lists.tables import read_text
 
 # What is a number and no class index.
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|nan", flags=re.IGNORECASE)
-_NUMBERED = re.compile(r"([0-9]+)[ ,;\t]+(.+)")
+_NUMBERED = re.compile(r"([0-9]{1,18})[ ,;\t]+(.+)")
 # A list with fewer lines has no more classes than this: a last layer of millions is a slip.
 MOST_CLASSES = 10_000
 
@@ -33,7 +33,7 @@ def read_classes(path: Path) -> list[str]:
     if path.suffix == ".json":
         try:
             names = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ListError(f"{path}: no JSON ({error})") from None
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise ListError(f"{path}: expected a list of class names, in the order of their indices, got {text[:40]!r}")

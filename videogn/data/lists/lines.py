@@ -286,5 +286,5 @@ def _first_unlike(rows: _Table) -> tuple[int, _Kind | None]:
 
 
 def is_index(text: str) -> bool:
-    """Return whether a text is a number from 0 on, in digits."""
-    return text.isascii() and text.isdigit()
+    """Return whether a text is a number from 0 on, in digits; of more of them than any count has, it is none."""
+    return text.isascii() and text.isdigit() and len(text) < 19

@@ -33,7 +33,7 @@ def with_suffixes(entries: Entries) -> Entries:
                 for entry in inside:
                     if is_media(entry.name) or entry.is_dir():
                         found.setdefault(_stem(entry.name), []).append(entry.name)
-        except OSError:
+        except (OSError, ValueError):  # none of that name, or none can have it
             pass
         return found
 

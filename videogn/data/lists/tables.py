@@ -103,7 +103,7 @@ def json_lines(lines: Lines, *, root: Path, split: Split, given: Columns | None)
 def _object(line: str, *, where: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ListError(f"{where}: no JSON ({error})") from None
     if not isinstance(row, dict):
         raise ListError(f"{where}: expected an object with file_name and label, got {line!r}")

@@ -54,7 +54,10 @@ def by_table(names: Sequence[str], file: Path, *, root: Path) -> list[str | None
     first = text.partition("\n")[0]
     separator = next((mark for mark in "\t;" if mark in first), ",")
     rows = csv.DictReader(Lines.of(text, file=file).texts, delimiter=separator)
-    header = {name.strip().lower(): name for name in reversed(rows.fieldnames or ())}
+    try:
+        header = {name.strip().lower(): name for name in reversed(rows.fieldnames or ())}
+    except csv.Error as error:
+        raise ListError(f"{file}:1: {error}: does a quote end?") from None
     path = next((header[name] for name in PATH_COLUMNS if name in header), None)
     group = next((header[name] for name in GROUP_COLUMNS if name in header and header[name] != path), None)
     if path is None or group is None:
