@@ -127,11 +127,12 @@ def test_a_run_that_failed_leaves_its_folder_free(base, capsys, tmp_path, data_r
     listing = tmp_path / "broken.csv"
     (tmp_path / "broken.mp4").write_text("no video")
     listing.write_text(f"{tmp_path}/broken.mp4 jump\n{tmp_path}/broken.mp4 run\n")
-    fails(capsys, [*base, "--data.train_list", str(listing), "--data.batch_size", "1"], 1)
+    outside = ["--data.allow_outside", "true"]
+    fails(capsys, [*base, "--data.train_list", str(listing), "--data.batch_size", "1", *outside], 1)
     assert main(base) == 0
     # None of the test videos can be decoded: no result, and no green exit status.
     capsys.readouterr()
-    line = fails(capsys, ["test", "--run_dir", "runs/tiny", "--data.test_list", str(listing)], 1)
+    line = fails(capsys, ["test", "--run_dir", "runs/tiny", "--data.test_list", str(listing), *outside], 1)
     assert "none of the 2 videos could be scored" in line
 
 
@@ -141,6 +142,7 @@ def test_broken_videos_are_skipped_at_any_device_batch(base, capsys, tmp_path, d
     listing = tmp_path / "some.csv"
     listing.write_text((data_root / "train.csv").read_text() + f"{tmp_path}/broken.mp4 jump\n")
     words = ["--data.train_list", str(listing), "--data.skip_undecodable", "true", "--data.batch_size", "1"]
+    words += ["--data.allow_outside", "true"]
     assert main([*base, *words, "--total_batch_size", "13"]) == 0
     assert "1 videos skipped" in capsys.readouterr().out
 

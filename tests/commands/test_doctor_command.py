@@ -53,7 +53,7 @@ def test_a_video_that_would_stop_the_training_is_named(tiny, tmp_path, data_root
     (tmp_path / "broken.mp4").write_bytes(b"none")
     with (tmp_path / "train.csv").open("a") as file:
         file.write("broken.mp4 run\n")
-    words = [*tiny[:2], "--data.root", str(tmp_path), *tiny[4:]]
+    words = [*tiny[:2], "--data.root", str(tmp_path), *tiny[4:], "--data.allow_outside", "true"]
     found = doctor(*words, folder=tmp_path, status=1)["decoded"]
     assert found["verdict"] == "stop"
     assert found["figures"] == {"videos": 13, "failed": 1}
@@ -63,7 +63,8 @@ def test_a_video_that_would_stop_the_training_is_named(tiny, tmp_path, data_root
 def test_an_error_on_the_way_is_the_last_answer(tiny, tmp_path, data_root):
     (tmp_path / "broken.mp4").write_bytes(b"none")
     (tmp_path / "val.csv").write_text(f"{tmp_path}/broken.mp4 run\n")
-    found = doctor(*tiny, "--data.val_list", str(tmp_path / "val.csv"), folder=tmp_path, status=1)
+    words = [*tiny, "--data.val_list", str(tmp_path / "val.csv"), "--data.allow_outside", "true"]
+    found = doctor(*words, folder=tmp_path, status=1)
     assert list(found)[-1] == "asked"
     assert found["asked"]["evidence"] == "no validation video could be decoded"
 

@@ -36,7 +36,8 @@ video changes where others go, too: keep the lists, not the command.
 
 Without --data.test_list a run is tested on its validation videos.
 
-In --out other than the root, lists name videos by the way from there: move both, or neither.
+In --out other than the root, lists name videos by the way from there: move both, or neither. A run reads such lists
+with --data.allow_outside true.
 """
 
 
@@ -61,6 +62,7 @@ def run(words: list[str]) -> int:
             seed=given.seed,
             columns=given.list_columns,
             frame_folders=given.frame_folders,
+            allow_outside=bool(given.allow_outside),
         )
     except ValueError as error:
         raise UsageError(str(error)) from error
@@ -74,6 +76,7 @@ def run(words: list[str]) -> int:
         print(f"note: {note}")
     words = ["videogn", "fit", "--config", "own_videos.yaml", "--data.root", summary.folder]
     words += ["--data.test_list", "test.csv"] if "test" in summary.parts else []
+    words += ["--data.allow_outside", "true"] if summary.leads_out else []
     print(f"to train on them: {shlex.join(words)}")
     if given.json is not None:
         save_json(given.json, {**vars(given), **asdict(summary)}, ensure_ascii=True)
@@ -104,6 +107,7 @@ def _parser() -> CommandParser:
     for name, kind, words in (  # by the names that errors of lists call them by, too
         ("list_columns", _columns, "[PATH,LABEL]: of a table, where they are not called as usual"),
         ("frame_folders", _yes_or_no, "true or false: whether folders of images in class folders are videos"),
+        ("allow_outside", _yes_or_no, "true or false: whether paths in a list may lead out of the root (false)"),
     ):
         parser.add_argument(f"--{name}", f"--data.{name}", dest=name, type=kind, metavar="VALUE", help=words)
     parser.add_argument("--json", metavar="FILE", help="also write the summary to this file")

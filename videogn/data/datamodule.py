@@ -74,6 +74,8 @@ class KineticsDataModule(LightningDataModule):
             what the training list says.
         exclude: File of videos to go without, a name a line, as lists have them, such as `videogn data check` writes.
             Relative to root or to the working folder.
+        allow_outside: Whether paths in lists may lead out of root: absolute ones to elsewhere, and those by `..`.
+            Default: such a list is refused. Links in root are followed in any case.
         num_frames: Frames of a clip.
         frame_interval: Source frames from one frame of a clip to the next.
         target_fps: Frames a second that frame_interval is meant at: in a video of another rate, clips take as long, of
@@ -136,6 +138,7 @@ class KineticsDataModule(LightningDataModule):
         frame_folders: bool | None = None,
         classes: str | None = None,
         exclude: str | None = None,
+        allow_outside: bool = False,
         num_frames: int = 32,
         frame_interval: int = 2,
         target_fps: float | None = None,
@@ -211,6 +214,7 @@ class KineticsDataModule(LightningDataModule):
             columns=list_columns,
             frame_folders=frame_folders,
             exclude=exclude,
+            allow_outside=allow_outside,
         )
         self.num_frames = num_frames
         self.frame_interval = frame_interval

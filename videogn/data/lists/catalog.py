@@ -39,6 +39,7 @@ class Catalog:
         columns: Names of the columns of path and label; None: the usual ones.
         frame_folders: Whether folders of images in class folders are videos; None: refuse such.
         exclude: File of videos to go without, relative to root or to the working folder.
+        allow_outside: Whether paths in lists may lead out of root.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Catalog:
         columns: Columns | None = None,
         frame_folders: bool | None = None,
         exclude: str | None = None,
+        allow_outside: bool = False,
     ) -> None:
         self.root = root
         self.lists = lists
@@ -57,6 +59,7 @@ class Catalog:
         self.columns = columns
         self.frame_folders = frame_folders
         self.exclude_file = exclude
+        self.allow_outside = allow_outside
         self.num_excluded: dict[Split, int] = {}  # of the lists that were read: videos that `exclude` names
         self.read_as: dict[Split, str] = {}  # of the lists that were read: their format, in words
         self._records: dict[Split, Records] = {}
@@ -211,10 +214,16 @@ class Catalog:
         """Return all lines of a split's list, with labels as it has them.
 
         Raises:
-            ListError: It does not exist, or a line of it can't be parsed.
+            ListError: It does not exist, a line of it can't be parsed, or a path leads out of root.
         """
-        source, root = self.list_of(split), self.root_path
-        return read_list(source, root=root, split=split, columns=self.columns, frame_folders=self.frame_folders)
+        return read_list(
+            self.list_of(split),
+            root=self.root_path,
+            split=split,
+            columns=self.columns,
+            frame_folders=self.frame_folders,
+            allow_outside=self.allow_outside,
+        )
 
     def settings(self) -> dict[str, str | None]:
         """Return root, lists and classes such that they name the same files from any working folder."""

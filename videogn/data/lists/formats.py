@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import csv
 import glob
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from videogn.data.lists.entries import Entries, ListError, Split
 from videogn.data.lists.folders import class_folders
 from videogn.data.lists.kinetics import is_kinetics, kinetics
 from videogn.data.lists.lines import Lines, path_label
+from videogn.data.lists.outside import refuse_outside
 from videogn.data.lists.split_files import HMDB51_SUFFIXES, hmdb51, ucf101
 from videogn.data.lists.tables import Columns, columns_of, json_lines, metadata_folder, metadata_of, read_text, table
 
@@ -136,6 +138,7 @@ def read_list(
     split: Split,
     columns: Columns | None = None,
     frame_folders: bool | None = None,
+    allow_outside: bool = False,
 ) -> Entries:
     """Read a list of any known format.
 
@@ -145,18 +148,26 @@ def read_list(
         split: Which part is wanted, where a list holds several.
         columns: Names of the columns of path and label, for a table whose own are not known.
         frame_folders: Whether folders of images in class folders are videos; None: refuse such.
+        allow_outside: Whether paths may lead out of `root`.
 
     Raises:
-        ListError: It does not exist, is empty, or a line can't be parsed (file and line number).
+        ListError: It does not exist, is empty, a line can't be parsed, or a path leads out (file and line number).
     """
     path = Path(given)
     matches = () if path.is_dir() or path.is_file() else tuple(map(Path, sorted(glob.glob(str(given)))))
     if not (path.is_dir() or path.is_file() or matches):
         raise ListError(f"{given}: no such list of videos (a file, a folder of class folders, or a pattern)")
     source = Source(matches[0] if matches else path, matches, root, split, columns, frame_folders)
-    entries = next(each for each in FORMATS if each.recognises(source)).read(source)
+    try:
+        entries = next(each for each in FORMATS if each.recognises(source)).read(source)
+    except csv.Error as error:
+        raise ListError(f"{given}: no table ({error}): does each quote end?") from None
+    except OSError as error:
+        raise ListError(f"{given}: it can't be read ({error.strerror})") from error
     if not entries:
         raise ListError(f"{given}: the list names no video" + (f" of {split}" if entries.read_as else ""))
+    if not allow_outside:
+        refuse_outside(entries, root=root)
     return entries
 
 

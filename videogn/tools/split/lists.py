@@ -38,9 +38,13 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """What was split, into lists in which folder, and how; `notes` are what to know of it, a sentence each."""
+    """What was split, into lists in which folder, and how; `notes` are what to know of it, a sentence each.
+
+    `leads_out`: whether the lists name videos outside of that folder.
+    """
 
     folder: str
+    leads_out: bool
     num_videos: int
     num_groups: int
     num_classes: int
@@ -68,6 +72,7 @@ def split(
     seed: int = 0,
     columns: Columns | None = None,
     frame_folders: bool | None = None,
+    allow_outside: bool = False,
 ) -> Summary:
     """Write lists of the training, validation and test videos of a folder or a list; no video is touched.
 
@@ -80,6 +85,7 @@ def split(
         seed: Other seeds give other splits.
         columns: Of path and label, in a table whose own are not known.
         frame_folders: Whether folders of images in class folders are videos.
+        allow_outside: Whether paths in a list may lead out of the root.
 
     Raises:
         ValueError: Something that can't be asked for, or videos that can't be split; nothing is written then.
@@ -101,7 +107,15 @@ def split(
     out = Path(out) if out is not None else root
     for folder in {source, out}:
         _refuse_lists_in(folder)
-    videos = _read(source, root, columns, frame_folders)
+    catalog = Catalog(
+        str(root),
+        lists=dict.fromkeys(PARTS, str(source.absolute())),
+        classes=None,
+        columns=columns,
+        frame_folders=frame_folders,
+        allow_outside=allow_outside,
+    )
+    videos = _read(source, catalog)
     group_of, notes = _groups(videos, root, groups)
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for group, label in zip(group_of, videos.labels, strict=True):
@@ -129,6 +143,7 @@ def split(
         )
     return Summary(
         folder=str(out),
+        leads_out=any(name.startswith("../") for own in rows.values() for name, _ in own),
         num_videos=len(videos.names),
         num_groups=len(counts),
         num_classes=len(set(videos.labels)),
@@ -146,19 +161,18 @@ def _refuse_lists_in(folder: Path) -> None:
             )
 
 
-def _read(source: Path, root: Path, columns: Columns | None, frame_folders: bool | None) -> _Videos:
+def _read(source: Path, catalog: Catalog) -> _Videos:
     """Return all videos that are on disk, by the catalog that a run reads.
 
     Raises:
         ListError: A run could not read them, or the list says of each video what part it is.
     """
-    lists: dict[Split, str | None] = dict.fromkeys(PARTS, str(source.absolute()))
-    catalog = Catalog(str(root), lists=lists, classes=None, columns=columns, frame_folders=frame_folders)
     videos, classes = catalog.present("train"), catalog.classes
     if not source.is_dir() and not _is_whole(catalog):
         raise ListError(f"{source} says itself which videos are for training: give it to `videogn fit` as it is")
     paths = [str(record.path) for record in videos]
-    names = [os.path.relpath(path, root.absolute()).replace(os.sep, "/") for path in paths]
+    root = catalog.root_path.absolute()
+    names = [os.path.relpath(path, root).replace(os.sep, "/") for path in paths]
     return _Videos(names, paths, [classes[label] for label in videos.labels().tolist()], classes)
 
 
