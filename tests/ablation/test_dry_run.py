@@ -55,6 +55,20 @@ def test_totals_count_each_run_once(capsys):
     assert "with 1 at once" not in printed(capsys, study())
 
 
+def test_seeds_that_may_be_added_are_said_as_least_and_most(capsys):
+    text = printed(capsys, study(seeds={"from": 2, "until": 1.5, "at_most": 4}), num_at_once=2)
+    # An hour each: 6 runs at first, two at once, then 3 more twice.
+    assert "8 cells: 6 runs" in text
+    assert "6.0 h one after the other, at best 3.0 h with 2 at once." in text
+    assert (
+        "seeds are added one at a time until decided (apart, or within ± 1.5 points), 4 at most, which are 12 runs, "
+        "12.0 h one after the other, at best 7.0 h with 2 at once."
+    ) in " ".join(text.split())
+    assert "bn-nb2-seed1" in text
+    assert "seed2" not in text
+    assert text.endswith("\n# and the same with --seed_everything 2 to 3, as long as seeds are added\n")
+
+
 def test_what_was_not_measured_is_said(capsys):
     cells = cells_of(study(), BASE)
     some = {cells[0].name: plan(), cells[2].name: plan(fit_seconds=None, test_seconds=None, peak_memory_bytes=None)}

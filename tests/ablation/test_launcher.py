@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.ablation.conftest import BASE, cells, is_running, run, states, wait_for
+from videogn.ablation.report import write
 from videogn.ablation.running import launcher
 from videogn.ablation.running.child import Place
 from videogn.ablation.running.launcher import run_study
@@ -309,6 +310,58 @@ def test_a_training_of_other_code_that_waits_for_its_test_is_refused_too(command
     record.write_text(record.read_text().replace(code_version(), "0.0.9+aa"))
     with pytest.raises(ValueError, match=r"made, or began, bn-nb4-seed0 \(0.0.9\+aa\)"):
         run(STUDY, tmp_path, command=command)
+
+
+UNTIL_DECIDED = replace(
+    STUDY, axes={"model.norm": ["gn", "bn"]}, baseline={}, seeds={"from": 2, "until": 0.5, "at_most": 5}
+)
+
+
+@pytest.fixture
+def no_figures(monkeypatch):
+    for name in ("draw_error", "draw_curves"):
+        monkeypatch.setattr(write, name, lambda gathered: None)
+
+
+def test_seeds_are_added_until_decided_and_none_after(command, tmp_path, capsys, no_figures):
+    # BN is 5 points below GN with every seed; of 40 videos, intervals are no less than 4.5 points with three seeds.
+    assert run(UNTIL_DECIDED, tmp_path, command=command, places=[Place()] * 2) == 0
+    fits = [cell for stage, cell in command.stages() if stage == "fit"]
+    assert [set(fits[at : at + 2]) for at in (0, 2, 4)] == [{f"{n}-seed{s}" for n in ("gn", "bn")} for s in (0, 1, 2)]
+    assert len(fits) == 6
+    text = capsys.readouterr().out
+    assert re.search(
+        r"^after 2 of at most 5 seeds: BN and GN: −5.00 ± \d\d.*, open; seed 2 is added$", text, re.MULTILINE
+    )
+    assert re.search(r"^after 3 of at most 5 seeds: BN and GN: −5.00 ± 4.5\d, apart; decided$", text, re.MULTILINE)
+    report = (tmp_path / "report.md").read_text()
+    assert "2 settings × 3 seeds, runs of b.yaml" in report
+    assert "Stopped after 3: decided. So that every interval holds with 95 % although one looks after every" in report
+    assert "BN is 5.0 ± 4.5 points below GN (3 seeds, 95 % interval)." in report
+    assert "PARTIAL" not in report
+    found = json.loads((tmp_path / "report.json").read_text())["stopping"]
+    assert (found["seeds_looked_at"], found["is_over"]) == (3, True)
+    assert found["decisions"] == [
+        {"point": {"model.norm": "bn"}, "reference": {"model.norm": "gn"}, "decision": "apart"}
+    ]
+    # A study that was stopped within a seed ends it; one that is decided runs nothing.
+    (tmp_path / "cells/bn-seed2/result.json").unlink()
+    assert run(UNTIL_DECIDED, tmp_path, command=command) == 0
+    assert command.stages() == [("test", "bn-seed2")]
+    assert run(UNTIL_DECIDED, tmp_path, command=command) == 0
+    assert command.calls() == []
+
+
+def test_a_failed_cell_of_added_seeds_is_not_replaced_nor_tried_again_once_decided(command, tmp_path, no_figures):
+    command.behave({"fit bn-seed1": "crash"})
+    assert run(UNTIL_DECIDED, tmp_path, command=command) == 1
+    assert {cell for _, cell in command.stages()} == {f"{n}-seed{s}" for n in ("gn", "bn") for s in range(4)}
+    report = (tmp_path / "report.md").read_text()
+    assert "Stopped after 4: decided. Cells of seed 1 failed: what they would have been compared with" in report
+    assert "A cell that failed counts as such: the study is decided, and nothing more is run." in report
+    assert "Without a result: bn-seed1 (failed)." in report
+    assert run(UNTIL_DECIDED, tmp_path, command=command) == 1
+    assert command.calls() == []
 
 
 def test_what_fails_on_our_side_is_that_cells_failure_alone(command, tmp_path):

@@ -15,6 +15,7 @@ from videogn.ablation.study_folder import check_folder, load_study, record_study
 
 BASE = b"model: {norm: gn}\ndata: {batch_size: 8}\ntotal_batch_size: 16\n"
 AXES = {"model.norm": ["gn", "bn"], "norm_batch_size": [8, 2]}
+RULE = {"from": 3, "until": 1.0, "at_most": 9}
 
 
 def study(**changes) -> Study:
@@ -66,6 +67,19 @@ def test_the_baseline_is_the_first_level_of_every_axis_unless_said_otherwise():
         ({"seeds": [-1]}, "seeds: got -1"),
         ({"seeds": [False]}, "seeds: got False"),
         ({"seeds": [1, 2, 1]}, "seeds: 1 stands there more than once"),
+        ({"seeds": "3"}, "seeds: got '3'; expected a list with at least one value, or {from: 3,"),
+        ({"seeds": {"from": 3, "at_most": 9}}, "which lacks until; expected {from: 3, until: 1.0, at_most: 20}"),
+        ({"seeds": {**RULE, "to": 9}}, "which has to; expected {from: 3"),
+        ({"seeds": {**RULE, "from": 1}}, "seeds, from: got 1; expected a whole number of seeds, at least 2"),
+        ({"seeds": {**RULE, "at_most": 3}}, "seeds, at_most: got 3; expected more than from (3), up to 100"),
+        ({"seeds": {**RULE, "at_most": 101}}, "seeds, at_most: got 101"),
+        ({"seeds": {**RULE, "until": 0}}, "seeds, until: got 0; expected points of top-1, more than 0"),
+        ({"seeds": {**RULE, "until": True}}, "seeds, until: got True"),
+        ({"seeds": {**RULE, "between": "gn"}}, "seeds, between: got 'gn'; expected two settings of the study"),
+        ({"seeds": {**RULE, "between": [{}]}}, "seeds, between: got [{}]; expected two settings"),
+        ({"seeds": {**RULE, "between": [{}, {"norm": "bn"}]}}, "seeds, between: 'norm' is no axis; the axes are"),
+        ({"seeds": {**RULE, "between": [{}, {"model.norm": "ln"}]}}, "seeds, between: model.norm has no level 'ln'"),
+        ({"seeds": {**RULE, "between": [{}, {"model.norm": "gn"}]}}, "twice; expected two settings that differ"),
         ({"total_batch_size": True}, "total_batch_size: got True"),
         ({"device_batch_size": 0}, "device_batch_size: got 0"),
         ({"comparison": "both"}, "comparison: got 'both'; expected fixed-total or paper"),
@@ -143,6 +157,27 @@ def test_a_folder_of_another_study_is_refused(changes, message, tmp_path):
     with pytest.raises(ValueError, match=re.escape(message)):
         claim(study(**changes), tmp_path)
     assert load_study(tmp_path)[0] == study()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"seeds": {**RULE, "at_most": 10}},
+            "a rule by which seeds are added is fixed before the first of them is run",
+        ),
+        ({"seeds": [0, 1, 2]}, "its seeds are {'from': 3, 'until': 1.0, 'at_most': 9}, not [0, 1, 2]"),
+        ({"baseline": {"model.norm": "bn"}}, "its seeds are added until the comparisons with that are decided"),
+    ],
+)
+def test_a_rule_for_seeds_is_fixed(changes, message, tmp_path):
+    claim(study(seeds=RULE), tmp_path)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        claim(study(**{"seeds": RULE, **changes}), tmp_path)
+    claim(study(seeds=RULE, axes={**AXES, "norm_batch_size": [8, 2, 4]}), tmp_path)
+    named = {**RULE, "between": [{"model.norm": "bn"}, {"model.norm": "gn"}]}
+    claim(study(seeds=named), tmp_path / "named")
+    claim(study(seeds=named, baseline={"model.norm": "bn"}), tmp_path / "named")
 
 
 def test_a_label_that_means_something_else_now_is_another_study(tmp_path):

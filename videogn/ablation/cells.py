@@ -83,7 +83,7 @@ def cells_of(study: Study, base: Mapping[str, Any]) -> list[Cell]:
     first: dict[str, str] = {}  # of each computation, the cell that is run
     levels_by_name: dict[str, str] = {}
     axes = study.parsed_axes
-    for seed in study.seeds:
+    for seed in study.all_seeds:
         for levels in product(*(axis.levels for axis in axes)):
             own = {**study.settings, **{name: v for level in levels for name, v in level.settings.items()}}
             labels = {axis.name: level.label for axis, level in zip(axes, levels, strict=True)}

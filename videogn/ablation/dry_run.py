@@ -13,6 +13,7 @@ from rich.table import Table
 from videogn.ablation.cells import Cell, fit_command, score_command
 from videogn.ablation.durations import duration_text
 from videogn.ablation.plans import CellPlan
+from videogn.ablation.sequential import SeedRule
 from videogn.ablation.study import Study
 
 # Columns of a cell's name that others give way to.
@@ -42,7 +43,7 @@ def print_plan(
 
     Args:
         study: What is asked.
-        cells: Its cells, in order.
+        cells: Its cells, in order; of seeds that are added by a rule, the first are shown.
         plans: Of each cell by name, as far as there is one.
         out: The study's folder.
         num_at_once: Cells that run side by side.
@@ -51,17 +52,23 @@ def print_plan(
     console = Console(width=None if sys.stdout.isatty() else _WIDTH, markup=False, emoji=False, highlight=False)
     if study.title:
         console.print(study.title, style="bold")
-    console.print(_table(cells, plans))
-    for line in _totals(study, cells, plans, num_at_once=num_at_once):
+    rule = study.seed_rule
+    first = cells if rule is None else [cell for cell in cells if cell.seed < rule.start]
+    console.print(_table(first, plans))
+    for line in _totals(study, first, plans, num_at_once=num_at_once):
         console.print(line)
+    if rule is not None:
+        console.print(_most_text(rule, cells, plans, num_at_once=num_at_once))
     for name, error in (errors or {}).items():
         console.print(f"{name} can't run: {error}", style="red")
     console.print(f"\nThe commands, a cell's result in {out / 'cells'}/NAME:")
-    for cell in cells:
+    for cell in first:
         if cell.same_as is None:
             print(f"\n# {cell.label}")
             for words in _commands(study, cell, out=out):
                 print(shlex.join(words))
+    if rule is not None:
+        print(f"\n# and the same with --seed_everything {rule.start} to {rule.at_most - 1}, as long as seeds are added")
 
 
 def side_by_side_seconds(seconds: Iterable[float], *, num_at_once: int) -> float:
@@ -122,16 +129,33 @@ def _totals(study: Study, cells: Sequence[Cell], plans: Mapping[str, CellPlan], 
         if study.comparison == "paper"
         else _FIXED_TOTAL
     )
-    known = [seconds for cell in runs if (seconds := _seconds(plans.get(cell.name))) is not None]
-    if not known:
-        return lines
-    text = f"Estimated from one measured step and one scored video: {duration_text(sum(known))} one after the other"
+    time = _time_text([runs], plans, num_at_once=num_at_once)
+    return lines if time is None else [*lines, f"Estimated from one measured step and one scored video: {time}."]
+
+
+def _most_text(rule: SeedRule, cells: Sequence[Cell], plans: Mapping[str, CellPlan], *, num_at_once: int) -> str:
+    """Return what a study takes at most whose seeds are added by a rule; what it takes at least is said above."""
+    runs = [cell for cell in cells if cell.same_as is None]
+    groups = [[cell for cell in runs if cell.seed < rule.start]]
+    groups += [[cell for cell in runs if cell.seed == seed] for seed in rule.seeds[rule.start :]]
+    time = _time_text(groups, plans, num_at_once=num_at_once)
+    return (
+        f"That is the least: seeds are added one at a time until decided (apart, or within ± {rule.until:g} points), "
+        f"{rule.at_most} at most, which are {len(runs)} runs{'' if time is None else f', {time}'}."
+    )
+
+
+def _time_text(groups: Sequence[Sequence[Cell]], plans: Mapping[str, CellPlan], *, num_at_once: int) -> str | None:
+    """Return how long groups of runs take, of which each begins when the last has ended; None where it isn't known."""
+    known = [[s for cell in group if (s := _seconds(plans.get(cell.name))) is not None] for group in groups]
+    if not any(known):
+        return None
+    text = f"{duration_text(sum(map(sum, known)))} one after the other"
     if num_at_once > 1:
-        apart = side_by_side_seconds(known, num_at_once=num_at_once)
+        apart = sum(side_by_side_seconds(group, num_at_once=num_at_once) for group in known)
         text += f", at best {duration_text(apart)} with {num_at_once} at once"
-    if len(known) < len(runs):
-        text += f", without the {len(runs) - len(known)} that could not be measured"
-    return [*lines, f"{text}."]
+    missing = sum(map(len, groups)) - sum(map(len, known))
+    return f"{text}, without the {missing} that could not be measured" if missing else text
 
 
 def _commands(study: Study, cell: Cell, *, out: Path) -> list[list[str]]:

@@ -1,11 +1,12 @@
 """The question of an ablation as one value: what varies, what stays, and what is refused before anything runs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
 from videogn.ablation.axes import NORM_BATCH_SIZE, Axis, check_setting_names, flatten, read_axes, value_text
+from videogn.ablation.sequential import ALPHA, RULE_FORM, SeedRule, read_seed_rule
 
 # What the study sets on every run itself, or what follows from it: a setting of the same name would fight with it.
 _OWN_SETTINGS = {
@@ -34,7 +35,12 @@ class Study:
         axes: What varies. A setting with its values, {"model.norm": ["bn", "gn"], "norm_batch_size": [8, 4, 2]}; or a
             name with labelled levels, {"clips": {"32x2": {"data.num_frames": 32, "data.frame_interval": 2}, ...}}.
             norm_batch_size is the normalisation batch: the clips that share one set of batch statistics.
-        seeds: Seeds; every cell is run once for each.
+        seeds: Seeds; every cell is run once for each. Or a rule, {"from": 3, "until": 1.0, "at_most": 20}: seeds 0, 1
+            and 2, then one more at a time until every difference between two settings that the report compares is
+            decided, 20 at most. Decided: its interval excludes 0, or is narrower than ± 1.0 points of top-1. All
+            intervals of such a study are wider than usual, so that they hold although one looks after every seed.
+            With "between": [{axis: label, ...}, {axis: label, ...}] the one difference between these two settings is
+            to be decided; an axis that is left out is at the baseline's level.
         comparison: What stays the same. "fixed-total": total batch, learning rate, updates and the order of clips are
             the same in every cell, and only the clips that share statistics change; a forward is split into
             normalisation batches (one that is larger than the device batch has forwards of its own size, and other
@@ -59,7 +65,7 @@ class Study:
 
     base: str
     axes: dict[str, Any]
-    seeds: list[int] = field(default_factory=lambda: [0])
+    seeds: list[int] | dict[str, Any] = field(default_factory=lambda: [0])
     comparison: Literal["fixed-total", "paper"] = "fixed-total"
     total_batch_size: int | None = None
     device_batch_size: int | None = None
@@ -79,13 +85,30 @@ class Study:
         object.__setattr__(self, "axes", {axis.name: _as_given(axis) for axis in axes})
         _check_settings(self, axes)
         baseline = {str(name): value_text(label) for name, label in flatten(self.baseline)}
-        _check_baseline(baseline, axes)
+        _check_levels(baseline, axes, where="baseline")
         object.__setattr__(self, "baseline", {axis.name: axis.levels[0].label for axis in axes} | baseline)
+        if isinstance(self.seeds, Mapping):
+            object.__setattr__(self, "seeds", _whole_rule(self, axes))
 
     @cached_property
     def parsed_axes(self) -> tuple[Axis, ...]:
         """The axes with their levels."""
         return read_axes(self.axes)
+
+    @cached_property
+    def seed_rule(self) -> SeedRule | None:
+        """The rule by which seeds are added; None where they are a list."""
+        return read_seed_rule(self.seeds) if isinstance(self.seeds, Mapping) else None
+
+    @property
+    def all_seeds(self) -> list[int]:
+        """The seeds in the order in which they are run; of a rule, all that there may be."""
+        return read_seed_rule(self.seeds).seeds if isinstance(self.seeds, Mapping) else list(self.seeds)
+
+    @property
+    def alpha(self) -> float:
+        """1 less the nominal confidence of the study's intervals, which is higher where one looks after every seed."""
+        return ALPHA if self.seed_rule is None else self.seed_rule.alpha
 
 
 def _as_given(axis: Axis) -> Any:
@@ -103,13 +126,12 @@ def _check_scalars(study: Study) -> None:
             raise ValueError(f"{name}: got {getattr(study, name)!r}; expected {' or '.join(allowed)}")
     if not isinstance(study.axes, Mapping):
         raise ValueError(f"axes: got {study.axes!r}; expected axes with values, such as model.norm: [bn, gn]")
-    if not isinstance(study.seeds, list | tuple) or not study.seeds:
-        raise ValueError(f"seeds: got {study.seeds!r}; expected a list with at least one value")
-    for place, seed in enumerate(study.seeds):
-        if not _is_int(seed) or not 0 <= seed <= _MAX_SEED:
-            raise ValueError(f"seeds: got {seed!r}; expected whole numbers from 0 to {_MAX_SEED}")
-        if seed in study.seeds[:place]:
-            raise ValueError(f"seeds: {seed} stands there more than once; name each seed once")
+    if isinstance(study.seeds, Mapping):
+        read_seed_rule(study.seeds)
+    elif not isinstance(study.seeds, list | tuple) or not study.seeds:
+        raise ValueError(f"seeds: got {study.seeds!r}; expected a list with at least one value, or {RULE_FORM}")
+    else:
+        _check_seeds(study.seeds)
     for name in ("total_batch_size", "device_batch_size", "num_devices"):
         value = getattr(study, name)
         if value is not None and (not _is_int(value) or value < 1):
@@ -130,6 +152,30 @@ def _check_scalars(study: Study) -> None:
         )
 
 
+def _check_seeds(seeds: Sequence[Any]) -> None:
+    for place, seed in enumerate(seeds):
+        if not _is_int(seed) or not 0 <= seed <= _MAX_SEED:
+            raise ValueError(f"seeds: got {seed!r}; expected whole numbers from 0 to {_MAX_SEED}")
+        if seed in seeds[:place]:
+            raise ValueError(f"seeds: {seed} stands there more than once; name each seed once")
+
+
+def _whole_rule(study: Study, axes: tuple[Axis, ...]) -> dict[str, Any]:
+    """Return the rule by which seeds are added with a level of every axis for both of the points that it names."""
+    rule = read_seed_rule(study.seeds)  # type: ignore[arg-type]
+    whole = {"from": rule.start, "until": rule.until, "at_most": rule.at_most}
+    if rule.between is None:
+        return whole
+    points = []
+    for point in rule.between:
+        labels = {str(name): value_text(label) for name, label in flatten(point)}
+        _check_levels(labels, axes, where="seeds, between")
+        points.append(study.baseline | labels)
+    if points[0] == points[1]:
+        raise ValueError(f"seeds, between: got {points[0]} twice; expected two settings that differ")
+    return {**whole, "between": points}
+
+
 def _check_settings(study: Study, axes: tuple[Axis, ...]) -> None:
     named: list[tuple[str, Mapping[str, Any]]] = [("settings", study.settings)]
     named += [(f"axes, {axis.name}, {level.label}", level.settings) for axis in axes for level in axis.levels]
@@ -148,13 +194,13 @@ def _check_settings(study: Study, axes: tuple[Axis, ...]) -> None:
             raise ValueError(f"settings: {name} is set by an axis, too; leave it out there, or take the axis away")
 
 
-def _check_baseline(baseline: Mapping[str, str], axes: tuple[Axis, ...]) -> None:
+def _check_levels(levels: Mapping[str, str], axes: tuple[Axis, ...], *, where: str) -> None:
     labels = {axis.name: [level.label for level in axis.levels] for axis in axes}
-    for name, label in baseline.items():
+    for name, label in levels.items():
         if name not in labels:
-            raise ValueError(f"baseline: {name!r} is no axis; the axes are {', '.join(labels)}")
+            raise ValueError(f"{where}: {name!r} is no axis; the axes are {', '.join(labels)}")
         if label not in labels[name]:
-            raise ValueError(f"baseline: {name} has no level {label!r}; expected one of {', '.join(labels[name])}")
+            raise ValueError(f"{where}: {name} has no level {label!r}; expected one of {', '.join(labels[name])}")
 
 
 def _is_int(value: object) -> bool:

@@ -109,7 +109,17 @@ def _check_same_study(stored: Study, asked: Study, *, out: Path) -> None:
                 f"{out} holds another study: its {field.name} is {then!r}, not {now!r}; use another --out, or the same "
                 "settings"
             )
-    lost = [seed for seed in stored.seeds if seed not in asked.seeds]
+    if stored.seeds != asked.seeds and (stored.seed_rule or asked.seed_rule):
+        raise ValueError(
+            f"{out} holds another study: its seeds are {stored.seeds}, not {asked.seeds}; a rule by which seeds are "
+            "added is fixed before the first of them is run: keep it, or use another --out"
+        )
+    if asked.seed_rule is not None and asked.seed_rule.between is None and stored.baseline != asked.baseline:
+        raise ValueError(
+            f"{out} holds another study: its baseline is {stored.baseline}, not {asked.baseline}, and its seeds "
+            "are added until the comparisons with that are decided; keep it, or use another --out"
+        )
+    lost = [seed for seed in stored.all_seeds if seed not in asked.all_seeds]
     if lost:
         raise ValueError(
             f"{out} holds a study with seeds {stored.seeds}, and {asked.seeds} lacks {lost}; a study may be extended, "

@@ -11,6 +11,7 @@ from jsonargparse import ArgumentParser, DefaultHelpFormatter
 from videogn.ablation.base import base_settings
 from videogn.ablation.cells import Cell, cells_of
 from videogn.ablation.dry_run import print_plan
+from videogn.ablation.report.deciding import check_compared
 from videogn.ablation.report.gather import gather
 from videogn.ablation.report.paper import find_paper
 from videogn.ablation.report.write import MixedResults, print_summary, write_files
@@ -42,6 +43,15 @@ A study is a YAML file of the settings below:
         16x1: {data.num_frames: 16, data.frame_interval: 1}
     seeds: [0, 1, 2]
     settings: {trainer.max_epochs: 5} # of every run
+
+How many seeds are enough is not known before. `seeds: {from: 3, until: 1.0, at_most: 20}` runs seeds 0 to 2, then adds
+one at a time until every difference between two settings in the report is decided: its 95 % interval excludes 0, or is
+no wider than ± 1.0 points of top-1. `between: [{model.norm: gn}, {model.norm: bn}]` beside these names the one
+difference that counts (axes left out: at the baseline's level). The intervals are wider than those of a list of seeds,
+so that they hold although one looks after every seed: with at most 20, at the nominal level of 99.33 % (repeated
+confidence intervals: Jennison and Turnbull 1989; one level, as Pocock 1977). The rule is fixed from the first run on. A
+cell that fails is counted, and left out with what it would have been compared with; no other seed takes its place. Once
+decided, the study runs nothing more.
 
 Two comparisons:
   fixed-total  total batch, learning rate, updates and the order of clips are the same in every cell; a forward is split
@@ -122,6 +132,7 @@ def _ablate(words: list[str]) -> int:
     base = _find_base(study.base, configs=config.config or [])
     content = base.read_bytes()
     cells = cells_of(study, base_settings(content, name=study.base))
+    check_compared(study, cells)
     if study.paper is not None:
         find_paper(study.paper)
 

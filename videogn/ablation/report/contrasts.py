@@ -84,7 +84,7 @@ def contrast_of(*points: Point, axis: str) -> Contrast:
     values = [sum(sign * one[seed].top1 for sign, one in zip(signs, results, strict=True)) for seed in shared]
     # Each accuracy is rounded to whole videos.
     step = video_step(one[seed] for one in results for seed in shared)
-    difference = estimate(values, least_deviation=step * math.sqrt(len(points) / 12))
+    difference = estimate(values, alpha=points[0].alpha, least_deviation=step * math.sqrt(len(points) / 12))
     return Contrast(axis, points, _verdict_on(difference), difference)
 
 

@@ -12,7 +12,15 @@ from videogn.ablation.report.drawing import Drawing
 from videogn.ablation.report.gather import Gathered
 from videogn.ablation.report.paper import other_totals_text
 from videogn.ablation.report.points import status_of
-from videogn.ablation.report.question import asked_facts, batch_facts, policy_note, starts_text, title_of, what_stays
+from videogn.ablation.report.question import (
+    asked_facts,
+    batch_facts,
+    policy_note,
+    seeds_text,
+    starts_text,
+    title_of,
+    what_stays,
+)
 from videogn.ablation.report.tables import accuracy_table, cell_table, cost_table
 from videogn.ablation.report.text import counted
 from videogn.training.result import Result
@@ -27,8 +35,9 @@ def document_of(gathered: Gathered, *, error: Drawing | None, curves: Drawing | 
         curves: The figure of the trainings, curves.png, where there is one.
     """
     study, status = gathered.study, status_of(gathered.outcomes)
+    seeds = counted(len(gathered.points[0].outcomes), "seed")
     lead = (
-        f"{counted(len(gathered.points), 'setting')} × {counted(len(study.seeds), 'seed')}, runs of {study.base}, "
+        f"{counted(len(gathered.points), 'setting')} × {seeds}, runs of {study.base}, "
         f"comparison {study.comparison}; {status if gathered.is_complete else f'partial: {status}'}"
     )
     sections = {
@@ -102,7 +111,14 @@ def _failures(gathered: Gathered) -> list[str]:
         what = f"{outcome.cell.name}: {failure.kind} in {failure.stage}, exit status {failure.exit_status}"
         blocks.append(page.details(f"{what}; the end of {log}", page.code(failure.log_tail or ["(nothing)"])))
     if blocks:
-        blocks.append(page.note("A cell that failed is tried again when the command is run again."))
+        is_over = gathered.look is not None and gathered.look.is_over
+        blocks.append(
+            page.note(
+                "A cell that failed counts as such: the study is decided, and nothing more is run."
+                if is_over
+                else "A cell that failed is tried again when the command is run again."
+            )
+        )
     return blocks
 
 
@@ -116,7 +132,7 @@ def _provenance(gathered: Gathered) -> list[str]:
         ("code that tested", _values_text(cells_by_value(one_each, lambda r: r.code_pair and r.code_pair[1]))),
         ("fingerprint of the test data", _values_text(cells_by_value(one_each, lambda r: r.dataset_fingerprint))),
         ("fingerprint of the training data", _values_text(cells_by_value(one_each, lambda r: r.train_fingerprint))),
-        ("seeds", ", ".join(map(str, study.seeds))),
+        ("seeds", seeds_text(study, gathered.outcomes)),
         ("started from", starts_text(gathered.points) or "scratch"),
         ("trained on", _values_text(cells_by_value(one_each, _device_text), is_named=True)),
     ]

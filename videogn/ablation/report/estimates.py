@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-CONFIDENCE = 0.95
+from videogn.ablation.sequential import ALPHA
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,12 @@ class Estimate:
         return self.half_width is not None and abs(self.mean) > self.half_width
 
 
-def estimate(values: Sequence[float], *, least_deviation: float = 0.0) -> Estimate | None:
+def estimate(values: Sequence[float], *, alpha: float = ALPHA, least_deviation: float = 0.0) -> Estimate | None:
     """Return mean, sample standard deviation and interval of values; None where there are none.
 
     Args:
         values: Independent values of one quantity.
+        alpha: 1 less the nominal confidence of the interval (Study.alpha).
         least_deviation: The interval is that of at least so large a deviation: what the step between two possible
             values hides. Without it, two seeds that agree by chance would prove anything.
     """
@@ -57,7 +58,7 @@ def estimate(values: Sequence[float], *, least_deviation: float = 0.0) -> Estima
 
     deviation = statistics.stdev(values)
     error = max(deviation, least_deviation) / math.sqrt(len(values))
-    return Estimate(len(values), mean, deviation, float(stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2)) * error)
+    return Estimate(len(values), mean, deviation, float(stdtrit(len(values) - 1, 1 - alpha / 2)) * error)
 
 
 def binomial_error(accuracy: float, *, num_videos: int) -> float:

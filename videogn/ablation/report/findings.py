@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from videogn.ablation.axes import NORM_BATCH_SIZE
 from videogn.ablation.cells import level_label
 from videogn.ablation.report.contrasts import JUDGED, Contrast
-from videogn.ablation.report.estimates import Estimate, binomial_error
+from videogn.ablation.report.estimates import binomial_error
 from videogn.ablation.report.points import Point
 from videogn.ablation.report.question import start_of, starts_text
 from videogn.ablation.report.text import (
@@ -54,7 +54,7 @@ def findings_of(study: Study, points: Sequence[Point], contrasts: Sequence[Contr
     notes = []
     still_open = [contrast for contrast in contrasts if contrast.verdict == "open"]
     if still_open:
-        pairs = "; ".join(f"{_sides(c)} ({_open_text(c.difference, study)})" for c in still_open)
+        pairs = "; ".join(f"{_sides(c)} ({_open_text(c)})" for c in still_open)
         notes.append(
             f"Not told apart by these seeds, {counted(len(still_open), 'comparison')} of {len(judged)}: {pairs}."
         )
@@ -134,10 +134,12 @@ def _same_computation_sentences(contrasts: Sequence[Contrast]) -> list[str]:
     return sentences
 
 
-def _open_text(difference: Estimate | None, study: Study) -> str:
+def _open_text(contrast: Contrast) -> str:
+    difference = contrast.difference
     text = difference_text(difference, digits=1)
     assert difference is not None
-    return text if difference.num == len(study.seeds) else f"{text}, {counted(difference.num, 'pair')}"
+    is_whole = difference.num == len(contrast.points[0].outcomes)
+    return text if is_whole else f"{text}, {counted(difference.num, 'pair')}"
 
 
 def _starts_notes(points: Sequence[Point], judged: Sequence[Contrast]) -> list[str]:

@@ -1,7 +1,7 @@
 """All that a report says of a study, read from its folder alone, each value once."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from videogn.ablation.base import base_settings
@@ -10,6 +10,7 @@ from videogn.ablation.outcome import Outcome, read_outcomes
 from videogn.ablation.report.caveats import mixture_of, warnings_of
 from videogn.ablation.report.contrasts import Contrast, contrast_of, contrasts_of
 from videogn.ablation.report.curves import Curves, read_curves
+from videogn.ablation.report.deciding import Look, compared, look_at, outcomes_asked, stopping_note
 from videogn.ablation.report.findings import Findings, findings_of
 from videogn.ablation.report.paper import PaperRow, find_paper, nothing_beside_text, read_paper, row_beside
 from videogn.ablation.report.points import Point, point_at, points_of
@@ -36,6 +37,7 @@ class Gathered:
         paper_note: That none stands beside any point, where the paper's figures were asked for and could be read.
         mixture: What forbids comparing the results, as sentences.
         warnings: What limits them, as sentences.
+        look: Where the study stands, where its seeds are added by a rule.
     """
 
     out: Path
@@ -52,6 +54,7 @@ class Gathered:
     paper_note: str | None
     mixture: Sequence[str]
     warnings: Sequence[str]
+    look: Look | None
 
     @property
     def is_complete(self) -> bool:
@@ -70,9 +73,18 @@ def gather(out: Path) -> Gathered:
         ValueError: It holds no study.
     """
     study, base = load_study(out)
-    outcomes = read_outcomes(cells_of(study, base_settings(base, name=str(out / "base.yaml"))), out=out)
+    all_outcomes = read_outcomes(cells_of(study, base_settings(base, name=str(out / "base.yaml"))), out=out)
+    outcomes = outcomes_asked(study, all_outcomes)
     points = points_of(study, outcomes)
     baseline, contrasts = point_at(points, study.baseline), contrasts_of(study, points)
+    look: Look | None = None
+    stopping: list[str] = []
+    if study.seed_rule is not None:
+        look = look_at(study, all_outcomes)
+        stopping = [stopping_note(study, look, outcomes)]
+        known = [{point.levels for point in contrast.points} for contrast in contrasts]
+        contrasts += [c for c in compared(study, points) if {point.levels for point in c.points} not in known]
+    findings = findings_of(study, points, contrasts)
     warnings = warnings_of(study, outcomes, out=out)
     paper, paper_note = {}, None
     if study.paper is not None:
@@ -98,10 +110,11 @@ def gather(out: Path) -> Gathered:
         baseline=baseline,
         to_baseline={point.levels: contrast_of(point, baseline, axis="") for point in points},
         contrasts=contrasts,
-        findings=findings_of(study, points, contrasts),
+        findings=replace(findings, notes=(*stopping, *findings.notes)),
         curves=curves,
         paper=paper,
         paper_note=paper_note,
         mixture=mixture_of(outcomes),
         warnings=warnings,
+        look=look,
     )

@@ -24,11 +24,13 @@ class Point:
         labels: The levels, by the axes' names.
         outcomes: One for each seed of the study, done or not.
         same_as: Levels of the point that is run in its place, where the two are the same computation.
+        alpha: 1 less the nominal confidence of the study's intervals.
     """
 
     labels: Mapping[str, str]
     outcomes: tuple[Outcome, ...]
     same_as: Mapping[str, str] | None
+    alpha: float
 
     @property
     def levels(self) -> tuple[str, ...]:
@@ -66,7 +68,7 @@ class Point:
         # A mean of some of the seeds would pass for one of all.
         if self.is_mixed or len(known) < len(values):
             return None
-        return estimate(known, least_deviation=video_step(self.results.values()) / math.sqrt(12))
+        return estimate(known, alpha=self.alpha, least_deviation=video_step(self.results.values()) / math.sqrt(12))
 
 
 def points_of(study: Study, outcomes: Sequence[Outcome]) -> list[Point]:
@@ -79,7 +81,8 @@ def points_of(study: Study, outcomes: Sequence[Outcome]) -> list[Point]:
     for levels in product(*(axis.levels for axis in study.parsed_axes)):
         here = by_levels[tuple(level.label for level in levels)]
         other = here[0].cell.same_as
-        points.append(Point(here[0].cell.labels, tuple(here), None if other is None else labels_by_name[other]))
+        same_as = None if other is None else labels_by_name[other]
+        points.append(Point(here[0].cell.labels, tuple(here), same_as, study.alpha))
     return points
 
 

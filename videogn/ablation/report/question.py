@@ -39,7 +39,7 @@ def asked_facts(study: Study, outcomes: Sequence[Outcome]) -> list[tuple[str, st
             settings = [", ".join(f"{k} {value_text(v)}" for k, v in level.settings.items()) for level in axis.levels]
             levels = [f"{label} ({text})" for label, text in zip(levels, settings, strict=True)]
         items.append((axis_words(axis.name), ", ".join(levels)))
-    items.append(("seeds", ", ".join(map(str, study.seeds))))
+    items.append(("seeds", seeds_text(study, outcomes)))
     items.append(("baseline", point_words(study.baseline)))
     items.append(("protocol", _protocol_text(study, outcomes)))
     picked = (
@@ -51,6 +51,15 @@ def asked_facts(study: Study, outcomes: Sequence[Outcome]) -> list[tuple[str, st
     if study.settings:
         items.append(("further settings", ", ".join(f"{k} {value_text(v)}" for k, v in study.settings.items())))
     return items
+
+
+def seeds_text(study: Study, outcomes: Iterable[Outcome]) -> str:
+    """Return the seeds, and the rule by which they were added where there is one."""
+    text = ", ".join(dict.fromkeys(str(outcome.cell.seed) for outcome in outcomes))
+    rule = study.seed_rule
+    if rule is None:
+        return text
+    return f"{text} (from {rule.start}, until apart or within ± {rule.until:g} points, at most {rule.at_most})"
 
 
 def what_stays(study: Study, outcomes: Sequence[Outcome]) -> str:

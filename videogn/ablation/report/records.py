@@ -79,6 +79,7 @@ def report_json(gathered: Gathered) -> str:
             for contrast in gathered.contrasts
             if not contrast.is_of_losses
         ],
+        "stopping": _stopping(gathered),
         "interactions": [_interaction(contrast) for contrast in gathered.contrasts if contrast.is_of_losses],
         "cells": rows_of(gathered),
         "provenance": {
@@ -125,6 +126,25 @@ def _row(gathered: Gathered, outcome: Outcome) -> dict[str, Any]:
     }
     labels = {f"axis.{axis}" if axis in own else axis: label for axis, label in cell.labels.items()}
     return {"cell": cell.name, **labels, **own}
+
+
+def _stopping(gathered: Gathered) -> dict[str, Any] | None:
+    """Return where a study stands whose seeds are added by a rule; null for others."""
+    if gathered.look is None:
+        return None
+    return {
+        "seeds_looked_at": gathered.look.num_seeds,
+        "is_over": gathered.look.is_over,
+        "nominal_confidence": 1 - gathered.study.alpha,
+        "decisions": [
+            {
+                "point": dict(contrast.points[0].labels),
+                "reference": dict(contrast.points[1].labels),
+                "decision": decision,
+            }
+            for contrast, decision in gathered.look.decisions
+        ],
+    }
 
 
 def _interaction(contrast: Contrast) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from videogn.ablation.cells import COMMAND, Cell, cell_folder
 from videogn.ablation.outcome import Failure, Outcome, read_outcome, read_outcomes, write_failure
 from videogn.ablation.plans import CellPlan
+from videogn.ablation.report.deciding import cells_to_run, look_at, look_text, outcomes_asked
 from videogn.ablation.report.gather import gather
 from videogn.ablation.report.write import MixedResults, print_summary, write_files, write_report
 from videogn.ablation.running.child import log_tail
@@ -65,31 +66,30 @@ def run_study(
     with claim_folder(out):
         check_folder(study, cells, base=base, out=out)
         before = read_outcomes(cells, out=out)
-        if not mixed:
+        if not mixed and cells_to_run(study, before):
             check_code(before, out=out)
-        to_run = [outcome.cell for outcome in before if outcome.cell.same_as is None and outcome.state != "done"]
-        if not to_run:
+        if not cells_to_run(study, before):
             record_study(study, base=base, out=out)
         else:
-            executor, plans = prepare(to_run)
+            executor, plans = prepare([o.cell for o in before if o.cell.same_as is None and o.state != "done"])
             with closing(executor):
                 record_study(study, base=base, out=out)
                 work = _Work(
                     study, before, out=out, plans=plans, mixed=mixed, display=Display(num_at_once=executor.num_at_once)
                 )
-                _run(work, to_run, executor=executor, command=command)
+                _run(work, executor=executor, command=command)
         gathered = gather(out)
         print_summary(gathered, paths=write_files(gathered, mixed=mixed))
     return sum(outcome.state == "failed" and outcome.cell.same_as is None for outcome in gathered.outcomes)
 
 
-def _run(work: "_Work", to_run: Sequence[Cell], *, executor: Executor, command: Sequence[str]) -> None:
+def _run(work: "_Work", *, executor: Executor, command: Sequence[str]) -> None:
     """Run cells; where a signal ends that, report first."""
     try:
         with Interruption() as interruption:
             try:
                 with work.display:
-                    work.run(to_run, executor=executor, command=command, interruption=interruption)
+                    work.run(executor=executor, command=command, interruption=interruption)
             except BaseException:
                 executor.stop()
                 raise
@@ -123,14 +123,25 @@ class _Work:
         # Of each cell; of one that is run now, from before.
         self._outcomes = {outcome.cell.name: outcome for outcome in outcomes}
 
-    def run(
-        self, to_run: Sequence[Cell], *, executor: Executor, command: Sequence[str], interruption: Interruption
-    ) -> None:
-        """Run cells to their ends, one way or the other.
+    def run(self, *, executor: Executor, command: Sequence[str], interruption: Interruption) -> None:
+        """Run what is not done, to its end one way or the other, and with it seeds that are added meanwhile.
 
         Raises:
             KeyboardInterrupt: A signal came.
         """
+        tried: set[str] = set()
+        while to_run := [cell for cell in cells_to_run(self._study, self._all) if cell.name not in tried]:
+            if tried:
+                self.report()
+                interruption.check()
+            tried |= {cell.name for cell in to_run}
+            self._run(to_run, executor=executor, command=command, interruption=interruption)
+            if self._study.seed_rule is not None:
+                self.display.say(look_text(self._study, look_at(self._study, self._all)))
+
+    def _run(
+        self, to_run: Sequence[Cell], *, executor: Executor, command: Sequence[str], interruption: Interruption
+    ) -> None:
         for cell in to_run:
             _forget_stage(cell_folder(cell, out=self.out))
             job = job_of(self._study, cell=cell, out=self.out, command=command)
@@ -175,8 +186,12 @@ class _Work:
         lines = log_tail(folder / "log.txt", num_lines=_NUM_TAIL_LINES)
         write_failure(Failure("crashed", "fit", 1, reason, lines), folder=folder)
 
+    @property
+    def _all(self) -> list[Outcome]:
+        return list(self._outcomes.values())
+
     def _statuses(self) -> list[CellStatus]:
-        return [self._status(outcome) for outcome in self._outcomes.values()]
+        return [self._status(outcome) for outcome in outcomes_asked(self._study, self._all)]
 
     def _status(self, outcome: Outcome) -> CellStatus:
         cell = outcome.cell

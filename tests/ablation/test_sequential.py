@@ -1,0 +1,230 @@
+"""Seeds until decided: intervals hold under looking, by simulations that know the truth; and what is asked for next."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from scipy.stats import t as student
+
+from tests.ablation.studies import cells, result
+from videogn.ablation.outcome import Failure, Outcome
+from videogn.ablation.report.deciding import cells_to_run, check_compared, look_at, look_text, stopping_note
+from videogn.ablation.sequential import SeedRule, chance_of_a_miss, nominal_alpha
+from videogn.ablation.study import Study
+from videogn.training.result import Result
+
+RULE = {"from": 3, "until": 1.0, "at_most": 12}
+TWO = Study(base="b", axes={"model.norm": ["gn", "bn"]}, seeds=RULE)
+
+
+def simulated_chance(level: float, *, at_most: int, num: int) -> float:
+    """Return the share of simulated sequences in which an interval misses at any look."""
+    values = np.random.default_rng(0).standard_normal((num, at_most))
+    missed = np.zeros(num, dtype=bool)
+    for n in range(2, at_most + 1):
+        first = values[:, :n]
+        error = first.std(axis=1, ddof=1) / np.sqrt(n)
+        missed |= np.abs(first.mean(axis=1)) > student.ppf(1 - level / 2, n - 1) * error
+    return missed.mean()
+
+
+@pytest.mark.parametrize(("level", "at_most"), [(0.05, 3), (0.05, 12), (0.0067, 20)])
+def test_the_chance_of_a_miss_is_that_of_a_simulation(request, level, at_most):
+    num = 2_000_000 if request.config.getoption("--full") else 100_000
+    simulated = simulated_chance(level, at_most=at_most, num=num)
+    error = (simulated * (1 - simulated) / num) ** 0.5
+    assert chance_of_a_miss(level, at_most=at_most) == pytest.approx(simulated, abs=3 * error + 1e-4)
+
+
+def test_the_nominal_level_makes_the_chance_what_is_wanted():
+    assert nominal_alpha(2) == 0.05  # one look
+    for at_most, alpha in ((3, 0.05), (12, 0.05), (12, 0.01)):
+        level = nominal_alpha(at_most, alpha)
+        assert alpha / (at_most - 1) < level < alpha  # looks depend on each other, and are not the same
+        assert chance_of_a_miss(level, at_most=at_most) == pytest.approx(alpha, rel=1e-3)
+
+
+# Simulated studies: real cells, results with an effect planted in them, looked at by the code that runs a study.
+
+
+@dataclass(frozen=True)
+class Ended:
+    num_seeds: int
+    mean: float
+    half_width: float
+    decision: str
+
+
+def outcomes(study: Study, top1: Callable, *, num_seeds: int, failed: tuple[str, ...] = ()) -> list[Outcome]:
+    """Return what became of a study's cells, those of the first seeds done."""
+    failure = Failure("killed", "fit", -9, "by signal 9", [])
+    found = []
+    for cell in cells(study):
+        if cell.seed >= num_seeds:
+            found.append(Outcome(cell, "waiting"))
+        elif cell.name in failed:
+            found.append(Outcome(cell, "failed", failure=failure))
+        else:
+            found.append(Outcome(cell, "done", result=Result(**result(cell, top1(cell)))))
+    return found
+
+
+def simulate(study: Study, *, effect: float, deviation: float, num: int) -> list[Ended]:
+    """Return how studies end; accuracies are whole videos of 400, and seeds move both settings alike, too."""
+    rng, rule, ended = np.random.default_rng(1), study.seed_rule, []
+    waiting = outcomes(study, lambda cell: 0.0, num_seeds=0)
+    done = outcomes(study, lambda cell: 0.0, num_seeds=rule.at_most)
+    for _ in range(num):
+        common = rng.normal(70, 3, rule.at_most)
+        own = {"gn": common, "bn": common + effect + rng.normal(0, deviation, rule.at_most)}
+        results = [
+            replace(o, result=replace(o.result, top1=round(own[o.cell.norm][o.cell.seed] * 4) / 4)) for o in done
+        ]
+        look = None
+        while look is None or len(look.seeds) > look.num_seeds:
+            num_seeds = rule.start if look is None else len(look.seeds)
+            now = [r if r.cell.seed < num_seeds else w for r, w in zip(results, waiting, strict=True)]
+            look = look_at(study, now)
+        ((contrast, decision),) = look.decisions
+        ended.append(Ended(look.num_seeds, contrast.difference.mean, contrast.difference.half_width, decision))
+    return ended
+
+
+def covered(ended: list[Ended], effect: float) -> float:
+    return float(np.mean([abs(one.mean - effect) <= one.half_width for one in ended]))
+
+
+@pytest.fixture
+def num_studies(request) -> int:
+    return 2000 if request.config.getoption("--full") else 100
+
+
+@pytest.fixture
+def at_most(request) -> int:
+    return 20 if request.config.getoption("--full") else 8
+
+
+@pytest.mark.parametrize(("effect", "until"), [(0.0, 0.01), (2.0, 1.5)])
+def test_intervals_hold_although_studies_end_by_them(num_studies, at_most, effect, until):
+    # A study that ends by its intervals alone (0.01 is never reached) is the hardest on them.
+    study = replace(TWO, seeds={**RULE, "until": until, "at_most": at_most})
+    ended = simulate(study, effect=effect, deviation=2.0, num=num_studies)
+    assert covered(ended, effect) >= 0.95 - 3 * (0.95 * 0.05 / num_studies) ** 0.5
+    assert len({one.num_seeds for one in ended}) > 2
+    assert {one.decision for one in ended} >= {"apart", "open" if until < 1 else "narrow"}
+
+
+def test_the_same_studies_with_usual_intervals_are_wrong(num_studies, at_most, monkeypatch):
+    monkeypatch.setattr(SeedRule, "alpha", property(lambda rule: 0.05))
+    study = replace(TWO, seeds={**RULE, "until": 0.01, "at_most": at_most})
+    assert covered(simulate(study, effect=0.0, deviation=2.0, num=num_studies), 0.0) < 0.9
+
+
+def test_what_is_planted_is_found_and_soon(num_studies):
+    ended = simulate(replace(TWO, seeds={**RULE, "at_most": 8}), effect=-8.0, deviation=2.0, num=num_studies // 2)
+    assert all(one.decision == "apart" and one.mean < 0 for one in ended)
+    assert 3 < np.mean([one.num_seeds for one in ended]) < 6
+
+
+# What is asked for next.
+
+GRID = {"model.norm": ["gn", "bn"], "norm_batch_size": [16, 2]}
+
+
+def alternating(cell) -> float:
+    """BN is a point above GN with even seeds, and below with odd ones."""
+    return 70.0 + (cell.norm == "bn") * (1.0 if cell.seed % 2 == 0 else -1.0)
+
+
+def test_seeds_are_asked_for_one_at_a_time_until_at_most():
+    study = replace(TWO, seeds={"from": 2, "until": 0.5, "at_most": 4})
+    asked = []
+    for num_seeds in range(5):
+        now = outcomes(study, alternating, num_seeds=num_seeds)
+        asked.append((look_at(study, now).num_seeds, [cell.name for cell in cells_to_run(study, now)]))
+    first = [f"{norm}-seed{seed}" for seed in (0, 1) for norm in ("gn", "bn")]
+    assert asked == [
+        (0, first), (0, first[2:]), (2, ["gn-seed2", "bn-seed2"]), (3, ["gn-seed3", "bn-seed3"]), (4, []),
+    ]  # fmt: skip
+    look = look_at(study, now)
+    assert not look.is_over
+    assert look_text(study, look).startswith("after 4 of at most 4 seeds: BN and GN: 0.00 ± ")
+    assert look_text(study, look).endswith(", open; no seed is left")
+    assert "Ended with the last of them, not decided." in stopping_note(study, look, now)
+
+
+def test_a_seed_that_was_begun_is_ended_before_the_next_look():
+    now = outcomes(TWO, lambda cell: 70.0 - 9 * (cell.norm == "bn"), num_seeds=4)
+    assert look_at(TWO, now).is_over
+    assert now[7].cell.name == "bn-seed3"
+    now[7] = replace(now[7], state="stopped", result=None)
+    look = look_at(TWO, now)
+    assert (look.seeds, look.num_seeds, look.is_over) == ([0, 1, 2, 3], 0, False)
+    assert [cell.name for cell in cells_to_run(TWO, now)] == ["bn-seed3"]
+    assert "There was no look yet at all that was begun." in stopping_note(TWO, look, now)
+
+
+def test_failed_cells_are_counted_and_their_pairs_left_out():
+    def top1(cell):
+        return alternating(cell) - 9 * (cell.norm == "bn")
+
+    now = outcomes(TWO, top1, num_seeds=6, failed=("bn-seed1",))
+    look = look_at(TWO, now)
+    ((contrast, decision),) = look.decisions
+    assert (contrast.difference.num, contrast.difference.mean, decision) == (5, pytest.approx(-8.8), "apart")
+    assert cells_to_run(TWO, now) == []  # decided: not tried again either
+    note = stopping_note(TWO, look, now)
+    assert "Stopped after 6: decided. Cells of seed 1 failed: what they would have been compared with" in note
+    open_still = outcomes(TWO, alternating, num_seeds=6, failed=("bn-seed1",))
+    assert [cell.name for cell in cells_to_run(TWO, open_still)] == ["bn-seed1", "gn-seed6", "bn-seed6"]
+
+
+def test_a_comparison_that_no_seed_can_decide_keeps_nothing_going():
+    study = replace(TWO, axes={"model.norm": ["gn", "bn", "ln"]}, baseline={})
+    failed = tuple(f"bn-seed{seed}" for seed in range(3))
+    now = outcomes(study, lambda cell: 70.0 - 9 * cell.seed * (cell.norm == "ln"), num_seeds=3, failed=failed)
+    look = look_at(study, now)
+    assert [decision for _, decision in look.decisions] == ["given up", "open"]
+    same = outcomes(study, lambda cell: 70.0 - 30 * (cell.norm == "ln"), num_seeds=3, failed=failed)
+    look = look_at(study, same)
+    assert [decision for _, decision in look.decisions] == ["given up", "apart"]
+    assert "Stopped after 3: decided, but for 1 comparison that more seeds can't decide." in stopping_note(
+        study, look, same
+    )
+
+
+def test_one_comparison_may_be_named_and_axes_that_are_not_are_at_the_baseline():
+    between = [{"norm_batch_size": 2, "model": {"norm": "bn"}}, {"norm_batch_size": 2}]
+    study = Study(base="b", axes=GRID, seeds={**RULE, "between": between})
+    whole = [{"model.norm": "bn", "norm_batch_size": "2"}, {"model.norm": "gn", "norm_batch_size": "2"}]
+    assert study.seeds["between"] == whole
+    assert replace(study) == study
+
+    def top1(cell):  # all is open but for BN and GN at 2
+        return alternating(cell) - 40 * (cell.name.startswith("bn-nb2"))
+
+    look = look_at(study, outcomes(study, top1, num_seeds=4))
+    ((contrast, decision),) = look.decisions
+    assert ([point.labels for point in contrast.points], decision) == (whole, "apart")
+    assert look.is_over
+    every = replace(study, seeds=RULE)
+    assert len(look_at(every, outcomes(every, top1, num_seeds=4)).decisions) == 3
+    assert not look_at(every, outcomes(every, top1, num_seeds=4)).is_over
+
+
+@pytest.mark.parametrize(
+    ("study", "message"),
+    [
+        (replace(TWO, axes={"model.norm": ["gn"]}, baseline={}), "the study compares no two settings"),
+        (
+            Study(base="b", axes=GRID, seeds={**RULE, "between": [{"norm_batch_size": 2}, {}]}),
+            "GN at normalisation batch 2 and GN at normalisation batch 16 are the same computation; name others",
+        ),
+    ],
+)
+def test_a_rule_that_nothing_can_end_is_refused(study, message):
+    with pytest.raises(ValueError, match=message):
+        check_compared(study, cells(study))
+    check_compared(replace(study, seeds=[0]), cells(study))
+    check_compared(TWO, cells(TWO))

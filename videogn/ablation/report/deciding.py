@@ -1,0 +1,154 @@
+"""Where a study stands whose seeds are added until its comparisons are decided; by its results alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from videogn.ablation.cells import Cell
+from videogn.ablation.outcome import Outcome
+from videogn.ablation.report.contrasts import Contrast, contrast_of, contrasts_of
+from videogn.ablation.report.points import Point, point_at, points_of
+from videogn.ablation.report.text import counted, difference_text, listed, point_words
+from videogn.ablation.study import Study
+
+# "given up": of two that can't be compared, or of which no seed so far has both results, more seeds decide nothing.
+Decision = Literal["apart", "narrow", "open", "given up"]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the seeds so far say.
+
+    Args:
+        seeds: The seeds that are asked for now: those that were begun, and the next where these do not decide.
+        num_seeds: Those that were looked at, every cell of them done or failed; 0 while one that was begun is not.
+        decisions: Each comparison that is to be decided, and what was seen; none where there was no look.
+    """
+
+    seeds: list[int]
+    num_seeds: int
+    decisions: Sequence[tuple[Contrast, Decision]]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no seed is added any more because nothing is open."""
+        return bool(self.decisions) and all(decision != "open" for _, decision in self.decisions)
+
+
+def look_at(study: Study, outcomes: Sequence[Outcome]) -> Look:
+    """Return where a study with a seed_rule stands.
+
+    Args:
+        study: The study.
+        outcomes: What became of each cell, of all seeds that there may be.
+    """
+    rule = study.seed_rule
+    assert rule is not None
+    num_begun = max([rule.start, *(o.cell.seed + 1 for o in outcomes if o.state != "waiting")])
+    begun = [outcome for outcome in outcomes if outcome.cell.seed < num_begun]
+    if any(outcome.state not in ("done", "failed") for outcome in begun):
+        return Look(rule.seeds[:num_begun], 0, ())
+    decisions = [(one, _decision(one, until=rule.until)) for one in compared(study, points_of(study, begun))]
+    look = Look(rule.seeds[:num_begun], num_begun, decisions)
+    return look if look.is_over else Look(rule.seeds[: num_begun + 1], num_begun, decisions)
+
+
+def outcomes_asked(study: Study, outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Return what became of the cells that are asked for now: of all seeds but those that a rule has not added."""
+    seeds = study.all_seeds if study.seed_rule is None else look_at(study, outcomes).seeds
+    return [outcome for outcome in outcomes if outcome.cell.seed in seeds]
+
+
+def cells_to_run(study: Study, outcomes: Sequence[Outcome]) -> list[Cell]:
+    """Return the cells that are to be run now; none where a rule has come to its end, although some may have failed."""
+    if study.seed_rule is not None and look_at(study, outcomes).is_over:
+        return []
+    asked = outcomes_asked(study, outcomes)
+    return [outcome.cell for outcome in asked if outcome.cell.same_as is None and outcome.state != "done"]
+
+
+def compared(study: Study, points: Sequence[Point]) -> list[Contrast]:
+    """Return what is to be decided: the comparison that the rule names, else all of two points in the report."""
+    rule = study.seed_rule
+    assert rule is not None
+    if rule.between is not None:
+        return [contrast_of(*(point_at(points, labels) for labels in rule.between), axis="")]
+    contrasts = [contrast for contrast in contrasts_of(study, points) if not contrast.is_of_losses]
+    return [contrast for contrast in contrasts if contrast.verdict != "same computation"]
+
+
+def check_compared(study: Study, cells: Sequence[Cell]) -> None:
+    """Refuse a rule that has nothing to decide.
+
+    Raises:
+        ValueError: There are no two settings to compare, or those that the rule names are one computation.
+    """
+    if study.seed_rule is None:
+        return
+    contrasts = compared(study, points_of(study, [Outcome(cell, "waiting") for cell in cells]))
+    if not contrasts:
+        raise ValueError("seeds: the study compares no two settings, so no seed decides anything; give a list of seeds")
+    if contrasts[0].verdict == "same computation":
+        raise ValueError(f"seeds, between: {_words(contrasts[0])} are the same computation; name others")
+
+
+def look_text(study: Study, look: Look) -> str:
+    """Return what a look said, and what follows, as a line."""
+    rule = study.seed_rule
+    assert rule is not None
+    seen = [
+        f"{_words(contrast)}: {difference_text(contrast.difference)}, {decision}"
+        for contrast, decision in look.decisions
+    ]
+    then = "decided" if look.is_over else "no seed is left"
+    if len(look.seeds) > look.num_seeds:
+        then = f"seed {look.seeds[-1]} is added"
+    return f"after {look.num_seeds} of at most {rule.at_most} seeds: {'; '.join(seen)}; {then}"
+
+
+def stopping_note(study: Study, look: Look, outcomes: Sequence[Outcome]) -> str:
+    """Return for the report by which rule seeds were added, how that ended, and in what sense the intervals hold.
+
+    Args:
+        study: One with a seed_rule.
+        look: Where it stands.
+        outcomes: Of the seeds that were asked for.
+    """
+    rule = study.seed_rule
+    assert rule is not None
+    which = "every comparison of two settings here was"
+    if rule.between is not None:
+        which = f"the difference between {listed([point_words(labels) for labels in rule.between])} was"
+    given_up = sum(decision == "given up" for _, decision in look.decisions)
+    if not look.decisions:
+        state = "There was no look yet at all that was begun"
+    elif look.is_over:
+        state = f"Stopped after {look.num_seeds}: decided"
+        state += f", but for {counted(given_up, 'comparison')} that more seeds can't decide" if given_up else ""
+    elif look.num_seeds == rule.at_most:
+        state = "Ended with the last of them, not decided"
+    else:
+        state = f"Not decided after {look.num_seeds}"
+    failed = [str(seed) for seed in sorted({o.cell.seed for o in outcomes if o.state == "failed"})]
+    if failed:
+        state += f". Cells of seed{'' if len(failed) == 1 else 's'} {listed(failed)} failed: what they would have been "
+        state += "compared with is left out there, and no other seed takes their place"
+    return (
+        f"Seeds were added one at a time until {which} decided (an interval without 0, or of at most "
+        f"± {rule.until:g} points), at most {rule.at_most}. {state}. So that every interval holds with "
+        f"95 % although one looks after every seed, its nominal level is {100 * (1 - rule.alpha):.2f} % (repeated "
+        "confidence intervals of one level: Jennison and Turnbull 1989, Pocock 1977; of normal differences)."
+    )
+
+
+def _decision(contrast: Contrast, *, until: float) -> Decision:
+    difference = contrast.difference
+    if difference is None:
+        return "given up"
+    if contrast.verdict == "apart":
+        return "apart"
+    return "narrow" if difference.half_width is not None and difference.half_width <= until else "open"
+
+
+def _words(contrast: Contrast) -> str:
+    return listed([point_words(point.labels) for point in contrast.points])
