@@ -48,11 +48,12 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--contiguous", action="store_true", help="also in contiguous memory, not channels last alone")
     parser.add_argument("--compile", action="store_true", help="also by torch.compile (minutes, before it is measured)")
     parser.add_argument("--alone", action="store_true", help="without nn.GroupNorm and PyTorchVideo")
-    parser.add_argument("--layout", default="slowfast", help="slowfast or nonlocal (%(default)s)")
-    parser.add_argument("--depth", type=int, default=50, help="14, 26, 50 or 101 (%(default)s)")
-    parser.add_argument("--width", type=int, default=64, help="channels of the stem (%(default)s)")
-    parser.add_argument("--num_frames", type=int, help="frames of a clip (GPU: 32; CPU: 8)")
-    parser.add_argument("--crop_size", type=int, help="height and width of a clip in px (GPU: 224; CPU: 96)")
+    parser.add_argument("--network", default="i3d", help="i3d or c3d (%(default)s)")
+    parser.add_argument("--layout", help="i3d: slowfast or nonlocal (slowfast)")
+    parser.add_argument("--depth", type=int, help="i3d: 14, 26, 50 or 101 (50)")
+    parser.add_argument("--width", type=int, default=64, help="channels of the first convolution (%(default)s)")
+    parser.add_argument("--num_frames", type=int, help="frames of a clip (GPU: 32; CPU: 8; c3d: 16)")
+    parser.add_argument("--crop_size", type=int, help="height and width of a clip in px (GPU: 224; CPU: 96; c3d: 112)")
     parser.add_argument("--seconds", type=float, default=60.0, help="about how long to measure (%(default)s)")
     parser.add_argument("--json", metavar="FILE", help="also write all figures to this file")
 
@@ -72,7 +73,7 @@ def run(given: argparse.Namespace) -> int:
     import torch
 
     from videogn.commands.half_precision import dtype_of
-    from videogn.models.i3d import i3d_r50
+    from videogn.models.build import build_network
     from videogn.tools.bench.networks import Mode, measure
     from videogn.training.device import device_name
 
@@ -82,14 +83,19 @@ def run(given: argparse.Namespace) -> int:
     for precision in precisions:
         if precision not in ("32-true", "bf16-mixed", "16-mixed"):
             raise UsageError(f"--precision {precision}: expected some of 32-true, bf16-mixed, 16-mixed")
+    is_i3d = given.network == "i3d"
+    num_frames, crop_size = (16, 112) if not is_i3d else (32, 224) if gpu else (8, 96)
     network = {
-        "num_frames": given.num_frames or (32 if gpu else 8),
-        "crop_size": given.crop_size or (224 if gpu else 96),
-        **{name: getattr(given, name) for name in ("layout", "depth", "width")},
+        "network": given.network,
+        "num_frames": given.num_frames or num_frames,
+        "crop_size": given.crop_size or crop_size,
+        "width": given.width,
+        "layout": "slowfast" if is_i3d and given.layout is None else given.layout,
+        "depth": 50 if is_i3d and given.depth is None else given.depth,
     }
     try:
         with torch.device("meta"):
-            i3d_r50("none", **network)
+            build_network(norm="none", **network)
     except ValueError as error:
         raise UsageError(str(error)) from error
     modes = [
@@ -153,9 +159,10 @@ def _print(figures: dict[str, Any]) -> None:
         if row["error"]:
             print(f"{row['mode']}, {row['name']}: {row['error']}")
     network, threads = figures["network"], figures["threads"]
+    own = f", depth {network['depth']}, layout {network['layout']}" if network["network"] == "i3d" else ""
     print(
-        f"{network['num_frames']} frames of {network['crop_size']} px, depth {network['depth']}, layout "
-        f"{network['layout']}; {figures['device']}{f', {threads} threads' if threads else ''}; "
+        f"{network['network']}, {network['num_frames']} frames of {network['crop_size']} px{own}; {figures['device']}"
+        f"{f', {threads} threads' if threads else ''}; "
         + ", ".join(f"{name} {value}" for name, value in figures["versions"].items() if value is not None)
     )
 

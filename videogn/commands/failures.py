@@ -75,8 +75,9 @@ def _out_of_memory(error: BaseException, run: VideoCLI) -> OutOfMemory:
             )
         )
         budget = settings.model.activation_memory_budget if settings.model.compile else None
-        again = recomputing(model.activation_checkpointing, activation_memory_budget=budget)
-        ways += [again] if again else []
+        if budget is not None or model.architecture["network"] == "i3d":
+            again = recomputing(model.activation_checkpointing, activation_memory_budget=budget)
+            ways += [again] if again else []
         ways.append("`videogn fits` with the same settings says which device batch fits")
     elif model.device_batch_size > 1 and not run.estimates:
         ways.append(f"fewer views at once, by --data.batch_size (now {model.device_batch_size}), score the same")

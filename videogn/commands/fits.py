@@ -39,7 +39,10 @@ Examples:
 CARDS = ("8GB", "12GB", "16GB", "24GB", "40GB", "80GB")
 UNITS = {"GB": 10**9, "GiB": 2**30, "MB": 10**6, "MiB": 2**20}
 ACCUMULATE = "--trainer.accumulate_grad_batches"
-NETWORK = ("weight_standardization", "layout", "depth", "width", "temporal_convs", "nonlocal_blocks", "dropout")
+NETWORK = (
+    *("network", "weight_standardization", "layout", "depth", "width"),
+    *("temporal_convs", "nonlocal_blocks", "dropout"),
+)
 # Where most activations are, and everywhere.
 CHECKPOINTING = (("stem", "res2"), ("stem", "res2", "pool2", "res3", "res4", "res5"))
 

@@ -17,6 +17,7 @@ for one clip. Nothing is computed for it: shapes are enough. With any flag, desc
   videogn models
   videogn models --norm gn --num_frames 64 --nonlocal_blocks
   videogn models --layout image --num_classes 1000
+  videogn models --network c3d --norm bn
 
 GFLOPs are multiply-adds in 10^9, counted as PyTorchVideo's zoo counts them (its I3D R50 8x8: 37.53, its C2D: 25.89).
 Memory is of activations in float32, one clip at the training crop; parameters, gradients and momentum come to 12 bytes
@@ -44,6 +45,7 @@ STANDARD = (
     Network("I3D R50 8x8 (PyTorchVideo's)", 8, 224, 256, {"layout": "slowfast"}),
     Network("C2D R50 8x8 (PyTorchVideo's)", 8, 224, 256, {"layout": "slowfast", "temporal_convs": False}),
     Network("ResNet-50, images", 1, 224, 224, {"layout": "image", "num_classes": 1000}),
+    Network("C3D", 16, 112, 112, {"network": "c3d"}),
 )
 
 
@@ -59,18 +61,25 @@ def run(words: Sequence[str]) -> int:
     )
     *names, last = NORMS
     parser.add_argument("--norm", help=f"{', '.join(names)} or {last}: see fit --help (default: gn)")
-    parser.add_argument("--layout", help="nonlocal, slowfast or image (default: nonlocal)")
-    parser.add_argument("--depth", type=int, help="14, 26, 50 or 101 (default: 50)")
-    parser.add_argument("--width", type=int, help="channels of the stem (default: 64)")
+    parser.add_argument("--network", help="i3d or c3d (default: i3d)")
+    parser.add_argument("--layout", help="i3d: nonlocal, slowfast or image (default: nonlocal)")
+    parser.add_argument("--depth", type=int, help="i3d: 14, 26, 50 or 101 (default: 50)")
+    parser.add_argument("--width", type=int, help="channels of the first convolution (default: 64)")
     parser.add_argument("--num_groups", type=int, help="gn: groups per layer (default: 32)")
     parser.add_argument("--channels_per_group", type=int, help="gn: instead of num_groups")
     parser.add_argument("--weight_standardization", action="store_true", default=None, help="of the convolutions")
     parser.add_argument("--num_classes", type=int, help="(default: 400)")
-    parser.add_argument("--temporal_convs", type=_boolean, help="false: C2D (default: true)")
-    parser.add_argument("--nonlocal_blocks", action="store_true", default=None, help="with non-local blocks")
-    parser.add_argument("--num_frames", type=int, help="frames of a clip (default: 32; image: 1)")
-    parser.add_argument("--crop_size", type=int, help="height and width of a training clip in px (default: 224)")
-    parser.add_argument("--view_size", type=int, help="of a test view (default: 256, or the training clip's if larger)")
+    parser.add_argument("--temporal_convs", type=_boolean, help="i3d; false: C2D (default: true)")
+    parser.add_argument("--nonlocal_blocks", action="store_true", default=None, help="i3d: with them")
+    parser.add_argument("--num_frames", type=int, help="frames of a clip (default: 32; c3d: 16; image: 1)")
+    parser.add_argument(
+        "--crop_size", type=int, help="height and width of a training clip in px (default: 224; c3d: 112)"
+    )
+    parser.add_argument(
+        "--view_size",
+        type=int,
+        help="of a test view (default: 256, or the training clip's if larger; c3d, image: the training clip's)",
+    )
     parser.add_argument("--json", metavar="FILE", help="also write the figures to this file")
     given = {name: value for name, value in vars(parser.parse_args(words[1:])).items() if value is not None}
     target = given.pop("json", None)
@@ -94,20 +103,22 @@ def _boolean(word: str) -> bool:
 
 
 def _network(given: dict[str, Any]) -> Network:
-    is_image = given.get("layout") == "image"
-    num_frames = given.pop("num_frames", 1 if is_image else 32)
-    crop_size = given.pop("crop_size", 224)
-    view_size = given.pop("view_size", crop_size if is_image else max(256, crop_size))
-    name = f"{given.get('norm', 'gn')}, depth {given.get('depth', 50)}, layout {given.get('layout', 'nonlocal')}"
+    is_image, is_c3d = given.get("layout") == "image", given.get("network") == "c3d"
+    num_frames = given.pop("num_frames", 16 if is_c3d else 1 if is_image else 32)
+    crop_size = given.pop("crop_size", 112 if is_c3d else 224)
+    view_size = given.pop("view_size", crop_size if is_image or is_c3d else max(256, crop_size))
+    norm = given.get("norm", "gn")
+    name = f"{norm}, depth {given.get('depth', 50)}, layout {given.get('layout', 'nonlocal')}"
+    name = f"C3D, {norm}, width {given.get('width', 64)}" if is_c3d else name
     return Network(name, num_frames, crop_size, view_size, given)
 
 
 def _row(network: Network) -> dict[str, Any]:
-    from videogn.models.i3d import i3d_r50
+    from videogn.models.build import build_network
     from videogn.models.summary import cost
 
     found = cost(
-        lambda: i3d_r50(num_frames=network.num_frames, crop_size=network.crop_size, **network.settings),
+        lambda: build_network(num_frames=network.num_frames, crop_size=network.crop_size, **network.settings),
         num_frames=network.num_frames,
         crop_size=network.crop_size,
         view_size=network.view_size,

@@ -10,13 +10,13 @@ import torch._functorch.config
 import torch._inductor.config
 from torch import Tensor
 
-from videogn.models.i3d import I3D
 from videogn.models.input import normalize
+from videogn.models.network import VideoNetwork
 
 Run = Callable[..., Tensor]
 
 
-def positions(model: I3D, views: Tensor) -> Tensor:
+def positions(model: VideoNetwork, views: Tensor) -> Tensor:
     """Return logits [N, K, P] at the positions of uint8 views [N, T, H, W, C]."""
     return model.positions(normalize(views, kind=model.input))
 

@@ -13,7 +13,7 @@ from typing import Literal, get_args
 from torch import Tensor, nn
 
 from videogn.models.batch_renorm import RenormBounds
-from videogn.models.input import InputName, check_input
+from videogn.models.input import InputName
 from videogn.models.layout import (
     LAYOUTS,
     NUM_BLOCKS,
@@ -27,10 +27,11 @@ from videogn.models.layout import (
     size_after,
     stem_kernel,
 )
-from videogn.models.norm import NormFactory, norm_factory
+from videogn.models.network import VideoNetwork, check_settings
+from videogn.models.norm import NormFactory, check_channels, norm_factory
 from videogn.models.recompute import recomputed
 from videogn.models.weight_standardization import StandardizedConv3d
-from videogn.norms import NormName, find_norm
+from videogn.norms import NormName
 
 with warnings.catch_warnings():
     # Importing pytorchvideo touches torch.jit, which newer versions of torch deprecate.
@@ -43,11 +44,11 @@ with warnings.catch_warnings():
 PartName = Literal["stem", "res2", "pool2", "res3", "res4", "res5"]
 
 
-class I3D(nn.Module):
+class I3D(VideoNetwork):
     """Stem, res2, pool2, res3, res4, res5, head in `blocks`: the names of PyTorchVideo's zoo.
 
     Args:
-        blocks: The seven parts; the last maps features to one vector of K logits at each position.
+        blocks: The seven parts.
         layout: Strides and pools of the first ones.
         temporal: Whether kernels extend over time.
         head_pool: (T, H, W) that the last part averages into one position.
@@ -55,6 +56,8 @@ class I3D(nn.Module):
         activation_checkpointing: Parts whose activations are computed again in the backward pass; of res2 ... res5 one
             residual block at a time.
     """
+
+    part_names = (*get_args(PartName), "head")
 
     def __init__(
         self,
@@ -66,54 +69,18 @@ class I3D(nn.Module):
         input: InputName = "rgb",
         activation_checkpointing: Sequence[PartName] = (),
     ) -> None:
-        super().__init__()
-        self.blocks = nn.ModuleList(blocks)
-        self.input: InputName = input
+        super().__init__(blocks, head_pool=head_pool, input=input, last_norm_size=head_pool)
         self.layout = layout
         self.temporal = temporal
-        self.head_pool = head_pool
-        # Units of which the input alone is kept for the backward pass.
-        self.recomputed: list[nn.Module] = []
-        for name, part in zip(get_args(PartName), blocks, strict=False):
+        for name, part in zip(self.part_names, blocks, strict=True):
             if name in activation_checkpointing:
                 if isinstance(part, Stage):
                     part.recomputes_blocks = True
                 self.recomputed += [*part.units()] if isinstance(part, Stage) else [part]
 
-    def positions(self, clips: Tensor) -> Tensor:
-        """Return logits at every position that the head's pool finds: fully convolutional.
-
-        Args:
-            clips: float [N, 3, T, H, W], normalised. Of the training size there is one position; a 256 px view of a
-                network trained at 224 px has 2 x 2.
-
-        Returns:
-            [N, K, P] logits, P = positions over time and space.
-
-        Raises:
-            ValueError: The clip is smaller than the network was made for.
-        """
-        self.check_size(*clips.shape[-3:])
-        x = clips
-        for part in self.blocks:
-            x = recomputed(part, x) if part in self.recomputed else part(x)
-        return x.flatten(2)
-
-    def check_size(self, frames: int, height: int, width: int) -> None:
-        """Raise ValueError for a clip that is too small for the head's pool."""
-        left = size_after(4, (frames, height, width), self.layout, temporal=self.temporal)
-        if any(got < least for got, least in zip(left, self.head_pool, strict=True)):
-            raise ValueError(
-                f"a clip of {frames} frames of {height}x{width} px is too small: {left} (T, H, W) of it reach a last "
-                f"pool of {self.head_pool}; give at least the frames and the crop that the network was made for"
-            )
-
-    def forward(self, clips: Tensor) -> Tensor:
-        """Return logits [N, K] of normalised clips [N, 3, T, H, W], averaged over positions (one at the training size).
-
-        Testing averages probabilities instead: softmax of `positions`, then the mean.
-        """
-        return self.positions(clips).mean(dim=-1)
+    def size_left(self, size: Size3) -> Size3:
+        """Return (T, H, W) that leaves res5, of a clip of (T, H, W)."""
+        return size_after(4, size, self.layout, temporal=self.temporal)
 
 
 class Stage(nn.Module):
@@ -194,15 +161,17 @@ def i3d_r50(
         raise ValueError(f"unknown layout {layout!r}; expected one of {', '.join(get_args(LayoutName))}")
     if depth not in NUM_BLOCKS:
         raise ValueError(f"depth is {depth}; expected one of {', '.join(map(str, NUM_BLOCKS))}")
-    if width < 1 or num_classes < 1:
-        raise ValueError(f"width is {width} and num_classes {num_classes}; both must be at least 1")
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout is {dropout}; expected a rate in [0, 1)")
     if unknown := [name for name in activation_checkpointing if name not in get_args(PartName)]:
         raise ValueError(f"activation_checkpointing names {unknown}; expected some of {', '.join(get_args(PartName))}")
-    check_input(input, num_frames=num_frames)
-    if weight_standardization and not find_norm(norm).normalises:
-        raise ValueError(f"weight_standardization needs a norm behind the convolutions: norm is {norm}")
+    check_settings(
+        norm,
+        width=width,
+        num_classes=num_classes,
+        num_frames=num_frames,
+        dropout=dropout,
+        weight_standardization=weight_standardization,
+        input=input,
+    )
     plan = LAYOUTS[layout]
     temporal = temporal_convs and plan.has_time
     factory = norm_factory(
@@ -212,7 +181,10 @@ def i3d_r50(
         norm_batch_size=norm_batch_size,
         renorm=renorm,
     )
-    _check_channels(factory, width)
+    channels = {"stem": width}
+    for index in range(4):
+        channels |= {f"res{index + 2} (inner)": width * 2**index, f"res{index + 2} (output)": 4 * width * 2**index}
+    check_channels(factory, channels, network=f"an I3D of width {width}")
     if layout == "image" and num_frames != 1:
         raise ValueError(
             f"layout image is for single frames, and num_frames is {num_frames}: give 1, or another layout"
@@ -329,15 +301,3 @@ def _stage(
         if nonlocal_blocks and has_nonlocal_block(index, block, depth)
     }
     return Stage(res_blocks, behind)
-
-
-def _check_channels(factory: NormFactory, width: int) -> None:
-    """Build every norm once, by itself, so that an error can say which layer it is about."""
-    layers = [("stem", width)]
-    for index in range(4):
-        layers += [(f"res{index + 2} (inner)", width * 2**index), (f"res{index + 2} (output)", 4 * width * 2**index)]
-    for name, channels in layers:
-        try:
-            factory(num_features=channels)
-        except ValueError as error:
-            raise ValueError(f"{name} of an I3D of width {width}: {error}") from None

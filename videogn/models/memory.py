@@ -17,8 +17,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
 from videogn.models.fake_cuda import fake_cuda
-from videogn.models.i3d import I3D
 from videogn.models.input import normalize
+from videogn.models.network import VideoNetwork
 from videogn.models.summary import saving
 
 
@@ -48,7 +48,7 @@ class StepMemory:
 
 
 def step_memory(
-    build: Callable[[], I3D],
+    build: Callable[[], VideoNetwork],
     *,
     num_frames: int,
     crop_size: int,
@@ -88,7 +88,7 @@ def step_memory(
     )
 
 
-def _forward(model: I3D, clips: int, *, num_frames: int, crop_size: int) -> tuple[int, int]:
+def _forward(model: VideoNetwork, clips: int, *, num_frames: int, crop_size: int) -> tuple[int, int]:
     """Return (bytes saved for the backward pass, the most in use at once), parameters and clips in the latter."""
     views = torch.empty(clips, 1, num_frames, crop_size, crop_size, 3, dtype=torch.uint8)
     labels = torch.empty(clips, dtype=torch.int64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import nn
@@ -96,3 +96,21 @@ def norm_factory(
         return layers[norm]()
 
     return build
+
+
+def check_channels(factory: NormFactory, channels: Mapping[str, int], *, network: str) -> None:
+    """Build every norm once, by itself, so that an error can say which layer it is about.
+
+    Args:
+        factory: Builds them.
+        channels: Of each layer, by its name.
+        network: What they are of, in words.
+
+    Raises:
+        ValueError: The factory's, with the layer's name.
+    """
+    for name, number in channels.items():
+        try:
+            factory(num_features=number)
+        except ValueError as error:
+            raise ValueError(f"{name} of {network}: {error}") from None

@@ -16,7 +16,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
 from videogn.models.fake_cuda import fake_cuda
-from videogn.models.i3d import I3D
+from videogn.models.network import VideoNetwork
 
 # What PyTorchVideo's and SlowFast's zoos count: with it, their networks have the figures that they publish.
 OPERATIONS_PER_NORMALISED_VALUE = 5
@@ -43,7 +43,7 @@ class Cost:
     activation_bytes: int
 
 
-def cost(build: Callable[[], I3D], *, num_frames: int, crop_size: int, view_size: int | None = None) -> Cost:
+def cost(build: Callable[[], VideoNetwork], *, num_frames: int, crop_size: int, view_size: int | None = None) -> Cost:
     """Return the cost of a network.
 
     Args:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from videogn.models.i3d import i3d_r50
+from videogn.models.build import build_network
 from videogn.models.memory import StepMemory, step_memory
 from videogn.norms import divisors, find_norm
 from videogn.training.batch_sizes import BatchSizes
@@ -79,7 +79,7 @@ def memory_of(
         autocast: Dtype of mixed precision; None for float32.
         batches: Of the experiment.
         ema: Whether an average of the weights is kept.
-        network: More settings of i3d_r50; those that the norm does not have are left out.
+        network: Its name, and more of its settings; those that the norm does not have are left out.
 
     Raises:
         ValueError: A network that can't be built.
@@ -90,7 +90,7 @@ def memory_of(
     if "norm_batch_size" in row.settings:
         network["norm_batch_size"] = batches.norm
     return step_memory(
-        lambda: i3d_r50(norm, num_frames=num_frames, crop_size=crop_size, **network),  # type: ignore[arg-type]
+        lambda: build_network(norm=norm, num_frames=num_frames, crop_size=crop_size, **network),  # type: ignore[arg-type]
         num_frames=num_frames,
         crop_size=crop_size,
         autocast=autocast,

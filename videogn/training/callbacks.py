@@ -26,8 +26,8 @@ from videogn.training.result import Result, chosen_text, ks_of, top_k, write_per
 
 # What a result says as the network's architecture does, and as the checkpoint's part on its training.
 _OF_ARCHITECTURE = (
-    *("norm", "num_groups", "channels_per_group", "weight_standardization", "input", "layout"),
-    *("depth", "width", "temporal_convs", "nonlocal_blocks", "num_classes"),
+    *("norm", "num_groups", "channels_per_group", "weight_standardization", "input", "network"),
+    *("layout", "depth", "width", "temporal_convs", "nonlocal_blocks", "num_classes"),
 )
 _OF_TRAINING = (
     *("norm_batch_size", "device_batch_size", "total_batch_size", "renorm", "seed", "train_fingerprint", "steps"),

@@ -42,7 +42,7 @@ def check_same_model(own: Mapping[str, Any], *, architecture: Mapping[str, Any],
     Raises:
         CheckpointError: It is of another network or of other classes; the error names what differs.
     """
-    theirs = {"input": "rgb", **own["architecture"]}  # of before there were others
+    theirs = {"input": "rgb", "network": "i3d", **own["architecture"]}  # of before there were others
     differing = [
         f"{name} {theirs.get(name)!r} (asked for: {value!r})"
         for name, value in architecture.items()

@@ -1,4 +1,4 @@
-"""The LightningModule: an I3D, what it starts from, how it is trained, and what a checkpoint says of that."""
+"""The LightningModule: a network, what it starts from, how it is trained, and what a checkpoint says of that."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from torch import Tensor
 from videogn.data.batch import Batch
 from videogn.models.batch_norm import batch_norms, update_running_statistics
 from videogn.models.batch_renorm import RenormBounds
+from videogn.models.build import OF_I3D, NetworkName, build_network
 from videogn.models.compiled import compiled, positions
-from videogn.models.i3d import PartName, i3d_r50
+from videogn.models.i3d import PartName
 from videogn.models.input import InputName
 from videogn.models.layout import Depth, LayoutName
 from videogn.models.weights import LoadReport, load_weights, read_weights
@@ -44,7 +45,7 @@ from videogn.training.update import Update
 
 
 class VideoClassifier(Scorer):
-    """Trains and tests an I3D on clips.
+    """Trains and tests a network on clips.
 
     Args:
         norm: One of NORMS.
@@ -57,14 +58,17 @@ class VideoClassifier(Scorer):
             videos, from scratch, in which the scene must not give the class away).
         norm_batch_size: bn, brn: clips that share statistics; divides the device batch. Default: all of a forward.
         renorm: brn: how far it corrects, by optimiser steps done.
-        layout: nonlocal (the paper's), slowfast (PyTorchVideo's zoo) or image (a 2-D ResNet, for num_frames 1).
-        depth: 50 or 101; 26 and 14 are small ones.
-        width: Channels of the stem.
-        temporal_convs: false for C2D: kernels see one frame, only pools see time (Wang et al. 2018).
-        nonlocal_blocks: Behind every second block of res3 and res4 a non-local block (Wang et al. 2018).
-        weights: File to start from: ImageNet or Kinetics weights (videogn weights --help) or a run's checkpoint. Read
-            when the model is built; 2-D kernels are inflated; a head of another class count is left out.
-        dropout: Rate before the last layer.
+        network: i3d, or c3d: eight 3x3x3 convolutions without residual branches (Tran et al. 2015), a norm behind each;
+            clips of 16 frames or more, from scratch. What is said to be of i3d, c3d does not have.
+        layout: Of i3d: nonlocal (the paper's), slowfast (PyTorchVideo's zoo) or image (a 2-D ResNet, for num_frames 1).
+        depth: Of i3d: 50 or 101; 26 and 14 are small ones.
+        width: Channels of the first convolution.
+        temporal_convs: Of i3d: false for C2D: kernels see one frame, only pools see time (Wang et al. 2018).
+        nonlocal_blocks: Of i3d: behind every second block of res3 and res4 a non-local block (Wang et al. 2018).
+        weights: Of i3d: file to start from: ImageNet or Kinetics weights (videogn weights --help) or a run's
+            checkpoint. Read when the model is built; 2-D kernels are inflated; a head of another class count is left
+            out.
+        dropout: Rate before the last layer; of c3d, before the last two.
         base_lr: Learning rate at a total batch of 64 clips; scales with the total batch.
         schedule: How it falls.
         optimizer: sgd (with Nesterov's momentum) or adamw, which takes a base_lr ten to a hundred times as low.
@@ -84,9 +88,9 @@ class VideoClassifier(Scorer):
             evaluation, and faster steps on a GPU from then on. The numbers differ by rounding alone.
         activation_memory_budget: With compile: the share of the activations to keep for the backward pass, 0 to 1. The
             others are computed again. Less memory, more time.
-        activation_checkpointing: Without compile: parts of the network (stem, res2, pool2, res3, res4, res5) whose
-            activations are not kept but computed again in the backward pass. Less memory, more time, the same numbers;
-            [stem,res2] pays most. videogn fits says what it saves.
+        activation_checkpointing: Of i3d, without compile: parts of the network (stem, res2, pool2, res3, res4, res5)
+            whose activations are not kept but computed again in the backward pass. Less memory, more time, the same
+            numbers; [stem,res2] pays most. videogn fits says what it saves.
         num_classes: K. With the command, it comes from the data.
         num_frames: Frames of a clip. With the command, it comes from the data.
         crop_size: Height and width of a training clip in px. With the command, it comes from the data.
@@ -110,6 +114,7 @@ class VideoClassifier(Scorer):
         input: InputName = "rgb",
         norm_batch_size: int | None = None,
         renorm: RenormBounds = RenormBounds(),  # noqa: B008 (frozen; and its fields are the command's defaults)
+        network: NetworkName = "i3d",
         layout: LayoutName = "nonlocal",
         depth: Depth = 50,
         width: int = 64,
@@ -169,6 +174,7 @@ class VideoClassifier(Scorer):
             "channels_per_group": channels_per_group,
             "weight_standardization": weight_standardization,
             "input": input,
+            "network": network,
             "layout": layout,
             "depth": depth,
             "width": width,
@@ -178,15 +184,21 @@ class VideoClassifier(Scorer):
             "num_frames": num_frames,
             "crop_size": crop_size,
         }
-        network = i3d_r50(
+        if network != "i3d" and weights is not None:
+            raise ValueError(
+                f"weights are of i3d, and network is {network}, which is trained from scratch: leave them out"
+            )
+        built = build_network(
             norm_batch_size=norm_batch_size,
             renorm=renorm,
             dropout=dropout,
             activation_checkpointing=activation_checkpointing,
             **architecture,
         )
+        if network != "i3d":  # what it does not have is nothing that a checkpoint or a result should say
+            architecture |= {name: None for name in OF_I3D if name in architecture}
         super().__init__(
-            network,
+            built,
             num_classes=num_classes,
             device_batch_size=device_batch_size,
             compiled=compiled(positions, activation_memory_budget=activation_memory_budget) if compile else None,
@@ -209,7 +221,7 @@ class VideoClassifier(Scorer):
             self.weights = {"file": Path(weights).name, "kind": found.kind, "sha256": found.sha256}
         self.renorm = renorm if "renorm" in row.settings else None
         self.norm_batch_size = norm_batch_size
-        if on_one_device.norm == 1 and not row.over_devices and self.model.head_pool == (1, 1, 1):
+        if on_one_device.norm == 1 and not row.over_devices and self.model.last_norm_size == (1, 1, 1):
             raise ValueError(
                 f"{num_frames} frames of {crop_size} px leave one value of each channel in res5, and a normalisation "
                 f"batch of 1 clip nothing to normalise it by: give more frames, a larger crop or a larger batch"

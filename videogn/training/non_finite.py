@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from videogn.models.i3d import PartName
+from videogn.models.network import VideoNetwork
 from videogn.norms import find_norm
 from videogn.training.log_points import Moment
 
@@ -25,7 +25,7 @@ def first_not_finite(model: nn.Module) -> str | None:
     tensors = {name: value for name, value in model.state_dict().items() if value.is_floating_point()}
     if torch.stack([value.isfinite().all() for value in tensors.values()]).all():
         return None
-    return _with_part(next(name for name, value in tensors.items() if not value.isfinite().all()))
+    return _with_part(model, next(name for name, value in tensors.items() if not value.isfinite().all()))
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def first_layer_not_finite(model: nn.Module, forward: Callable[[], Tensor]) -> P
             found.append(Place(what, tuple(bad.nonzero().flatten().tolist()), len(bad)))
 
     def look_after(name: str) -> Callable[[nn.Module, Any, Any], None]:
-        return lambda _, inputs, output: look(f"the output of {_with_part(name)}", output)
+        return lambda _, inputs, output: look(f"the output of {_with_part(model, name)}", output)
 
     first = next(iter(model.children()), model)
     while len(parts := list(first.children())):
@@ -121,10 +121,10 @@ def _origin(module: VideoClassifier, moment: Moment, indices: list[int]) -> str:
     return f"the weights are finite, and the first that is not{when} is {place.what}, for {of}"
 
 
-def _with_part(name: str) -> str:
+def _with_part(model: nn.Module, name: str) -> str:
     """Return a module's or parameter's name with the part of the network that it is in, such as res3."""
     words = name.split(".")
-    parts = (*get_args(PartName), "head")
+    parts = model.part_names if isinstance(model, VideoNetwork) else ()
     if words[0] == "blocks" and len(words) > 1 and int(words[1]) < len(parts):
         return f"{name} (in {parts[int(words[1])]})"
     return name

@@ -172,9 +172,12 @@ def _clip(plan: Plan) -> str:
 
 def _network(plan: Plan) -> str:
     own = plan.architecture
-    name = "resnet" if own["layout"] == "image" else "i3d" if own.get("temporal_convs", True) else "c2d"
-    if own.get("nonlocal_blocks"):
-        name += " with non-local blocks"
+    if own.get("network", "i3d") == "i3d":
+        name = "resnet" if own["layout"] == "image" else "i3d" if own.get("temporal_convs", True) else "c2d"
+        name += " with non-local blocks" if own.get("nonlocal_blocks") else ""
+        name += f", depth {own['depth']}, layout {own['layout']}"
+    else:
+        name = f"{own['network']}, width {own['width']}"
     norm = own["norm"]
     if own.get("channels_per_group"):
         norm += f" with {_count(own['channels_per_group'], 'channel')} a group"
@@ -182,7 +185,7 @@ def _network(plan: Plan) -> str:
         norm += f" with {_count(own['num_groups'], 'group')}"
     if own.get("weight_standardization"):
         norm += " and weight standardization"
-    return f"{name}, depth {own['depth']}, layout {own['layout']}, {norm}; {_count(plan.num_parameters, 'parameter')}"
+    return f"{name}, {norm}; {_count(plan.num_parameters, 'parameter')}"
 
 
 def _norm_batch(plan: Plan) -> str:

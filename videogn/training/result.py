@@ -76,6 +76,7 @@ class Result:
     total_batch_size: int | None = None
     precise_bn: dict[str, int] | None = None
     renorm: dict[str, float] | None = None
+    network: str | None = None
     layout: str | None = None
     depth: int | None = None
     width: int | None = None

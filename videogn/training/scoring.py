@@ -19,7 +19,7 @@ from videogn.data.batch import VideoBatch, VideoViews
 from videogn.data.datamodule import KineticsDataModule
 from videogn.models.batch_norm import devices_share
 from videogn.models.compiled import Run, positions
-from videogn.models.i3d import I3D
+from videogn.models.network import VideoNetwork
 from videogn.training.accuracy import TopK, ranks
 from videogn.training.errors import NonFiniteLoss
 from videogn.training.non_finite import first_not_finite
@@ -37,7 +37,7 @@ class Prediction(TypedDict):
 
 
 class Scorer(LightningModule):
-    """An I3D that scores videos.
+    """A network that scores videos.
 
     Args:
         model: The network; its memory format becomes channels_last_3d.
@@ -46,7 +46,9 @@ class Scorer(LightningModule):
         compiled: Computes `positions` of as many views, where it is faster.
     """
 
-    def __init__(self, model: I3D, *, num_classes: int, device_batch_size: int, compiled: Run | None = None) -> None:
+    def __init__(
+        self, model: VideoNetwork, *, num_classes: int, device_batch_size: int, compiled: Run | None = None
+    ) -> None:
         super().__init__()
         self.model = model.to(memory_format=torch.channels_last_3d)
         self.num_classes = num_classes

@@ -192,6 +192,9 @@ def _fold_input(tensors: dict[str, Tensor], kind: Kind, norm: str) -> dict[str, 
 def _own(contents: Contents, path: str | Path) -> Weights:
     own = contents.own
     assert own is not None
+    network = _setting(own, "network", str) or "i3d"  # of before there were others
+    if network != "i3d":
+        raise WeightsError(f"it is videogn's, of network {network}: weights to start from are of network i3d alone")
     norm = _setting(own, "norm", str)
     if norm not in NORMS:
         raise WeightsError(f"it is videogn's, and its norm is {norm!r}; expected one of {', '.join(NORMS)}")

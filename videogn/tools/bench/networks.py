@@ -20,9 +20,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from videogn.models.batch_norm import batch_norms, update_running_statistics
+from videogn.models.build import build_network
 from videogn.models.compiled import compiled
 from videogn.models.group_norm import GroupNorm
-from videogn.models.i3d import i3d_r50
 from videogn.models.input import normalize
 from videogn.tools.bench.timing import Times, interleaved
 
@@ -91,10 +91,11 @@ def measure(
     device: torch.device,
     num_frames: int,
     crop_size: int,
-    layout: str,
-    depth: int,
     width: int,
     seconds: float,
+    network: str = "i3d",
+    layout: str | None = None,
+    depth: int | None = None,
     alone: bool = False,
     on_mode: Callable[[Mode], None] = lambda _: None,
 ) -> list[Row]:
@@ -108,21 +109,24 @@ def measure(
         device: Where.
         num_frames: T.
         crop_size: H = W in px.
-        layout: "nonlocal" or "slowfast", which is PyTorchVideo's.
-        depth: Of the network.
-        width: Channels of the stem.
+        width: Channels of the first convolution.
         seconds: For all of it, about.
+        network: "i3d" or "c3d", which PyTorchVideo has not.
+        layout: Of i3d: "nonlocal" or "slowfast", which is PyTorchVideo's.
+        depth: Of i3d.
         alone: Whether to leave the others out.
         on_mode: Told which mode comes next.
     """
-    settings = {"num_frames": num_frames, "crop_size": crop_size, "layout": layout, "depth": depth, "width": width}
+    settings = {"network": network, "num_frames": num_frames, "crop_size": crop_size, "width": width}
+    settings |= {"layout": layout, "depth": depth} if network == "i3d" else {}
+    others = () if alone else (PLAIN_GN, PYTORCHVIDEO) if network == "i3d" else (PLAIN_GN,)
     rows: list[Row] = []
     for mode in modes:
         on_mode(mode)
         _forget_compiled()
         ways: dict[str, _Way] = {}
         failed: dict[str, str] = {}
-        for name in (*dict.fromkeys(norms), *(() if alone else (PLAIN_GN, PYTORCHVIDEO))):
+        for name in (*dict.fromkeys(norms), *others):
             try:
                 ways[name] = _Way(name, mode, settings, device=device)
             except (RuntimeError, ValueError) as error:  # a mode that is not possible is a finding
@@ -220,7 +224,8 @@ class _PlainGroupNorm(GroupNorm):
 
 def _network(name: str, settings: dict[str, Any]) -> nn.Module:
     groups = {} if settings["width"] >= 32 or name not in ("gn", PLAIN_GN) else {"channels_per_group": 4}
-    network = i3d_r50("gn" if name == PLAIN_GN else name, num_classes=NUM_CLASSES, **groups, **settings)  # type: ignore[arg-type]
+    norm = "gn" if name == PLAIN_GN else name
+    network = build_network(**{"norm": norm, "num_classes": NUM_CLASSES, **groups, **settings})
     for module in network.modules():
         if name == PLAIN_GN and isinstance(module, GroupNorm):
             module.__class__ = _PlainGroupNorm
@@ -231,7 +236,7 @@ def _network(name: str, settings: dict[str, Any]) -> nn.Module:
     return network
 
 
-def _pytorchvideo(*, depth: int, width: int, num_frames: int, crop_size: int, layout: str) -> nn.Module:
+def _pytorchvideo(*, network: str, depth: int, width: int, num_frames: int, crop_size: int, layout: str) -> nn.Module:
     """Return PyTorchVideo's I3D with batch normalization; its head's pool is for these clips."""
     if layout != "slowfast" or depth < 50:
         raise ValueError("it has layout slowfast and depths 50 and 101 alone")

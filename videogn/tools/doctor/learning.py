@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from videogn.models.compiled import positions
-from videogn.models.i3d import I3D
+from videogn.models.network import VideoNetwork
 
 # A batch is learnt where its loss is this share of that of guessing.
 LEARNT = 0.1
@@ -43,7 +43,7 @@ class Clips:
 
 
 def losses_of(
-    network: I3D,
+    network: VideoNetwork,
     batches: Sequence[Clips],
     optimizer: torch.optim.Optimizer,
     *,

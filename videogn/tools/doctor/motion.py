@@ -15,7 +15,7 @@ from scipy.stats import binomtest
 from torch import Tensor
 
 from videogn.models.compiled import positions
-from videogn.models.i3d import I3D
+from videogn.models.network import VideoNetwork
 from videogn.tools.doctor.finding import Finding, Verdict
 from videogn.tools.doctor.learning import Clips
 from videogn.tools.doctor.subject import BATCH, SMALL_GN, Subject
@@ -108,7 +108,7 @@ def _is_better(whole: NDArray[np.bool_], part: NDArray[np.bool_]) -> bool:
 
 
 def _train(
-    network: I3D,
+    network: VideoNetwork,
     clips: Clips,
     way: Callable[[Tensor, np.random.Generator], Tensor],
     *,
@@ -144,7 +144,9 @@ def _train(
     return step
 
 
-def _right(network: I3D, clips: Clips, way: Callable[[Tensor, np.random.Generator], Tensor]) -> NDArray[np.bool_]:
+def _right(
+    network: VideoNetwork, clips: Clips, way: Callable[[Tensor, np.random.Generator], Tensor]
+) -> NDArray[np.bool_]:
     """Return of each clip whether its class is the most probable one, bool [N]."""
     network.eval()
     rng, found = np.random.default_rng(1), []

@@ -11,14 +11,18 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from videogn.data.batch import Batch
-from videogn.models.i3d import I3D, i3d_r50
+from videogn.models.build import build_network
+from videogn.models.network import VideoNetwork
 from videogn.norms import NORMS
 from videogn.tools.doctor.learning import Clips
 
 # Clips of an update.
 BATCH = 16
 # A network and a clip of seconds on two cores, where the run's own would take too long.
-SMALL: Mapping[str, Any] = {"depth": 14, "width": 32, "nonlocal_blocks": False}
+SMALL: Mapping[str, Mapping[str, Any]] = {
+    "i3d": {"depth": 14, "width": 32, "nonlocal_blocks": False},
+    "c3d": {"width": 16},
+}
 SMALL_GN: Mapping[str, Any] = {"norm": "gn", "num_groups": None, "channels_per_group": 16}
 SMALL_FRAMES, SMALL_SIZE = 16, 64
 
@@ -28,7 +32,7 @@ class Subject:
     """A run's network as its questions are put to it: from scratch, without dropout, one batch a forward.
 
     Attributes:
-        architecture: As `i3d_r50` takes it.
+        architecture: As `build_network` takes it.
         device: Where it computes.
         norm_batch_size: Clips that share batch statistics in the run; None: none do, or all of a forward.
         is_small: Whether it is a small network in the place of the run's.
@@ -39,19 +43,19 @@ class Subject:
     norm_batch_size: int | None = None
     is_small: bool = False
 
-    def network(self, **changes: Any) -> I3D:
+    def network(self, **changes: Any) -> VideoNetwork:
         """Return the network with other settings, always of the same seed."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             settings = {**self.architecture, **changes}
             shared = self.norm_batch_size if "norm_batch_size" in NORMS[settings["norm"]].settings else None
             of_batch = shared if shared is not None and BATCH % shared == 0 else None
-            network = i3d_r50(**settings, norm_batch_size=of_batch, dropout=0.0)
+            network = build_network(**settings, norm_batch_size=of_batch, dropout=0.0)
         return network.to(self.device).to(memory_format=torch.channels_last_3d)
 
     def in_small(self) -> Subject:
         """Return a small network with the same norm."""
-        own = {**self.architecture, **SMALL}
+        own = {**self.architecture, **SMALL[self.architecture["network"]]}
         if own["channels_per_group"] is not None or own["num_groups"] is not None:
             own |= SMALL_GN
         own["num_frames"] = min(own["num_frames"], SMALL_FRAMES)

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from videogn.models.i3d import I3D
+from videogn.models.network import VideoNetwork
 from videogn.tools.doctor.finding import Finding, Verdict
 from videogn.tools.doctor.learning import (
     Clips,
@@ -62,7 +62,7 @@ class Rates:
         """The learning rate of BATCH clips."""
         return scaled_lr(self.base_lr, BATCH)
 
-    def optimizer_of(self, network: I3D) -> torch.optim.Optimizer:
+    def optimizer_of(self, network: VideoNetwork) -> torch.optim.Optimizer:
         """Return one for a network."""
         return optimizer_of(
             network,
@@ -150,7 +150,8 @@ def _value(value: Any) -> str:
 
 
 def _small(subject: Subject) -> str:
-    return ", in small (depth 14, width 32)" if subject.is_small else ""
+    sizes = [f"{name} {subject.architecture[name]}" for name in ("depth", "width") if subject.architecture[name]]
+    return f", in small ({', '.join(sizes)})" if subject.is_small else ""
 
 
 def learning_rate(subject: Subject, clips: Clips, rates: Rates) -> Finding:
