@@ -41,7 +41,7 @@ PLAIN = Texture(waves=np.zeros((1, 3), np.float32), colors=np.full((2, 3), 0.5, 
 @pytest.fixture(scope="module")
 def small_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("motions") / "small"
-    synthesize(root, num_train=20, num_val=9, seed=3, num_workers=0)
+    synthesize(root, num_train=20, num_val=9, num_test=5, seed=3, num_workers=0)
     return root
 
 
@@ -69,24 +69,24 @@ def speed_for(per_frame: float, slowest_and_fastest: tuple[float, float]) -> flo
 
 
 def test_bytes_depend_on_the_seed_and_not_on_the_processes(small_root: Path, tmp_path: Path) -> None:
-    synthesize(tmp_path / "two", num_train=20, num_val=9, seed=3, num_workers=2)
+    synthesize(tmp_path / "two", num_train=20, num_val=9, num_test=5, seed=3, num_workers=2)
     synthesize(tmp_path / "other", num_train=8, num_val=2, seed=4, num_workers=1)
     synthesize(tmp_path / "fewer", num_train=9, num_val=1, seed=3, num_workers=1)
     made = contents(small_root)
     assert contents(tmp_path / "two") == made
     other, fewer = contents(tmp_path / "other"), contents(tmp_path / "fewer")
     videos = [name for name in fewer if name.endswith(".mp4")]
-    assert len(videos) == 10
+    assert len(videos) == 11
     assert all(fewer[name] == made[name] for name in videos)
     assert not any(other[name] == made[name] for name in other if name.endswith(".mp4"))
-    assert len({made[name] for name in made if name.endswith(".mp4")}) == 29
+    assert len({made[name] for name in made if name.endswith(".mp4")}) == 34
 
 
 def test_lists_name_every_video_once_and_classes_are_balanced(small_root: Path) -> None:
     assert (small_root / "classes.txt").read_text().splitlines() == list(CLASSES)
     assert len(CLASSES) == len(set(CLASSES)) == 8
     listed = []
-    for split, num_videos in (("train", 20), ("val", 9)):
+    for split, num_videos in (("train", 20), ("val", 9), ("test", 5)):
         rows = [line.split(" ") for line in (small_root / f"{split}.csv").read_text().splitlines()]
         assert len(rows) == num_videos
         assert all(Path(path).parts[:3] == ("videos", split, name) for path, name in rows)
@@ -95,7 +95,7 @@ def test_lists_name_every_video_once_and_classes_are_balanced(small_root: Path) 
         listed += [path for path, _ in rows]
     assert sorted(listed) == sorted(p.relative_to(small_root).as_posix() for p in small_root.rglob("*.mp4"))
     record = json.loads((small_root / "motions.json").read_text())
-    assert (record["seed"], record["num_train"], record["num_val"]) == (3, 20, 9)
+    assert (record["seed"], record["num_train"], record["num_val"], record["num_test"]) == (3, 20, 9, 5)
     assert record["encoded_with"]["av"] == av.__version__
 
 
@@ -124,13 +124,15 @@ def test_files_are_h264_of_many_sizes_rates_and_lengths(small_root: Path) -> Non
 
 def test_a_set_that_is_there_is_left_alone(small_root: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in small_root.rglob("*")}
-    synthesize(small_root, num_train=20, num_val=9, seed=3, on_progress=lambda *_: pytest.fail("it worked again"))
+    synthesize(
+        small_root, num_train=20, num_val=9, num_test=5, seed=3, on_progress=lambda *_: pytest.fail("it worked again")
+    )
     assert {path: path.stat().st_mtime_ns for path in small_root.rglob("*")} == before
 
 
 def test_what_is_in_the_way_is_refused_and_kept(small_root: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"'seed': 3.*expected.*'seed': 5.*remove this one"):
-        synthesize(small_root, num_train=20, num_val=9, seed=5)
+        synthesize(small_root, num_train=20, num_val=9, num_test=5, seed=5)
     (tmp_path / "file").write_text("mine")
     with pytest.raises(ValueError, match="is a file"):
         synthesize(tmp_path / "file")
@@ -140,6 +142,24 @@ def test_what_is_in_the_way_is_refused_and_kept(small_root: Path, tmp_path: Path
     with pytest.raises(ValueError, match="something other than a motions data set"):
         synthesize(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "motions.json"]
+
+
+def test_a_set_without_test_videos_as_earlier_versions_made_is_told_as_such(tmp_path: Path) -> None:
+    synthesize(tmp_path / "set", num_train=1, num_val=1, num_workers=0)
+    record = json.loads((tmp_path / "set/motions.json").read_text())
+    del record["num_test"]
+    (tmp_path / "set/motions.json").write_text(json.dumps(record))
+    with pytest.raises(ValueError, match=r"'num_test': 0.*expected.*'num_test': 1.*remove this one to make it again"):
+        synthesize(tmp_path / "set", num_train=1, num_val=1)
+
+
+def test_training_and_validation_are_the_same_videos_whatever_the_test(small_root: Path, tmp_path: Path) -> None:
+    """Every video is of its seed, split and place alone: the frames of three are those of before there was a test."""
+    synthesize(tmp_path / "set", num_train=2, num_val=1, num_test=2, seed=3, num_workers=0)
+    made, small = contents(tmp_path / "set"), contents(small_root)
+    videos = [name for name in made if name.endswith(".mp4")]
+    assert len(videos) == 5
+    assert all(made[name] == small[name] for name in videos)
 
 
 def test_a_set_with_a_file_missing_is_refused(tmp_path: Path) -> None:
@@ -152,7 +172,7 @@ def test_a_set_with_a_file_missing_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_an_interrupted_run_leaves_nothing_and_an_empty_folder_is_taken(tmp_path: Path, num_workers: int) -> None:
     def interrupt(done: int, total: int) -> None:
-        assert 0 < done <= total == 34
+        assert 0 < done <= total == 35
         raise KeyboardInterrupt
 
     root = tmp_path / "parent" / "set"
@@ -162,13 +182,14 @@ def test_an_interrupted_run_leaves_nothing_and_an_empty_folder_is_taken(tmp_path
     root.mkdir()
     progress: list[tuple[int, int]] = []
     synthesize(root, num_train=1, num_val=1, num_workers=0, on_progress=lambda *counts: progress.append(counts))
-    assert len(list(root.rglob("*.mp4"))) == 2
-    assert progress[-1] == (2, 2)
+    assert len(list(root.rglob("*.mp4"))) == 3
+    assert progress[-1] == (3, 3)
     assert list(root.parent.iterdir()) == [root]
 
 
 @pytest.mark.parametrize(
-    ("setting", "value"), [("num_train", 0), ("num_val", 0), ("num_val", -1), ("seed", -1), ("num_workers", -1)]
+    ("setting", "value"),
+    [("num_train", 0), ("num_val", 0), ("num_val", -1), ("num_test", 0), ("seed", -1), ("num_workers", -1)],
 )
 def test_settings_out_of_range_are_refused(tmp_path: Path, setting: str, value: int) -> None:
     with pytest.raises(ValueError, match=f"{setting} is {value}.*expected"):
@@ -312,7 +333,7 @@ def decode_middle(path: Path) -> np.ndarray:
 def videos_and_labels(tmp_path_factory: pytest.TempPathFactory) -> tuple[torch.Tensor, torch.Tensor]:
     """520 decoded videos, float32 [B, 24, C, 32, 32] in [-1, 1]; and their labels."""
     root = tmp_path_factory.mktemp("motions") / "many"
-    synthesize(root, num_train=320, num_val=200, seed=11, num_workers=1)
+    synthesize(root, num_train=320, num_val=200, num_test=1, seed=11, num_workers=1)
     rows = [line.split() for split in ("train", "val") for line in (root / f"{split}.csv").read_text().splitlines()]
     videos = torch.from_numpy(np.stack([decode_middle(root / path) for path, _ in rows]))
     return videos, torch.tensor([LABELS[name] for _, name in rows])

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from videogn.cli import main
 from videogn.data.datamodule import KineticsDataModule
+from videogn.data.lists.assign import assign
 from videogn.data.lists.entries import ListError
-from videogn.tools.split.assign import assign
-from videogn.tools.split.groups import by_pattern, joined, look_like_cuts, same_bytes
+from videogn.data.lists.groups import by_pattern, joined, look_like_cuts, same_bytes
 from videogn.tools.split.lists import split
 
 SHARES = {"train": 0.7, "val": 0.15, "test": 0.15}

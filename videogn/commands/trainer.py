@@ -239,6 +239,7 @@ class VideoCLI(TrainerArguments):
                 for split in SPLITS[str(self.subcommand)]:
                     data.check_rates(data.catalog.records(split))
                 if self.subcommand == "fit":
+                    data.catalog.check_test_list()
                     model.check_classes()
                     _ = data.batches_per_epoch  # refuses a list that fills no total batch
                     end_by_schedule(trainer, model.schedule, total_batch_size=sizes.total)

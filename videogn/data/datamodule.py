@@ -76,6 +76,10 @@ class KineticsDataModule(LightningDataModule):
             Relative to root or to the working folder.
         allow_outside: Whether paths in lists may lead out of root: absolute ones to elsewhere, and those by `..`.
             Default: such a list is refused. Links in root are followed in any case.
+        hold_out: Share of the training list that is held out of training, and validates and tests in place of the other
+            lists, which are not read: 0.2 where there is one list, or where a test may not be seen yet. Always the same
+            videos, of each class alike; what a column of groups, or numbered names, say to be of one source stays
+            together. Default: nothing.
         num_frames: Frames of a clip.
         frame_interval: Source frames from one frame of a clip to the next.
         target_fps: Frames a second that frame_interval is meant at: in a video of another rate, clips take as long, of
@@ -139,6 +143,7 @@ class KineticsDataModule(LightningDataModule):
         classes: str | None = None,
         exclude: str | None = None,
         allow_outside: bool = False,
+        hold_out: float | None = None,
         num_frames: int = 32,
         frame_interval: int = 2,
         target_fps: float | None = None,
@@ -201,6 +206,8 @@ class KineticsDataModule(LightningDataModule):
             raise ValueError(f"decoder is {decoder}, which is not installed here; use pyav")
         if index is not None and not Path(index).absolute().parent.is_dir():
             raise ValueError(f"index is {index}; there is no such folder")
+        if hold_out is not None and not 0 < hold_out < 1:
+            raise ValueError(f"hold_out is {hold_out}; expected a share of the training videos, above 0 and below 1")
         if seed < 0:
             raise ValueError(f"seed is {seed}; expected 0 or more")
         if num_workers is not None and num_workers < 0:
@@ -215,6 +222,7 @@ class KineticsDataModule(LightningDataModule):
             frame_folders=frame_folders,
             exclude=exclude,
             allow_outside=allow_outside,
+            hold_out=hold_out,
         )
         self.num_frames = num_frames
         self.frame_interval = frame_interval
@@ -266,7 +274,8 @@ class KineticsDataModule(LightningDataModule):
     @property
     def test_extras(self) -> dict[str, Any]:
         """The settings of a test that the paper's does without, by name."""
-        return {} if self.target_fps is None else {"data.target_fps": self.target_fps}
+        settings = {"data.target_fps": self.target_fps, "data.hold_out": self.catalog.hold_out}
+        return {name: value for name, value in settings.items() if value is not None}
 
     @property
     def batches_per_epoch(self) -> int:

@@ -49,6 +49,7 @@ class Plan:
     extras: Mapping[str, Any] = field(default_factory=dict)  # settings that the paper's run does without, by name
     steps_before: int = 0  # those of the checkpoint that the run goes on from
     num_excluded: int = 0  # videos of the training list that data.exclude names
+    num_held_out: int = 0  # videos of the training list that validate and test, by data.hold_out
     before: Mapping[str, Any] | None = None  # the last part of the training so far (result.py, `parts`)
 
     @property
@@ -76,6 +77,7 @@ def plan_of(model: VideoClassifier, *, run_dir: str, start: str, precise_bn_batc
         start=start,
         num_videos=len(data.catalog.records("train")),
         num_excluded=data.catalog.num_excluded["train"],
+        num_held_out=0 if data.catalog.hold_out is None else len(data.catalog.records("val")),
         read_as=data.catalog.read_as["train"],
         num_classes=data.num_classes,
         num_frames=data.num_frames,
@@ -160,7 +162,8 @@ def summary(plan: Plan) -> str:
 
 def _videos(plan: Plan) -> str:
     left_out = f" ({plan.num_excluded:,} more left out by data.exclude)" if plan.num_excluded else ""
-    return _count(plan.num_videos, "video") + left_out
+    held_out = f" ({plan.num_held_out:,} more held out by data.hold_out)" if plan.num_held_out else ""
+    return _count(plan.num_videos, "video") + left_out + held_out
 
 
 def _clip(plan: Plan) -> str:

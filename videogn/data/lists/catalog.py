@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import stat
@@ -13,10 +14,14 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from videogn.data.lists.entries import Entries, ListError, Split
 from videogn.data.lists.exclude import Exclude
 from videogn.data.lists.folders import refuse_empty_folders
 from videogn.data.lists.formats import default_list, read_list
+from videogn.data.lists.hold_out import held_out
 from videogn.data.lists.labels import classes_of, read_classes, resolve, without_videos
 from videogn.data.lists.names import as_on_disk, why_missing
 from videogn.data.lists.presence import on_disk
@@ -40,6 +45,8 @@ class Catalog:
         frame_folders: Whether folders of images in class folders are videos; None: refuse such.
         exclude: File of videos to go without, relative to root or to the working folder.
         allow_outside: Whether paths in lists may lead out of root.
+        hold_out: Share of the training list that does not train, and that validates and tests in place of the other
+            lists, which are not read then.
     """
 
     def __init__(
@@ -52,6 +59,7 @@ class Catalog:
         frame_folders: bool | None = None,
         exclude: str | None = None,
         allow_outside: bool = False,
+        hold_out: float | None = None,
     ) -> None:
         self.root = root
         self.lists = lists
@@ -60,6 +68,7 @@ class Catalog:
         self.frame_folders = frame_folders
         self.exclude_file = exclude
         self.allow_outside = allow_outside
+        self.hold_out = hold_out
         self.num_excluded: dict[Split, int] = {}  # of the lists that were read: videos that `exclude` names
         self.read_as: dict[Split, str] = {}  # of the lists that were read: their format, in words
         self._records: dict[Split, Records] = {}
@@ -135,46 +144,68 @@ class Catalog:
                 empty and its class unknown, or no file of it is on disk.
         """
         if split not in self._records:
-            source = self.list_of(split)
-            classes = self.classes
-            kept = self._train_entries if split == "train" else None
-            entries = kept or self.read(split)
-            self._train_entries = None  # of a million files they are heavy
-            self.num_excluded[split] = 0
-            if self._exclude is not None:
-                num_named = len(entries)
-                entries = self._exclude.without(entries)
-                self.num_excluded[split] = num_named - len(entries)
-                print(
-                    f"{source}: {self.num_excluded[split]} of {num_named} videos are left out ({self._exclude.file})",
-                    file=sys.stderr,
-                )
-            self.read_as[split] = entries.read_as
-            is_there = on_disk(entries)
-            if not is_there.all():
-                files = as_on_disk(entries.paths, folder=entries.folder, is_there=is_there.tolist())
-                if files != list(entries.paths):
-                    entries = replace(entries, files=files, were_seen=None)
-                    is_there = on_disk(entries)
-            records = resolve(entries, classes)
-            if self._file_of_classes is None:
-                refuse_empty_folders(source, classes)
-            if not is_there.all():
-                first, num_missing = records[int(is_there.argmin())].name, int((~is_there).sum())
-                reason = why_missing(first)
-                if num_missing == len(records):
-                    raise ListError(
-                        f"{source}: none of its {len(records)} videos lies below {self.root_path} "
-                        f"(the first is {first!r}{reason}): is data.root right?"
-                    )
-                print(
-                    f"{source}: {num_missing} of {len(records)} videos are missing on disk "
-                    f"(the first is {first!r}{reason})",
-                    file=sys.stderr,
-                )
-            present = records if is_there.all() else records.select(is_there)
-            self._records[split], self._present[split] = records, present
+            if self.hold_out is None:
+                self._records[split], is_there = self._listed(split)
+                self._present[split] = self._records[split] if is_there.all() else self._records[split].select(is_there)
+            else:
+                self._part_train_list(self.hold_out)
         return self._records[split]
+
+    def _part_train_list(self, share: float) -> None:
+        """Make the records of all splits from the training list: what is held out, and the rest."""
+        whole, is_there = self._listed("train")
+        names, labels = [record.name for record in whole], whole.labels()
+        source = self.list_of("train")
+        is_held = held_out(names, labels, share=share, source=source, root=self.root_path, columns=self.columns)
+        for split in self.lists:
+            wanted = ~is_held if split == "train" else is_held
+            self._records[split], self._present[split] = whole.select(wanted), whole.select(wanted & is_there)
+            self.num_excluded[split], self.read_as[split] = self.num_excluded["train"], self.read_as["train"]
+
+    def _listed(self, split: Split) -> tuple[Records, NDArray[np.bool_]]:
+        """Return all videos of a split's list, and which of them are on disk, bool [N].
+
+        Raises:
+            ListError: As of `records`.
+        """
+        source = self.list_of(split)
+        classes = self.classes
+        kept = self._train_entries if split == "train" else None
+        entries = kept or self.read(split)
+        self._train_entries = None  # of a million files they are heavy
+        self.num_excluded[split] = 0
+        if self._exclude is not None:
+            num_named = len(entries)
+            entries = self._exclude.without(entries)
+            self.num_excluded[split] = num_named - len(entries)
+            print(
+                f"{source}: {self.num_excluded[split]} of {num_named} videos are left out ({self._exclude.file})",
+                file=sys.stderr,
+            )
+        self.read_as[split] = entries.read_as
+        is_there = on_disk(entries)
+        if not is_there.all():
+            files = as_on_disk(entries.paths, folder=entries.folder, is_there=is_there.tolist())
+            if files != list(entries.paths):
+                entries = replace(entries, files=files, were_seen=None)
+                is_there = on_disk(entries)
+        records = resolve(entries, classes)
+        if self._file_of_classes is None:
+            refuse_empty_folders(source, classes)
+        if not is_there.all():
+            first, num_missing = records[int(is_there.argmin())].name, int((~is_there).sum())
+            reason = why_missing(first)
+            if num_missing == len(records):
+                raise ListError(
+                    f"{source}: none of its {len(records)} videos lies below {self.root_path} "
+                    f"(the first is {first!r}{reason}): is data.root right?"
+                )
+            print(
+                f"{source}: {num_missing} of {len(records)} videos are missing on disk "
+                f"(the first is {first!r}{reason})",
+                file=sys.stderr,
+            )
+        return records, is_there
 
     def doubts(self) -> list[str]:
         """Return what a training should know of its videos, a sentence each: empty classes, videos of two splits."""
@@ -217,7 +248,7 @@ class Catalog:
             ListError: It does not exist, a line of it can't be parsed, or a path leads out of root.
         """
         return read_list(
-            self.list_of(split),
+            self._list_of(split),
             root=self.root_path,
             split=split,
             columns=self.columns,
@@ -227,9 +258,7 @@ class Catalog:
 
     def settings(self) -> dict[str, str | None]:
         """Return root, lists and classes such that they name the same files from any working folder."""
-        lists = {
-            f"{split}_list": given and str(Path(self.list_of(split)).absolute()) for split, given in self.lists.items()
-        }
+        lists = {f"{split}_list": given and str(self._given(given).absolute()) for split, given in self.lists.items()}
         classes = self.classes_file and str(Path(self.classes_file).absolute())
         exclude = self.exclude_file and str(self._given(self.exclude_file).absolute())
         return {"root": str(self.root_path.absolute()), **lists, "classes": classes, "exclude": exclude}
@@ -248,22 +277,42 @@ class Catalog:
             self._fingerprints[split] = digest.hexdigest()[:16]
         return self._fingerprints[split]
 
+    def check_test_list(self) -> None:
+        """Refuse a test list that is given and not there: behind the training it is late to say so.
+
+        Raises:
+            ListError: It is not there.
+        """
+        given = self.lists["test"]
+        if given is None or self.hold_out is not None:
+            return
+        source = self._given(given)
+        if not source.exists() and not glob.glob(str(source)):
+            is_old = (self.root_path / "motions.json").is_file()
+            advice = "remove the folder, it is then made again with test videos" if is_old else "name another"
+            raise ListError(
+                f"data.test_list {given}: there is no such list in {self.root_path}: {advice}, or give null to test on "
+                "the validation videos"
+            )
+
     def _given(self, name: str) -> Path:
         below = self.root_path / name
-        return below if below.exists() else Path(name)
+        return below if below.exists() or "*" in name else Path(name)
 
     def list_of(self, split: Split) -> str | Path:
-        """Return the list of a split: what was given, or what the data root has.
+        """Return the list that a split's videos are of: what was given, or what the data root has.
 
         Raises:
             ListError: There is none.
         """
+        return self._list_of(split if self.hold_out is None else "train")
+
+    def _list_of(self, split: Split) -> str | Path:
         given = self.lists[split]
         if given is not None:
-            below = self.root_path / given
-            return below if below.exists() or "*" in given else given
+            return self._given(given)
         if split == "test":
-            return self.list_of("val")
+            return self._list_of("val")
         found = default_list(self.root_path, split)
         if found is None:
             raise ListError(

@@ -32,7 +32,8 @@ __all__ = ["CLASSES", "GENERATOR_VERSION", "render_motion", "synthesize"]
 NUM_TRAIN, NUM_VAL = 1280, 320
 GENERATOR_VERSION = 2  # counts up with any change to the bytes that a seed gives
 
-_SPLITS = ("train", "val")
+# In this order for ever: its place here is what a split's videos are drawn from.
+_SPLITS = ("train", "val", "test")
 _SHORT_SIDES_PX = range(64, 82, 2)
 _LONGEST_ASPECT = 4 / 3
 _NUM_FRAMES = range(24, 49)
@@ -69,21 +70,23 @@ def synthesize(
     *,
     num_train: int = NUM_TRAIN,
     num_val: int = NUM_VAL,
+    num_test: int | None = None,
     seed: int = 0,
     num_workers: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Make the data set in the folder `root`; one that is there already, made with the same parameters, is left alone.
 
-    Writes videos/{train,val}/CLASS/NNNN.mp4, train.csv and val.csv (`relative/path class_name` a line), classes.txt
-    (one class a line, in label order) and motions.json (parameters and versions). Classes take turns, so their counts
-    differ by one at most. All is written in a hidden folder beside `root` that is renamed at the end: a run that was
-    interrupted leaves no `root`.
+    Writes videos/{train,val,test}/CLASS/NNNN.mp4, train.csv, val.csv and test.csv (`relative/path class_name` a line),
+    classes.txt (one class a line, in label order) and motions.json (parameters and versions). Classes take turns, so
+    their counts differ by one at most. All is written in a hidden folder beside `root` that is renamed at the end: a
+    run that was interrupted leaves no `root`.
 
     Args:
         root: a folder that does not exist or is empty; its parents are made.
         num_train: videos in the training split.
         num_val: videos in the validation split.
+        num_test: videos in the test split; None for as many as validate.
         seed: picks the data set; 0 or above.
         num_workers: processes that draw and encode; None for one a core, 0 or 1 for this process alone. They are
             spawned: a script that asks for more than one needs the usual `if __name__ == "__main__":`.
@@ -93,9 +96,10 @@ def synthesize(
         ValueError: a count or the seed is out of range, or `root` holds something else, a set made otherwise, or a
             set with files missing.
     """
-    if num_train < 1 or num_val < 1:
+    num_test = num_val if num_test is None else num_test
+    if min(num_train, num_val, num_test) < 1:
         raise ValueError(
-            f"num_train is {num_train} and num_val is {num_val}; expected at least 1 each, "
+            f"num_train is {num_train}, num_val is {num_val} and num_test is {num_test}; expected at least 1 each, "
             f"and {len(CLASSES)} for one video of each class"
         )
     if seed < 0:
@@ -105,7 +109,13 @@ def synthesize(
     if num_workers is None:
         num_workers = available_cores()
     root = Path(root).resolve()
-    parameters = {"seed": seed, "num_train": num_train, "num_val": num_val, "generator_version": GENERATOR_VERSION}
+    parameters = {
+        "seed": seed,
+        "num_train": num_train,
+        "num_val": num_val,
+        "num_test": num_test,
+        "generator_version": GENERATOR_VERSION,
+    }
     if _is_made(root, parameters):
         return
     root.parent.mkdir(parents=True, exist_ok=True)
@@ -130,7 +140,7 @@ def _is_made(root: Path, parameters: dict[str, int]) -> bool:
         return False
     try:
         record = json.loads((root / "motions.json").read_text(encoding="utf-8"))
-        found = {name: record[name] for name in parameters}
+        found = {name: record.get(name, 0) if name == "num_test" else record[name] for name in parameters}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"{root} holds something other than a motions data set (its motions.json: {error!r}); "

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from videogn.data.lists.catalog import Catalog
+from videogn.data.lists.groups import same_bytes
 from videogn.data.lists.records import Records
 from videogn.tools.doctor.finding import Finding
-from videogn.tools.split.groups import same_bytes
 
 # The largest class by the smallest.
 IMBALANCE = 5

@@ -11,15 +11,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from videogn.data.lists.assign import assign
 from videogn.data.lists.catalog import Catalog
 from videogn.data.lists.entries import ListError, Split
 from videogn.data.lists.formats import default_list
+from videogn.data.lists.groups import OF_CUTS, by_pattern, by_table, joined, look_like_cuts, same_bytes
 from videogn.data.lists.labels import resolve
 from videogn.data.lists.lines import Lines, is_index
 from videogn.data.lists.tables import Columns, table
 from videogn.files import replacing
-from videogn.tools.split.assign import assign
-from videogn.tools.split.groups import OF_CUTS, by_pattern, by_table, joined, look_like_cuts, same_bytes
 
 PARTS: tuple[Split, ...] = ("train", "val", "test")
 Row = tuple[str, str]  # path, class
