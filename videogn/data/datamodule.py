@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import warnings
 from collections.abc import Iterator, Sequence
 from functools import partial
-from importlib.util import find_spec
-from itertools import islice, repeat
-from multiprocessing.context import ForkServerContext
-from pathlib import Path
+from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -19,17 +14,16 @@ from lightning.pytorch.trainer.states import RunningStage
 from torch.utils.data import DataLoader
 
 from videogn.data.batch import Batch, VideoBatch
-from videogn.data.dataset import LEAST_FPS, MOST_FPS, TestDataset, TrainDataset, as_it_is
+from videogn.data.dataset import TestDataset, TrainDataset, as_it_is
 from videogn.data.decoding import DecodeError, DecoderName, PacketIndex
-from videogn.data.glance import doubts
+from videogn.data.glance import check_rates, doubts
 from videogn.data.lists.catalog import Catalog
-from videogn.data.lists.entries import ListError, Split
-from videogn.data.lists.folders import read_folder
-from videogn.data.lists.frame_folders import with_frame_folders
+from videogn.data.lists.entries import Split
+from videogn.data.lists.given import read_given
 from videogn.data.lists.records import Records
-from videogn.data.loader import ClipLoader, forwards, live_with_the_run
-from videogn.data.media import LeftOut, is_image, is_media, without_thumbnails
+from videogn.data.loader import ClipLoader, beside_devices, forwards, live_with_the_run
 from videogn.data.sampler import TestSampler, TrainSampler
+from videogn.data.settings import SCALE_SIZE, check_settings
 from videogn.data.vanished import check_not_vanished
 from videogn.data.views.protocols import PROTOCOLS, ClipPolicy, ProtocolName
 from videogn.data.views.testing import TestViews
@@ -41,7 +35,6 @@ if TYPE_CHECKING:
 
 # The epoch whose clips batch statistics are re-estimated from: one that no training reaches.
 STATISTICS_EPOCH = 10**9
-SCALE_SIZE = (256, 320)
 _SPLITS: dict[RunningStage | None, Split] = {
     RunningStage.TRAINING: "train",
     RunningStage.SANITY_CHECKING: "val",
@@ -170,72 +163,18 @@ class KineticsDataModule(LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        low, high = (scale_size, scale_size) if isinstance(scale_size, int) else scale_size
-        for name, value in {
-            "num_frames": num_frames,
-            "frame_interval": frame_interval,
-            "crop_size": crop_size,
-            "test_crop_size": test_crop_size,
-            "clips_per_video": clips_per_video,
-            "batch_size": batch_size,
-        }.items():
-            if value < 1:
-                raise ValueError(f"{name} is {value}; it must be at least 1")
-        for name, rate in {"target_fps": target_fps, "frames_per_second": frames_per_second}.items():
-            if rate is not None and not LEAST_FPS <= rate <= MOST_FPS:
-                raise ValueError(f"{name} is {rate}; expected frames a second, {LEAST_FPS} to {MOST_FPS}")
-        if frames_per_second is not None and target_fps is None:
-            raise ValueError("frames_per_second has no effect without target_fps: clips go by frames")
-        if crop_area is not None:
-            if len(crop_area) != 2 or not 0 < crop_area[0] <= crop_area[1] <= 1:
-                raise ValueError(f"crop_area is {crop_area}; expected two shares, 0 < low <= high <= 1")
-            if (low, high) != SCALE_SIZE:
-                warnings.warn(f"scale_size {scale_size} has no effect: crop_area is given", stacklevel=2)
-        elif not crop_size <= low <= high:
-            raise ValueError(f"scale_size is {low} to {high} px; it must rise and not be below crop_size ({crop_size})")
-        if test_crop_size > test_scale_size:
-            raise ValueError(
-                f"test_crop_size ({test_crop_size} px) does not fit into test_scale_size ({test_scale_size} px)"
-            )
-        for name, share in {"flip_probability": flip_probability, "random_erasing": random_erasing}.items():
-            if not 0 <= share <= 1:
-                raise ValueError(f"{name} is {share}; expected a number from 0 to 1")
-        if protocol not in PROTOCOLS:
-            raise ValueError(f"unknown protocol {protocol!r}; expected one of {', '.join(PROTOCOLS)}")
-        if decoder != "pyav" and find_spec(decoder) is None:
-            raise ValueError(f"decoder is {decoder}, which is not installed here; use pyav")
-        if index is not None and not Path(index).absolute().parent.is_dir():
-            raise ValueError(f"index is {index}; there is no such folder")
-        if hold_out is not None and not 0 < hold_out < 1:
-            raise ValueError(f"hold_out is {hold_out}; expected a share of the training videos, above 0 and below 1")
-        if seed < 0:
-            raise ValueError(f"seed is {seed}; expected 0 or more")
-        if num_workers is not None and num_workers < 0:
-            raise ValueError(f"num_workers is {num_workers}; expected 0 (decode in the main process) or more")
-        lists: dict[Split, str | None] = {"train": train_list, "val": val_list, "test": test_list}
-        self.frame_folders = frame_folders
-        self.catalog = Catalog(
-            root,
-            lists=lists,
-            classes=classes,
-            columns=list_columns,
-            frame_folders=frame_folders,
-            exclude=exclude,
-            allow_outside=allow_outside,
-            hold_out=hold_out,
-        )
         self.num_frames = num_frames
         self.frame_interval = frame_interval
         self.target_fps = target_fps
         self.frames_per_second = frames_per_second
         self.crop_size = crop_size
+        low, high = (scale_size, scale_size) if isinstance(scale_size, int) else scale_size
         self.scale_size = (low, high)
         self.crop_area = crop_area
         self.flip_probability = flip_probability
         self.color_jitter = color_jitter
         self.rand_augment = rand_augment
         self.random_erasing = random_erasing
-        self._pixels = self._pixel_transforms()
         self.test_scale_size = test_scale_size
         self.test_crop_size = test_crop_size
         self.clips_per_video = clips_per_video
@@ -248,7 +187,22 @@ class KineticsDataModule(LightningDataModule):
         self.skip_undecodable = skip_undecodable
         self.index = index
         self.predict_paths = predict_paths or []
+        self.hold_out = hold_out
         self.seed = seed
+        check_settings(self)
+        self._pixels = self._pixel_transforms()
+        lists: dict[Split, str | None] = {"train": train_list, "val": val_list, "test": test_list}
+        self.frame_folders = frame_folders
+        self.catalog = Catalog(
+            root,
+            lists=lists,
+            classes=classes,
+            columns=list_columns,
+            frame_folders=frame_folders,
+            exclude=exclude,
+            allow_outside=allow_outside,
+            hold_out=hold_out,
+        )
         # Of a training that goes on: the epoch, and how many of its updates are done.
         self.begins = (0, 0)
 
@@ -288,15 +242,8 @@ class KineticsDataModule(LightningDataModule):
         Raises:
             ValueError: There are such; the first is named.
         """
-        for record in records if self.target_fps is not None else ():
-            if record.path and is_image(record.path):
-                raise ValueError(f"{record.path}: no video file, so it has no frame rate: leave data.target_fps out")
-            is_folder = record.path and not is_media(record.path) and Path(record.path).is_dir()
-            if is_folder and self.frames_per_second is None:
-                raise ValueError(
-                    f"{record.path}: a folder of frames does not say its frame rate: give data.frames_per_second, or "
-                    f"leave data.target_fps out"
-                )
+        if self.target_fps is not None:
+            check_rates(records, frames_per_second=self.frames_per_second)
 
     def doubts(self) -> list[str]:
         """Return what a training should know of its videos, a sentence each; see `Catalog.doubts`."""
@@ -413,22 +360,7 @@ class KineticsDataModule(LightningDataModule):
         Raises:
             ListError: There are none, or a path does not exist.
         """
-        paths: list[Path] = []
-        for given in map(Path, self.predict_paths):
-            if not given.exists():
-                raise ListError(f"{given}: no such file or folder")
-            left_out, inside = LeftOut(), []
-            if given.is_dir():
-                inside = read_folder(given, left_out=left_out)
-                inside = with_frame_folders(inside, wanted=bool(self.frame_folders), depth=0, where=given)
-                inside = list(without_thumbnails(inside, where=given))
-            if given.is_dir() and not inside:
-                raise ListError(f"{given}: no videos in this folder, and no images")
-            left_out.warn(given)
-            paths += [given / file.name for file in inside] or [given]
-        if not paths:
-            raise ListError("no videos were given: name files or folders with --videos")
-        records = Records(list(map(str, paths)), labels=repeat(0, len(paths)))
+        records = read_given(self.predict_paths, frame_folders=bool(self.frame_folders))
         self.check_rates(records)
         return records
 
@@ -505,7 +437,7 @@ class KineticsDataModule(LightningDataModule):
         defaults = {
             "persistent_workers": self.num_workers > 0,
             "pin_memory": torch.cuda.is_available(),
-            "multiprocessing_context": _context() if num_devices > 1 and self.num_workers > 0 else None,
+            "multiprocessing_context": beside_devices() if num_devices > 1 and self.num_workers > 0 else None,
         }
         loader = DataLoader[Any] if clips == 1 else partial(ClipLoader, clips_per_video=clips)
         return loader(
@@ -517,14 +449,3 @@ class KineticsDataModule(LightningDataModule):
             generator=torch.Generator().manual_seed(self.seed),
             **{**defaults, **settings},
         )
-
-
-def _context() -> ForkServerContext:
-    """Return how workers are started beside other devices: forked from a process that has no threads.
-
-    Processes that train together have threads that exchange tensors. A worker that is forked from one of them may hang
-    at once, on a lock that such a thread held at that moment.
-    """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["videogn.data.dataset", "videogn.data.decoding.pyav"])  # imported once, not by each
-    return context

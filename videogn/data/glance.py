@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from pathlib import Path
 from typing import NamedTuple
 
 from videogn.data.dataset import is_rate
 from videogn.data.decoding.pyav import PyAVVideo
 from videogn.data.decoding.video import DecodeError
 from videogn.data.lists.records import Records
-from videogn.data.media import is_image
+from videogn.data.media import is_image, is_media
 from videogn.data.views.sampling import Interval, clip_span, interval_at
 
 # Headers that are read, evenly over the list: a moment, on a slow disk too.
@@ -74,3 +75,24 @@ def doubts(records: Records, *, num_frames: int, frame_interval: int, target_fps
             f"{span / max(rates):.2g} to {span / min(rates):.2g} s of them; --data.target_fps makes it as long in all"
         )
     return found
+
+
+def check_rates(records: Records, *, frames_per_second: float | None) -> None:
+    """Refuse what has no frame rate: images, and folders of frames whose rate is not given.
+
+    Args:
+        records: Videos whose clips go by their rate.
+        frames_per_second: Of folders of frames; None: not given.
+
+    Raises:
+        ValueError: There are such; the first is named.
+    """
+    for record in records:
+        if record.path and is_image(record.path):
+            raise ValueError(f"{record.path}: no video file, so it has no frame rate: leave data.target_fps out")
+        is_folder = record.path and not is_media(record.path) and Path(record.path).is_dir()
+        if is_folder and frames_per_second is None:
+            raise ValueError(
+                f"{record.path}: a folder of frames does not say its frame rate: give data.frames_per_second, or "
+                f"leave data.target_fps out"
+            )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import threading
 from collections.abc import Iterator
 from multiprocessing import parent_process
+from multiprocessing.context import ForkServerContext
 from typing import Any
 
 from torch import Tensor
@@ -73,3 +75,14 @@ def forwards(batch: Batch, number: int) -> Iterator[Batch]:
         own = [(row - part * size, failure) for row, failure in failed if row // size == part]
         rest = {"missing": [row for row, _ in own], "failures": [failure for _, failure in own]}
         yield {**{name: parts[part] for name, parts in tensors.items()}, **rest}  # type: ignore[typeddict-item]
+
+
+def beside_devices() -> ForkServerContext:
+    """Return how workers are started beside other devices: forked from a process that has no threads.
+
+    Processes that train together have threads that exchange tensors. A worker that is forked from one of them may hang
+    at once, on a lock that such a thread held at that moment.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["videogn.data.dataset", "videogn.data.decoding.pyav"])  # imported once, not by each
+    return context
