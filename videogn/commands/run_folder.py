@@ -16,8 +16,10 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 from videogn.commands.usage import UsageError
 from videogn.files import is_partial
 from videogn.locks import OF_RUNS, Locked, holder, locked
-from videogn.training.checkpoint import CHECKPOINT_KEY
+from videogn.training.checkpoint import CHECKPOINT_KEY, own_part
+from videogn.training.checkpoint_content import check_content
 from videogn.training.checkpoint_file import damage_in
+from videogn.training.errors import CheckpointError
 
 
 def with_run_config(words: list[str]) -> list[str]:
@@ -235,8 +237,13 @@ def read_checkpoint(path: str) -> dict[str, Any]:
                 way = f"; {other} is whole: score it by --ckpt_path, or begin a new run from it by --model.weights"
                 break
         raise UsageError(f"--ckpt_path {path}: not a checkpoint, or torn ({damage}): bring back a whole copy{way}")
-    if not isinstance(checkpoint, dict) or CHECKPOINT_KEY not in checkpoint:
+    if not isinstance(checkpoint, dict):
         raise UsageError(f"--ckpt_path {path}: this is no checkpoint of videogn's")
+    try:
+        own_part(checkpoint)
+        check_content(checkpoint)
+    except CheckpointError as error:
+        raise UsageError(f"--ckpt_path {path}: {error}") from error
     return checkpoint
 
 

@@ -229,13 +229,13 @@ def _chosen(run: Mapping[str, Any], checkpoint: Path, *, fingerprint: str) -> di
         checkpoint: Its file: the last one beside it knows of the validations after that.
         fingerprint: Of the videos of the test.
     """
-    if not run.get("is_best"):
+    if not run.get("is_best") or not run.get("best"):
         return None
-    last, num_validations = checkpoint.with_name("last.ckpt"), run["num_validations"]
+    last, num_validations = checkpoint.with_name("last.ckpt"), run.get("num_validations", 0)
     if last.is_file() and damage_in(last) is None:
         end = read_own_part(last)["training"]
         if end.get("best") == run["best"]:
-            num_validations = end["num_validations"]
+            num_validations = end.get("num_validations", 0)
     if num_validations < 2:  # there was no choice
         return None
     by_these_videos = run["best"]["validation"].get("fingerprint") == fingerprint

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from videogn.training.checkpoint_content import check_own
 from videogn.training.errors import CheckpointError
 
 CHECKPOINT_KEY = "videogn"
@@ -28,11 +29,12 @@ def own_part(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
     """Return videogn's part of a checkpoint: architecture, classes, training.
 
     Raises:
-        CheckpointError: It has none.
+        CheckpointError: It has none, or one that can't be read.
     """
     own = checkpoint.get(CHECKPOINT_KEY)
     if own is None:
         raise CheckpointError("this is no checkpoint of videogn's")
+    check_own(own)
     return own
 
 

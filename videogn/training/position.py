@@ -35,14 +35,21 @@ def position_of(checkpoint: Mapping[str, Any], training: Mapping[str, Any]) -> P
         CheckpointError: An earlier version saved it within an epoch, and did not say where.
     """
     if (found := training.get("position")) is not None:
-        return Position(**found)
-    loops = checkpoint["loops"]["fit_loop"]
-    if not loops["epoch_loop.batch_progress"]["is_last_batch"]:
+        return Position(found["epochs"], found["updates"], is_validating=bool(found.get("is_validating")))
+    try:
+        loops = checkpoint["loops"]["fit_loop"]
+        is_whole, num_epochs = (
+            loops["epoch_loop.batch_progress"]["is_last_batch"],
+            loops["epoch_progress"]["current"]["ready"],
+        )
+    except (LookupError, TypeError):
+        raise CheckpointError("the checkpoint does not say where in its training it was saved") from None
+    if not is_whole:
         raise CheckpointError(
             "an earlier version wrote this checkpoint within an epoch, and it does not say where: begin a new run from "
             "its weights, with --model.weights"
         )
-    return Position(epochs=loops["epoch_progress"]["current"]["ready"], updates=0)
+    return Position(epochs=num_epochs, updates=0)
 
 
 def begin_at(

@@ -85,7 +85,7 @@ def check_same_recipe(own: Mapping[str, Any], recipe: Mapping[str, Any], *, fing
             "the checkpoint does not say all the settings that it was trained with (an earlier version wrote it), so "
             "its training can't go on: begin a new run from its weights, with --model.weights"
         )
-    if fingerprint is not None and fingerprint != own["training"]["train_fingerprint"]:
+    if fingerprint is not None and fingerprint != own["training"].get("train_fingerprint"):
         raise CheckpointError(
             "the training videos are not those that the run was trained on so far (other names, labels or sizes of "
             "files): bring them back to go on, or begin a new run from its weights, with --model.weights"

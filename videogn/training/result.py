@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from types import UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 from videogn.files import ODD_NAMES, replacing, write_json
+from videogn.training.kinds import is_of
 
 KS = (1, 5)
 
@@ -192,21 +191,10 @@ def read_result(path: Path) -> Result:
         raise ResultError(f"{path.name}: got {type(found).__name__}, expected an object")
     types = get_type_hints(Result)
     names = [one.name for one in fields(Result)]
-    known = {name: found[name] for name in names if name in found and _is_of(found[name], types[name])}
+    known = {name: found[name] for name in names if name in found and is_of(found[name], types[name])}
     if not 0 <= known.get("top1", -1) <= 100:
         raise ResultError(f"{path.name}: got top1 {found.get('top1')!r}, expected a percentage")
     return Result(**known)
-
-
-def _is_of(value: Any, hint: Any) -> bool:
-    """Return whether a value from JSON can be a field of that type; a number that is not finite can't."""
-    if isinstance(hint, UnionType):
-        return any(_is_of(value, each) for each in get_args(hint))
-    if isinstance(value, bool) or hint is bool:
-        return isinstance(value, bool) and hint is bool
-    if hint is float:
-        return isinstance(value, int | float) and math.isfinite(value)
-    return isinstance(value, get_origin(hint) or hint)
 
 
 def write_per_class(videos: Sequence[ScoredVideo], classes: Sequence[str], folder: Path) -> Path:
