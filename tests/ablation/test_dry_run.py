@@ -66,7 +66,7 @@ def test_seeds_that_may_be_added_are_said_as_least_and_most(capsys):
     ) in " ".join(text.split())
     assert "bn-nb2-seed1" in text
     assert "seed2" not in text
-    assert text.endswith("\n# and the same with --seed_everything 2 to 3, as long as seeds are added\n")
+    assert text.endswith("\n# And so on with --seed_everything 2, as long as seeds are added.\n")
 
 
 def test_what_was_not_measured_is_said(capsys):

@@ -357,7 +357,7 @@ def test_a_failed_cell_of_added_seeds_is_not_replaced_nor_tried_again_once_decid
     assert run(UNTIL_DECIDED, tmp_path, command=command) == 1
     assert {cell for _, cell in command.stages()} == {f"{n}-seed{s}" for n in ("gn", "bn") for s in range(4)}
     report = (tmp_path / "report.md").read_text()
-    assert "Stopped after 4: decided. Cells of seed 1 failed: what they would have been compared with" in report
+    assert "Stopped after 4: decided. Cells of seed 1 failed: pairs without both results are left out, and no" in report
     assert "A cell that failed counts as such: the study is decided, and nothing more is run." in report
     assert "Without a result: bn-seed1 (failed)." in report
     assert run(UNTIL_DECIDED, tmp_path, command=command) == 1

@@ -68,7 +68,7 @@ def print_plan(
             for words in _commands(study, cell, out=out):
                 print(shlex.join(words))
     if rule is not None:
-        print(f"\n# and the same with --seed_everything {rule.start} to {rule.at_most - 1}, as long as seeds are added")
+        print(f"\n# And so on with --seed_everything {rule.start}, as long as seeds are added.")
 
 
 def side_by_side_seconds(seconds: Iterable[float], *, num_at_once: int) -> float:

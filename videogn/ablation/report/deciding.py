@@ -1,6 +1,6 @@
 """Where a study stands whose seeds are added until its comparisons are decided; by its results alone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +13,8 @@ from videogn.ablation.study import Study
 
 # "given up": of two that can't be compared, or of which no seed so far has both results, more seeds decide nothing.
 Decision = Literal["apart", "narrow", "open", "given up"]
+# Comparisons that a line of the launcher's names.
+_MOST_SAID = 3
 
 
 @dataclass(frozen=True)
@@ -89,17 +91,20 @@ def check_compared(study: Study, cells: Sequence[Cell]) -> None:
     if not contrasts:
         raise ValueError("seeds: the study compares no two settings, so no seed decides anything; give a list of seeds")
     if contrasts[0].verdict == "same computation":
-        raise ValueError(f"seeds, between: {_words(contrasts[0])} are the same computation; name others")
+        raise ValueError(f"seeds, between: {_contrast_words(contrasts[0])} are the same computation; name others")
 
 
 def look_text(study: Study, look: Look) -> str:
-    """Return what a look said, and what follows, as a line."""
+    """Return what a look said, of many comparisons what is open first, and what follows, as a line."""
     rule = study.seed_rule
     assert rule is not None
+    first = sorted(look.decisions, key=lambda one: one[1] != "open")[:_MOST_SAID]
     seen = [
-        f"{_words(contrast)}: {difference_text(contrast.difference)}, {decision}"
-        for contrast, decision in look.decisions
+        f"{_contrast_words(contrast)}: {difference_text(contrast.difference)}, {decision}"
+        for contrast, decision in first
     ]
+    if len(look.decisions) > len(first):
+        seen.append(f"{len(look.decisions) - len(first)} more")
     then = "decided" if look.is_over else "no seed is left"
     if len(look.seeds) > look.num_seeds:
         then = f"seed {look.seeds[-1]} is added"
@@ -118,10 +123,10 @@ def stopping_note(study: Study, look: Look, outcomes: Sequence[Outcome]) -> str:
     assert rule is not None
     which = "every comparison of two settings here was"
     if rule.between is not None:
-        which = f"the difference between {listed([point_words(labels) for labels in rule.between])} was"
+        which = f"the difference between {_words(rule.between)} was"
     given_up = sum(decision == "given up" for _, decision in look.decisions)
     if not look.decisions:
-        state = "There was no look yet at all that was begun"
+        state = "What was begun is not all done, so that nothing was looked at yet"
     elif look.is_over:
         state = f"Stopped after {look.num_seeds}: decided"
         state += f", but for {counted(given_up, 'comparison')} that more seeds can't decide" if given_up else ""
@@ -131,8 +136,10 @@ def stopping_note(study: Study, look: Look, outcomes: Sequence[Outcome]) -> str:
         state = f"Not decided after {look.num_seeds}"
     failed = [str(seed) for seed in sorted({o.cell.seed for o in outcomes if o.state == "failed"})]
     if failed:
-        state += f". Cells of seed{'' if len(failed) == 1 else 's'} {listed(failed)} failed: what they would have been "
-        state += "compared with is left out there, and no other seed takes their place"
+        state += (
+            f". Cells of seed{'' if len(failed) == 1 else 's'} {listed(failed)} failed: pairs without both results "
+        )
+        state += "are left out, and no other seed takes their place; the intervals are of seeds that do not fail"
     return (
         f"Seeds were added one at a time until {which} decided (an interval without 0, or of at most "
         f"± {rule.until:g} points), at most {rule.at_most}. {state}. So that every interval holds with "
@@ -150,5 +157,9 @@ def _decision(contrast: Contrast, *, until: float) -> Decision:
     return "narrow" if difference.half_width is not None and difference.half_width <= until else "open"
 
 
-def _words(contrast: Contrast) -> str:
-    return listed([point_words(point.labels) for point in contrast.points])
+def _words(pair: Sequence[Mapping[str, str]]) -> str:
+    return f"{point_words(pair[0])} and {point_words(pair[1], is_short=True)}"
+
+
+def _contrast_words(contrast: Contrast) -> str:
+    return _words([point.labels for point in contrast.points])
