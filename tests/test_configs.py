@@ -158,7 +158,7 @@ def test_table_8_is_the_papers():
     }
     assert found == {
         f"{clips}_clips_a_device-{norm}-seed0": recipe
-        for norm in ("bn", "gn")
+        for norm in ("bn", "gn", "gn+ws")
         for clips, recipe in {
             "32x2_8": (32, 2, 8, 64, 0.01),
             "32x2_4": (32, 2, 4, 32, 0.005),

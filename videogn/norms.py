@@ -8,6 +8,8 @@ from typing import Literal
 
 # mypy and the command's parser need them written out, in the order of the table.
 NormName = Literal["gn", "bn", "sync_bn", "frozen_bn", "ln", "in", "brn", "none"]
+# Ends the name of a study's level that standardises the convolutions' kernels beside its norm: gn+ws.
+STANDARDIZED = "+ws"
 DEFAULT_NUM_GROUPS = 32  # Wu & He, section 3.2; all known files of theirs and others have as many
 
 

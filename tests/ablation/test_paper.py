@@ -34,6 +34,11 @@ def test_table_8_stands_beside_the_same_clips_and_batches():
     }
 
 
+def test_the_paper_has_no_weight_standardization():
+    levels = {"gn": {"model.norm": "gn"}, "gn+ws": {"model.norm": "gn", "model.weight_standardization": True}}
+    assert list(beside(Study(base="b", axes={"norm": levels}), "table1.csv")) == [("gn",)]
+
+
 def test_errors_of_the_image_tables_are_accuracies():
     sizes = Study(base="b", axes={"model.norm": ["gn", "bn"], "norm_batch_size": [16, 2, 1]})
     assert beside(sizes, "table2.csv") == {

@@ -8,6 +8,7 @@ from videogn.ablation.report.curves_figure import _hue
 from videogn.ablation.report.error_marks import Mark, bar_of, style_of
 from videogn.ablation.report.text import level_words, point_words
 from videogn.ablation.study import Study
+from videogn.norms import NORMS
 
 
 def test_an_axis_called_norm_has_the_words_and_colours_of_norms():
@@ -15,6 +16,14 @@ def test_an_axis_called_norm_has_the_words_and_colours_of_norms():
     assert point_words({"norm": "gn", "norm_batch_size": "2"}) == "GN at normalisation batch 2"
     assert level_words("norm", "gn, lr x2") == "gn, lr x2"
     assert style_of({"norm": "bn"}, place=0) == style_of({"model.norm": "bn"}, place=3)
+
+
+def test_weight_standardization_is_said_beside_the_norm_and_drawn_apart():
+    assert point_words({"norm": "gn+ws", "norm_batch_size": "2"}) == "GN+WS at normalisation batch 2"
+    assert level_words("clips", "gn+ws") == "gn+ws"
+    drawn = {label: style_of({"norm": label}, place=0) for label in (*NORMS, *(f"{norm}+ws" for norm in NORMS))}
+    assert len({drawn[label] for label in (*NORMS, "gn+ws", "bn+ws")}) == len(NORMS) + 2
+    assert style_of({"norm": "x+ws"}, place=1) == style_of({"norm": "x"}, place=1)
 
 
 def test_no_bar_goes_below_nothing_or_above_all():

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from videogn.norms import NORMS
+from videogn.norms import NORMS, STANDARDIZED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,9 +36,21 @@ class Drawing:
 
 
 def category(label: str, *, place: int) -> tuple[str, str]:
-    """Return colour and marker of a level: a norm has its own in every figure, another label that of its place."""
-    style = NORMS[label].style if label in NORMS else place
-    return (INK, "x") if style is None else (CATEGORIES[style % 7], MARKERS[style % 7])
+    """Return colour and marker of a level: a norm has its own in every figure, another label that of its place.
+
+    With weight standardization a norm has its hue, darker, and a star.
+    """
+    norm = label.removesuffix(STANDARDIZED)
+    style = NORMS[norm].style if norm in NORMS else place
+    if style is None:
+        return INK, "x"
+    if norm != label and norm in NORMS:
+        return _darker(CATEGORIES[style % 7]), "*"
+    return CATEGORIES[style % 7], MARKERS[style % 7]
+
+
+def _darker(colour: str) -> str:
+    return "#" + "".join(f"{round(int(colour[place : place + 2], 16) * 0.5):02x}" for place in (1, 3, 5))
 
 
 def ordered_colours(number: int) -> list[str]:

@@ -71,6 +71,8 @@ def read_paper(path: Path) -> list[PaperRow]:
 
 def row_beside(study: Study, cell: Cell, rows: Sequence[PaperRow]) -> PaperRow | None:
     """Return the row whose every setting is the cell's, or None."""
+    if value_text(cell.effective.get("model.weight_standardization", False)) == "true":  # the paper has none
+        return None
     own = {**cell.effective, NORM_BATCH_SIZE: asked_norm_batch_size(study, cell)}
     for row in rows:
         if all(own.get(name) is not None and value_text(own[name]) == value for name, value in row.settings.items()):

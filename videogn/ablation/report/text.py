@@ -7,7 +7,7 @@ from typing import Any
 from videogn.ablation.axes import NORM_BATCH_SIZE
 from videogn.ablation.cells import level_label
 from videogn.ablation.report.estimates import Estimate
-from videogn.norms import NORMS
+from videogn.norms import NORMS, STANDARDIZED
 from videogn.training.result import Result
 
 # The axis of norms: the setting, or an axis of labels that are called by their norms.
@@ -20,8 +20,11 @@ def axis_words(axis: str) -> str:
 
 
 def level_words(axis: str, label: str) -> str:
-    """Return a level as an entry of its axis' column: GN, 2, 32x2."""
-    return NORMS[label].label if axis in NORM_AXES and label in NORMS else label
+    """Return a level as an entry of its axis' column: GN, GN+WS, 2, 32x2."""
+    norm = label.removesuffix(STANDARDIZED)
+    if axis not in NORM_AXES or norm not in NORMS:
+        return label
+    return NORMS[norm].label + ("" if norm == label else "+WS")
 
 
 def norm_axis(axes: Iterable[str]) -> str | None:
