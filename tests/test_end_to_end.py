@@ -165,15 +165,34 @@ def test_a_loss_that_is_not_finite_has_an_exit_status_of_its_own(trained, data_r
 
 
 def test_two_devices_score_every_video_once(trained, data_root):
-    """5 videos on 2 processes: an odd one out, and none twice."""
-    videogn("test", "--run_dir", "runs/tiny", "--data.protocol", "1x1", cwd=trained)
+    """5 videos on 2 processes: an odd one out, and none twice; and of each the same is written."""
+    lines = (data_root / "val.csv").read_text().splitlines()
+    rows = [f"{line.replace(' ', ',')},{'ab'[place % 2]}" for place, line in enumerate(lines)]
+    (trained / "groups.csv").write_text("\n".join(["path,label,group", *rows]))
+    more = ["--data.test_list", "groups.csv"]
+    videogn("test", "--run_dir", "runs/tiny", "--data.protocol", "1x1", *more, cwd=trained)
     one = json.loads((trained / "runs/tiny/result.json").read_text())
-    more = ["--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.strategy", "ddp"]
+    videos = read_videos_file(trained / "runs/tiny")
+    assert [(row["video"], row["group"]) for row in videos] == [
+        (f"val/{place:02d}.mp4", "ab"[place % 2]) for place in range(5)
+    ]
+    assert 20 * sum(row["rank"] == "0" for row in videos) == one["top1"]
+    assert all((row["rank"] == "0") == (row["label"] == row["predicted"]) for row in videos)
+    more += ["--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.strategy", "ddp"]
     videogn("test", "--run_dir", "runs/tiny", "--data.protocol", "1x1", *more, cwd=trained, interpreter=True)
     two = json.loads((trained / "runs/tiny/result.json").read_text())
     assert two["num_videos_scored"] == 5
     assert two["top1"] == pytest.approx(one["top1"])
     assert two["loss"] == pytest.approx(one["loss"], rel=1e-4)
+    of_both = zip(videos, read_videos_file(trained / "runs/tiny"), strict=True)
+    for own, other in of_both:
+        assert float(own.pop("probability")) == pytest.approx(float(other.pop("probability")), rel=1e-4)
+        assert own == other
+
+
+def read_videos_file(run: Path) -> list[dict[str, str]]:
+    with (run / "videos.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def test_a_device_without_a_video_to_score_takes_part(trained, data_root, tmp_path):

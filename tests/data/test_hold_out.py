@@ -78,7 +78,7 @@ def test_a_lists_own_groups_stay_together(tmp_path, suffix):
     """By the column, where names would say something else, and also where the list leaves suffixes out."""
     rows = [(f"{n:02d}", ("jump", "run")[n % 2], f"person {n % 10}") for n in range(40)]
     touch(tmp_path, *(f"{name}.mp4" for name, _, _ in rows))
-    lines = ["path,label,Person", *(f"{name}{suffix},{label},{person}" for name, label, person in rows)]
+    lines = ["path,label,group", *(f"{name}{suffix},{label},{person}" for name, label, person in rows)]
     (tmp_path / "train.csv").write_text("\n".join(lines) + "\n")
     data = KineticsDataModule(str(tmp_path), hold_out=0.2)
     person = {name: of for name, _, of in rows}
@@ -90,7 +90,7 @@ def test_a_lists_own_groups_stay_together(tmp_path, suffix):
 def test_groups_are_read_beside_columns_that_the_user_names(tmp_path):
     rows = [(f"{n:02d}.mp4", ("jump", "run")[n % 2], f"person {n % 10}") for n in range(40)]
     touch(tmp_path, *(name for name, _, _ in rows))
-    lines = ["where,what,person", *(",".join(row) for row in rows)]
+    lines = ["where,what,group", *(",".join(row) for row in rows)]
     (tmp_path / "train.csv").write_text("\n".join(lines) + "\n")
     data = KineticsDataModule(str(tmp_path), hold_out=0.2, list_columns=("where", "what"))
     person = {name: of for name, _, of in rows}

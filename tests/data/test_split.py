@@ -160,6 +160,7 @@ def test_a_folder_becomes_lists_that_fit_reads(root, tmp_path):
     assert (root / "classes.txt").read_text() == "jump\nrun\n"
     catalog = KineticsDataModule(str(root), test_list="test.csv").catalog
     assert [len(catalog.present(part)) for part in SHARES] == [len(own) for own in lists.values()]
+    assert list(catalog.test_groups) == [name.rpartition("_c")[0] for name, _ in lists["test"]]
     before = (root / "train.csv").read_bytes()
     with pytest.raises(ListError, match=r"train\.csv is there already, and nothing is overwritten"):
         split(root)

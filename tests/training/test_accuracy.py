@@ -58,7 +58,7 @@ def test_the_result_counts_as_the_metric_does():
     metric.add(scores, labels)
     shares = metric.finish()
     videos = [
-        ScoredVideo(index, label, rank, 0.0)
+        ScoredVideo(index, label, rank, 0.0, 0)
         for index, (label, rank) in enumerate(zip(labels.tolist(), ranks(scores, labels).tolist(), strict=True))
     ]
     tied = (scores == scores.gather(1, labels[:, None])).sum(1) > 1

@@ -10,8 +10,8 @@ from videogn.commands.usage import CommandParser, RunError, UsageError, check_js
 
 DESCRIPTION = """\
 Splits videos into training, validation and test. What is read: a folder of class folders, or one list, in any format
-that `videogn fit` reads. What is written: train.csv, val.csv and test.csv (path,label), and classes.txt where classes
-are names. No video is moved, copied or changed, and no list is overwritten.
+that `videogn fit` reads. What is written: train.csv, val.csv and test.csv (path,label, and group where videos have
+one), and classes.txt where classes are names. No video is moved, copied or changed, and no list is overwritten.
 
   videogn data split DIR
   videogn fit --config own_videos.yaml --data.root DIR --data.test_list test.csv

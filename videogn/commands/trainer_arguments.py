@@ -22,8 +22,8 @@ DESCRIPTIONS = {
     "number may be others. Told to end by SIGTERM or SIGUSR1, it saves and leaves with exit status 75: run it again.",
     "validate": "Scores a run's last checkpoint on the validation videos by one centre view each.",
     "test": "Scores a run's last checkpoint on the test videos under --data.protocol (10x3: 10 clips x 3 crops). "
-    "Writes result.json and per_class.csv to --run_dir. The run's own config.yaml is used unless --config is given. "
-    "`--ckpt_path best` takes the checkpoint of the best validation: where the same videos validate and test, its "
+    "Writes result.json, per_class.csv and videos.csv to --run_dir. The run's own config.yaml is used unless --config "
+    "is given. `--ckpt_path best` takes that of the best validation: where the same videos validate and test, its "
     "accuracy is too high, and the result says so.",
     "predict": "Names the five most probable classes of video files and folders, by a run's last checkpoint (or "
     "`--ckpt_path best`).",

@@ -71,7 +71,7 @@ class KineticsDataModule(LightningDataModule):
             Default: such a list is refused. Links in root are followed in any case.
         hold_out: Share of the training list that is held out of training, and validates and tests in place of the other
             lists, which are not read: 0.2 where there is one list, or where a test may not be seen yet. Always the same
-            videos, of each class alike; what a column of groups, or numbered names, say to be of one source stays
+            videos, of each class alike; what a column `group`, or numbered names, say to be of one source stays
             together. Default: nothing.
         num_frames: Frames of a clip.
         frame_interval: Source frames from one frame of a clip to the next.

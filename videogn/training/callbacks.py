@@ -23,6 +23,7 @@ from videogn.training.log_points import at_log_point
 from videogn.training.module import VideoClassifier
 from videogn.training.recipe import extras_in
 from videogn.training.result import Result, chosen_text, ks_of, top_k, write_per_class, write_result
+from videogn.training.video_scores import write_videos
 
 # What a result says as the network's architecture does, and as the checkpoint's part on its training.
 _OF_ARCHITECTURE = (
@@ -141,7 +142,7 @@ class ProgressLines(Callback):
 
 
 class ResultWriter(Callback):
-    """Writes result.json and per_class.csv after a test, and says the result in a line.
+    """Writes videos.csv, per_class.csv and result.json after a test, and says the result in a line.
 
     Args:
         folder: The run's folder.
@@ -205,9 +206,12 @@ class ResultWriter(Callback):
             versions=installed_versions(),
         )
         print(result.summary(), flush=True)  # where it can't be written, it is seen at least
-        path = write_result(result, self.folder)
+        # The result comes last: a folder that has it has all.
+        names, groups = [videos.of_line(video.index).name for video in scored], data.catalog.test_groups
+        of_videos = write_videos(scored, names, groups and [groups[video.index] for video in scored], self.folder)
         per_class = write_per_class(scored, pl_module.class_names, self.folder)
-        print(f"written: {path} and {per_class}")
+        path = write_result(result, self.folder)
+        print(f"written: {path}, {per_class} and {of_videos}")
 
 
 def _code(run: Mapping[str, Any]) -> str | None:

@@ -25,12 +25,14 @@ class ScoredVideo:
     """A tested video: its place in the list, its class, the rank of its class, -log of its probability.
 
     The rank is accuracy.ranks': 0 where no other class has a probability as high. Top-k is the share of ranks below k.
+    predicted: the most probable class, of several the first.
     """
 
     index: int
     label: int
     rank: int
     loss: float
+    predicted: int
 
 
 def top_k(videos: Sequence[ScoredVideo], k: int) -> float:

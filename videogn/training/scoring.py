@@ -139,6 +139,7 @@ class Scorer(LightningModule):
             labels.tolist(),
             ranks(probabilities, labels).tolist(),
             losses.tolist(),
+            probabilities.argmax(dim=1).tolist(),
             strict=True,
         )
         self.scored += [ScoredVideo(*video) for video in values]

@@ -8,7 +8,7 @@ import os
 import stat
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -71,6 +71,7 @@ class Catalog:
         self.hold_out = hold_out
         self.num_excluded: dict[Split, int] = {}  # of the lists that were read: videos that `exclude` names
         self.read_as: dict[Split, str] = {}  # of the lists that were read: their format, in words
+        self.test_groups: Sequence[str] | None = None  # of the test's list, once it was read; Entries.groups
         self._records: dict[Split, Records] = {}
         self._present: dict[Split, Records] = {}
         self._fingerprints: dict[Split, str] = {}
@@ -145,25 +146,30 @@ class Catalog:
         """
         if split not in self._records:
             if self.hold_out is None:
-                self._records[split], is_there = self._listed(split)
+                self._records[split], is_there, groups = self._listed(split)
                 self._present[split] = self._records[split] if is_there.all() else self._records[split].select(is_there)
+                if split == "test":
+                    self.test_groups = groups
             else:
                 self._part_train_list(self.hold_out)
         return self._records[split]
 
     def _part_train_list(self, share: float) -> None:
         """Make the records of all splits from the training list: what is held out, and the rest."""
-        whole, is_there = self._listed("train")
-        names, labels = [record.name for record in whole], whole.labels()
-        source = self.list_of("train")
-        is_held = held_out(names, labels, share=share, source=source, root=self.root_path, columns=self.columns)
+        whole, is_there, groups = self._listed("train")
+        names = [record.name for record in whole]
+        try:
+            is_held = held_out(names, whole.labels(), groups, share=share)
+        except ValueError as error:
+            raise ListError(f"{self.list_of('train')}: {error}") from None
+        self.test_groups = groups and [group for group, held in zip(groups, is_held, strict=True) if held]
         for split in self.lists:
             wanted = ~is_held if split == "train" else is_held
             self._records[split], self._present[split] = whole.select(wanted), whole.select(wanted & is_there)
             self.num_excluded[split], self.read_as[split] = self.num_excluded["train"], self.read_as["train"]
 
-    def _listed(self, split: Split) -> tuple[Records, NDArray[np.bool_]]:
-        """Return all videos of a split's list, and which of them are on disk, bool [N].
+    def _listed(self, split: Split) -> tuple[Records, NDArray[np.bool_], Sequence[str] | None]:
+        """Return all videos of a split's list, which of them are on disk, bool [N], and what they were cut from.
 
         Raises:
             ListError: As of `records`.
@@ -205,7 +211,7 @@ class Catalog:
                 f"(the first is {first!r}{reason})",
                 file=sys.stderr,
             )
-        return records, is_there
+        return records, is_there, entries.groups
 
     def doubts(self) -> list[str]:
         """Return what a training should know of its videos, a sentence each: empty classes, videos of two splits."""

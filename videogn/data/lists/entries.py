@@ -37,6 +37,7 @@ class Entries(Sequence[Entry]):
         files: Paths of the files where these are not the names, and None where there is none.
         were_seen: Which files are on disk, where a listing has shown that already: no need to look again.
         read_as: The format that was recognised, in words.
+        groups: What each video was cut from (a column `group`), "" where that is not said; None where no line says it.
     """
 
     names: Sequence[str]
@@ -47,6 +48,7 @@ class Entries(Sequence[Entry]):
     files: Sequence[str | None] | None = None
     were_seen: Sequence[bool] | None = None
     read_as: str = ""
+    groups: Sequence[str] | None = None
 
     @property
     def paths(self) -> Sequence[str | None]:

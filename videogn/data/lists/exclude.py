@@ -52,6 +52,7 @@ class Exclude:
             files=entries.files and [entries.files[place] for place in kept],
             were_seen=entries.were_seen and [entries.were_seen[place] for place in kept],
             read_as=entries.read_as,
+            groups=entries.groups and [entries.groups[place] for place in kept],
         )
 
     def unknown(self, *lists: Entries) -> list[str]:

@@ -13,10 +13,10 @@ from pathlib import Path
 from videogn.data.lists.entries import ListError
 from videogn.data.lists.lines import PATH_COLUMNS, Lines
 from videogn.data.lists.names import place_of
-from videogn.data.lists.tables import read_text
+from videogn.data.lists.tables import GROUP_COLUMN, read_text
 
 GROUP_COLUMNS = (
-    "group", "group_id", "groups", "source", "source_id", "subject", "subject_id", "person", "actor", "scene",
+    GROUP_COLUMN, "group_id", "groups", "source", "source_id", "subject", "subject_id", "person", "actor", "scene",
     "youtube_id", "video_id",
 )  # fmt: skip
 # A name up to its last number, as many programs name the cuts of a video: v_Jump_g01_c02.avi, kitchen-3.mp4.
@@ -39,64 +39,38 @@ def by_pattern(names: Sequence[str], pattern: str) -> list[str | None]:
     return [match and (match[1] if compiled.groups and match[1] is not None else match[0]) for match in found]
 
 
-def by_table(names: Sequence[str], file: Path, *, root: Path, path_column: str | None = None) -> list[str | None]:
+def by_table(names: Sequence[str], file: Path, *, root: Path) -> list[str | None]:
     """Return the group of each name by a CSV file with a header: a column of paths, and one of groups.
 
     Args:
-        names: Relative to root; one may have a suffix that the table leaves out.
+        names: Relative to root.
         file: The table.
         root: What paths in it are relative to, too.
-        path_column: Its column of paths, where the user names it.
 
     Raises:
         ListError: It has no such columns, or names a video twice, in two groups.
     """
     text = read_text(file)
-    rows = csv.DictReader(Lines.of(text, file=file).texts, delimiter=_separator(text))
+    first = text.partition("\n")[0]
+    separator = next((mark for mark in "\t;" if mark in first), ",")
+    rows = csv.DictReader(Lines.of(text, file=file).texts, delimiter=separator)
     try:
-        header = rows.fieldnames or ()
+        header = {name.strip().lower(): name for name in reversed(rows.fieldnames or ())}
     except csv.Error as error:
         raise ListError(f"{file}:1: {error}: does a quote end?") from None
-    columns = _columns(header, path_column)
-    if columns is None:
+    path = next((header[name] for name in PATH_COLUMNS if name in header), None)
+    group = next((header[name] for name in GROUP_COLUMNS if name in header and header[name] != path), None)
+    if path is None or group is None:
         raise ListError(
             f"{file}: expected a header with a column of paths (path, ...) and one of groups ({GROUP_COLUMNS[0]}, ...),"
-            f" got {', '.join(name.strip().lower() for name in header) or 'an empty file'}"
+            f" got {', '.join(header) or 'an empty file'}"
         )
-    path, group = columns
     group_of: dict[str, str] = {}
     for row in _whole(rows, file):
         name, its = (row[path] or "").strip(), (row[group] or "").strip()
         if name and its and (other := group_of.setdefault(place_of(name, folder=root), its)) != its:
             raise ListError(f"{file}:{rows.line_num}: {name} is in two groups: {other} and {its}")
-    places = [(place_of(name, folder=root), place_of(os.path.splitext(name)[0], folder=root)) for name in names]
-    return [group_of.get(whole) or group_of.get(stem) for whole, stem in places]
-
-
-def group_columns(file: Path, *, path_column: str | None = None) -> tuple[str, str] | None:
-    """Return the columns of paths and of groups of a list that is a table with both; None of any other list.
-
-    Raises:
-        ListError: It is no text.
-    """
-    if file.suffix.lower() in (".json", ".jsonl"):
-        return None
-    text = read_text(file)
-    return _columns(next(csv.reader([text.partition("\n")[0]], delimiter=_separator(text)), ()), path_column)
-
-
-def _separator(text: str) -> str:
-    first = text.partition("\n")[0]
-    return next((mark for mark in "\t;" if mark in first), ",")
-
-
-def _columns(header: Sequence[str], path_column: str | None) -> tuple[str, str] | None:
-    """Return the columns of paths and of groups in a header."""
-    names = {name.strip().lower(): name for name in reversed(header)}
-    wanted = PATH_COLUMNS if path_column is None else (path_column.lower(),)
-    path = next((names[name] for name in wanted if name in names), None)
-    group = next((names[name] for name in GROUP_COLUMNS if name in names and names[name] != path), None)
-    return None if path is None or group is None else (path, group)
+    return [group_of.get(place_of(name, folder=root)) for name in names]
 
 
 def _whole(rows: csv.DictReader[str], file: Path) -> Iterator[dict[str, str]]:

@@ -18,6 +18,8 @@ from videogn.data.lists.names import with_suffixes
 from videogn.data.lists.splits import wanted_names
 
 SPLIT_COLUMNS = ("split", "subset", "set")
+# What a video was cut from, as `videogn data split` writes it: cuts of one source are no independent videos.
+GROUP_COLUMN = "group"
 METADATA = ("metadata.csv", "metadata.jsonl")
 # Columns that make a row a part of a video.
 _PART = re.compile(r"(t_?|time_?)?(start|end|stop|begin)(_?(time|frame|sec|seconds|second|ms))?", flags=re.IGNORECASE)
@@ -165,8 +167,8 @@ def _entries(
             f"{file}: by the columns {', '.join(parts)} the rows are parts of videos, which can't be read: cut them "
             f"out first, or, where each file is one part, say so by --data.list_columns [{path_column},{label_column}]"
         )
-    split_column = _first(SPLIT_COLUMNS, header)
-    names, labels, numbers, splits = [], [], [], []
+    split_column, group_column = _first(SPLIT_COLUMNS, header), _first((GROUP_COLUMN,), header)
+    names, labels, numbers, splits, groups = [], [], [], [], []
     for number, row in rows:
         name, label = (row.get(column) for column in (path_column, label_column))
         if name in (None, "") or label in (None, ""):
@@ -175,10 +177,12 @@ def _entries(
         labels.append(str(label))
         numbers.append(number)
         splits.append(str(row.get(split_column, "")).lower() if split_column else "")
+        groups.append(str(row.get(group_column) or "") if group_column else "")
     wanted = wanted_names(found := set(splits), split, file=file)
     if len(wanted) < len(found):
         kept = [place for place, name in enumerate(splits) if name in wanted]
-        names, labels, numbers = ([column[place] for place in kept] for column in (names, labels, numbers))  # type: ignore[assignment]
+        columns = (names, labels, numbers, groups)
+        names, labels, numbers, groups = ([column[place] for place in kept] for column in columns)  # type: ignore[assignment]
     return with_suffixes(
         Entries(
             names=names,
@@ -187,6 +191,7 @@ def _entries(
             where=partial(_where, file, numbers),
             are_class_names=False,
             read_as=f"a table, by its columns {path_column} and {label_column}",
+            groups=groups if group_column not in (None, path_column, label_column) and any(groups) else None,
         )
     )
 

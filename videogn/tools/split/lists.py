@@ -18,11 +18,13 @@ from videogn.data.lists.formats import default_list
 from videogn.data.lists.groups import OF_CUTS, by_pattern, by_table, joined, look_like_cuts, same_bytes
 from videogn.data.lists.labels import resolve
 from videogn.data.lists.lines import Lines, is_index
-from videogn.data.lists.tables import Columns, table
+from videogn.data.lists.tables import GROUP_COLUMN, Columns, table
 from videogn.files import replacing
 
 PARTS: tuple[Split, ...] = ("train", "val", "test")
-Row = tuple[str, str]  # path, class
+# A name of its own can't be that of a group: what a pattern gives holds no line break.
+_OF_GROUP = "group\n"
+Row = tuple[str, str, str]  # path, class, group: "" for a video by itself
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +127,8 @@ def split(
     above = os.path.relpath(root.resolve(), out.resolve()).replace(os.sep, "/")
     prefix = "" if above == os.curdir else f"{above}/"
     for name, label, group in zip(videos.names, videos.labels, group_of, strict=True):
-        rows[part_of[group]].append((prefix + name, label))
+        shown = group.removeprefix(_OF_GROUP).strip() if counts[group].total() > 1 else ""
+        rows[part_of[group]].append((prefix + name, label, shown))
     if empty := [part for part in wanted if not rows[part]]:
         raise ValueError(
             f"{source}: {len(counts)} groups for {len(wanted)} parts: {empty[0]} would get no video; "
@@ -138,12 +141,12 @@ def split(
             num_videos=len(own),
             num_groups=sum(found == part for found in part_of.values()),
             share=len(own) / len(videos.names),
-            lacks=sorted(set(videos.labels) - {label for _, label in own}),
+            lacks=sorted(set(videos.labels) - {label for _, label, _ in own}),
             file=str(out / f"{part}.csv"),
         )
     return Summary(
         folder=str(out),
-        leads_out=any(name.startswith("../") for own in rows.values() for name, _ in own),
+        leads_out=any(name.startswith("../") for own in rows.values() for name, _, _ in own),
         num_videos=len(videos.names),
         num_groups=len(counts),
         num_classes=len(set(videos.labels)),
@@ -205,8 +208,7 @@ def _groups(videos: _Videos, root: Path, given: str | None) -> tuple[list[str], 
             f"both sides make accuracies too high; if they are, keep them together, for instance by "
             f"--groups '{OF_CUTS}'"
         )
-    # A name of its own can't be that of a group: what a pattern gives holds no line break.
-    groups = [name if group is None else f"group\n{group}" for name, group in zip(videos.names, found, strict=True)]
+    groups = [name if group is None else _OF_GROUP + group for name, group in zip(videos.names, found, strict=True)]
     same = same_bytes(videos.paths)
     if same:
         copies = ", ".join(videos.names[place] for place in same[0][:2])
@@ -234,13 +236,15 @@ def _write(out: Path, rows: dict[Split, list[Row]], classes: list[str], *, has_c
 
 
 def _list_text(rows: list[Row], classes: list[str]) -> str:
-    """Return a list that reads back as what it was made of."""
+    """Return a list that reads back as what it was made of; with a column of groups where there are some."""
     made = io.StringIO()
-    csv.writer(made, lineterminator="\n").writerows([("path", "label"), *rows])
+    width = 3 if any(group for _, _, group in rows) else 2
+    csv.writer(made, lineterminator="\n").writerows(row[:width] for row in (("path", "label", GROUP_COLUMN), *rows))
     try:
         made.getvalue().encode()
         read = table(Lines.of(made.getvalue(), file=Path("list")), root=Path(), split="train", given=None)
-        back = zip(read.names, [classes[label] for label in resolve(read, classes).labels().tolist()], strict=True)
+        labels = [classes[label] for label in resolve(read, classes).labels().tolist()]
+        back = zip(read.names, labels, read.groups or [""] * len(rows), strict=True)
         odd = next((row for row, other in zip(rows, back, strict=True) if row != other), None)
     except ValueError:  # one alone can be read, or can't
         odd = next((row for row in rows if len(rows) > 1 and not _can_stand(row, classes)), rows[0])
