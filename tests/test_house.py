@@ -25,7 +25,13 @@ ALLOWED = {
     "tools": {"data", "files", "machine", "models", "norms", "training"},
     "training": {"models", "data.batch", "data.datamodule", "files", "norms", "machine", "code_version"},
     "ablation": {
-        *("training.batch_sizes", "training.result", "training.schedule", "data.views.protocols"),
+        *(
+            "training.batch_sizes",
+            "training.result",
+            "training.schedule",
+            "training.video_scores",
+            "data.views.protocols",
+        ),
         *("files", "locks", "norms", "page", "code_version"),
     },
     "code_version": set(),

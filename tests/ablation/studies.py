@@ -1,7 +1,7 @@
 """Folders of studies whose runs were never made: results, metrics and failures as runs leave them."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,8 @@ from typing import Any
 from videogn.ablation.base import base_settings
 from videogn.ablation.cells import Cell, cell_folder, cells_of
 from videogn.ablation.study import Study
+from videogn.training.result import ScoredVideo
+from videogn.training.video_scores import write_videos
 
 BASE = b"""
 model: {norm: gn, schedule: {scaling: equal_epochs}}
@@ -32,8 +34,19 @@ def cells(study: Study) -> list[Cell]:
     return cells_of(study, base_settings(BASE, name="base"))
 
 
-def make_study(out: Path, study: Study = STUDY, *, top1: Callable[[Cell], float] = top1_of, **changes: Any) -> Path:
-    """Make OUT as a study leaves it that is done, fields of every result.json changed."""
+def make_study(
+    out: Path,
+    study: Study = STUDY,
+    *,
+    top1: Callable[[Cell], float] = top1_of,
+    ranks: Callable[[Cell], Sequence[int]] | None = None,
+    groups: Sequence[str] | None = None,
+    **changes: Any,
+) -> Path:
+    """Make OUT as a study leaves it that is done, fields of every result.json changed.
+
+    `ranks` are those of each cell's videos, which make its videos.csv and its accuracies.
+    """
     out.mkdir(parents=True, exist_ok=True)
     (out / "study.json").write_text(json.dumps(asdict(study)))
     (out / "base.yaml").write_bytes(BASE)
@@ -43,9 +56,20 @@ def make_study(out: Path, study: Study = STUDY, *, top1: Callable[[Cell], float]
             folder.mkdir(parents=True)
             (folder / "cell.json").write_text(json.dumps({"cell": cell.identity}))
             (folder / "config.yaml").write_text("seed_everything: 0\n")
-            (folder / "result.json").write_text(json.dumps({**result(cell, top1(cell)), **changes}))
-            (folder / "metrics.csv").write_text(metrics(top1(cell)))
+            own = result(cell, top1(cell)) if ranks is None else scored(cell, ranks(cell), groups, folder)
+            (folder / "result.json").write_text(json.dumps({**own, **changes}))
+            (folder / "metrics.csv").write_text(metrics(own["top1"]))
     return out
+
+
+def scored(cell: Cell, ranks: Sequence[int], groups: Sequence[str] | None, folder: Path) -> dict[str, Any]:
+    """Write a cell's videos.csv and return the fields of its result.json."""
+    num = len(ranks)
+    videos = [ScoredVideo(place, 0, rank, 0.5, min(rank, 1)) for place, rank in enumerate(ranks)]
+    write_videos(videos, [f"{place}.mp4" for place in range(num)], groups, folder)
+    own = result(cell, 100 * sum(rank < 1 for rank in ranks) / num)
+    own["top5"] = 100 * sum(rank < 5 for rank in ranks) / num
+    return own | {"num_videos_expected": num, "num_videos_scored": num}
 
 
 def result(cell: Cell, top1: float) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Differences of differences against hand computation, and where there are none."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -33,14 +34,15 @@ def test_a_loss_that_is_smaller_at_a_level_is_a_finding(tmp_path):
     # Losses 3, 4.25, 2 less 20, 19, 21: -17, -14.75, -19: mean -16.917, sd 2.126, 4.3027 * 2.126 / sqrt(3) = 5.28.
     assert (
         "The loss at normalisation batch 2 (top-1 at 16 less that at 2) is 16.9 ± 5.3 points smaller with more epochs "
-        "than with as it is (3 seeds, 95 % interval)."
+        "than with as it is on these videos."
     ) in paths["markdown"].read_text()
     fields = json.loads(paths["json"].read_text())
     (one,) = fields["interactions"]
-    assert one["loss_difference"] == {"mean": -16.9167, "deviation": 2.1262, "half_width_95": 5.2818, "num_seeds": 3}
+    assert (one["mean"], one["deviation"], one["num_seeds"]) == (-16.9167, 2.1262, 3)
+    assert (one["these_videos"]["low"], one["these_videos"]["high"]) == (-22.1985, -11.6348)
     assert (one["axis"], one["level"], one["reference"]) == ("condition", "more epochs", "as it is")
     assert (one["norm_batch_size"], one["largest_norm_batch_size"], one["verdict"]) == ("2", "16", "apart")
-    assert any(note.startswith("5 comparisons were made") for note in fields["notes"])  # 4 of two points, and this
+    assert "Of 5 comparisons" in fields["how_sure"]  # 4 of two points, and this
 
 
 def test_a_larger_loss_is_larger_and_a_small_difference_is_bounded(tmp_path):
@@ -49,11 +51,12 @@ def test_a_larger_loss_is_larger_and_a_small_difference_is_bounded(tmp_path):
 
     make_study(tmp_path / "a", STUDY, top1=larger)
     assert any("16.9 ± 5.3 points larger with more epochs" in s for s in gather(tmp_path / "a").findings.sentences)
-    make_study(tmp_path / "b", STUDY, top1=lambda cell: TOP1["as it is", cell.labels["norm_batch_size"]][cell.seed])
+    study = replace(STUDY, equivalence=1.0)
+    make_study(tmp_path / "b", study, top1=lambda cell: TOP1["as it is", cell.labels["norm_batch_size"]][cell.seed])
     # One video of 400, of four accuracies: 4.3027 * 0.25 / sqrt(3) / sqrt(3) = 0.359.
     assert (
-        "The loss at normalisation batch 2 (top-1 at 16 less that at 2) with more epochs is within 0.4 points of that "
-        "with as it is (3 seeds, 95 % interval)."
+        "The loss at normalisation batch 2 (top-1 at 16 less that at 2) with more epochs is within 1 point of that "
+        "with as it is on these videos (0.00 ± 0.36)."
     ) in gather(tmp_path / "b").findings.sentences
 
 
@@ -64,8 +67,9 @@ def test_two_seeds_that_agree_by_chance_prove_nothing(tmp_path):
     # 12.706 * 0.25 / sqrt(3) / sqrt(2) = 1.297: more than the 1 point.
     assert (one.verdict, one.difference.mean) == ("open", -1.0)
     assert one.difference.half_width == pytest.approx(1.297, abs=1e-3)
-    note = gather(tmp_path).findings.notes[0]
-    assert "with more epochs and with as it is (−1.0 ± 1.3)" in note
+    text = write_report(tmp_path)["markdown"].read_text()
+    row = next(line for line in text.splitlines() if "| **the loss at normalisation batch 2" in line)
+    assert "| −1.00 | open |" in row
 
 
 def test_it_is_over_the_seeds_that_all_four_have(tmp_path):
@@ -73,7 +77,7 @@ def test_it_is_over_the_seeds_that_all_four_have(tmp_path):
     (tmp_path / "cells/as_it_is-nb16-seed0/result.json").unlink()
     (one,) = found_in(tmp_path)
     assert (one.difference.num, one.difference.mean) == (2, -16.875)
-    assert any("(−16.9 ± 27.0, 2 pairs)" in note for note in gather(tmp_path).findings.notes)
+    assert any("(−16.9 ± 27.0, by 2 of 3 seeds; " in note for note in gather(tmp_path).findings.notes)
     (tmp_path / "cells/more_epochs-nb2-seed1/result.json").unlink()
     assert [one.verdict for one in found_in(tmp_path)] == ["too few seeds"]
 

@@ -36,18 +36,25 @@ def test_what_the_study_of_three_seeds_says(tmp_path):
     found = gather(make_study(tmp_path)).findings
     # BN at 2 less GN: -18, -23, -16.5: mean -19.167, sd 3.403, 4.3027 * 3.403 / sqrt(3) = 8.45.
     # BN at 2 less BN at 16: -20, -25, -16.5: mean -20.5, sd 4.272, half-width 10.61.
+    # t = 9.755 and 8.311 on 2 degrees of freedom: p = 0.0103 and 0.0142; Holm: 3 x 0.0103, 2 x 0.0142 but not less.
     assert found.sentences == (
-        "BN at normalisation batch 2 is 19.2 ± 8.5 points below GN at 2 (3 seeds, 95 % interval).",
-        "BN at normalisation batch 2 is 20.5 ± 10.6 points below BN at 16 (3 seeds, 95 % interval).",
+        "BN at normalisation batch 2 is 19.2 ± 8.5 points below GN at 2 on these videos.",
+        "BN at normalisation batch 2 is 20.5 ± 10.6 points below BN at 16 on these videos.",
         "GN at normalisation batch 2 is the same computation as GN at 16: run once a seed, equal by construction.",
     )
     # BN less GN at 16: 2, 2, 0: mean 1.333, sd 1.155, half-width 2.87.
-    assert found.notes[0] == (
-        "Not told apart by these seeds, 1 comparison of 3: BN at normalisation batch 16 and GN at 16 (+1.3 ± 2.9)."
+    # A third of 5 % on 2 degrees of freedom: t = 7.649; noncentral t gives 9.877, x 1.155 / sqrt(3).
+    assert found.notes[0].startswith(
+        "Not told apart on these videos, 1 comparison of 3: BN at normalisation batch 16 and GN at 16 (+1.3 ± 2.9; "
+        "would show 6.6). “Would show”: "
     )
     # 400 videos: sqrt(89.5 * 10.5 / 400) = 1.53 at the best, sqrt(64 * 36 / 400) = 2.4 at the worst; 90 % gives 1.5.
-    assert "of 400 videos, the binomial standard error of an accuracy is 1.5–2.4 points here" in found.notes[1]
-    assert found.notes[2].startswith("3 comparisons were made")
+    assert "Of 400 videos, the binomial standard error of an accuracy is 1.5–2.4 points here" in found.notes[1]
+    assert "Nothing is claimed of videos like them in 3 comparisons" in found.notes[1]
+    assert found.sure == (
+        "How sure: 95 % intervals over 3 seeds for these 400 test videos, and nothing is claimed of videos like them. "
+        "Of 3 comparisons, findings are what survives Holm's procedure: at most one study in 20 has any that is wrong."
+    )
 
 
 @settings(deadline=None, max_examples=60)
@@ -64,11 +71,25 @@ def test_a_difference_is_claimed_exactly_where_its_interval_excludes_zero(noise,
         assert ("above" in claims[0]) == (by_hand.mean > 0)
 
 
-def test_a_narrow_interval_around_zero_is_a_bound_rounded_up():
-    differences = [0.0, 0.25, 0.25, 0.0]
-    found = findings(TWO, lambda cell: 50.0 + (differences[cell.seed] if cell.norm == "bn" else 0.0))
-    # Mean 0.125, sd 0.1443, 3.1824 * 0.1443 / 2 = 0.2297: the interval ends at 0.355.
-    assert found.sentences == ("BN is within 0.4 points of GN (4 seeds, 95 % interval).",)
+def test_within_so_many_points_is_said_where_a_test_shows_it_and_the_study_states_them():
+    def top1(cell):
+        return 50.0 + ([0.0, 0.25, 0.25, 0.0][cell.seed] if cell.norm == "bn" else 0.0)
+
+    assert findings(TWO, top1).sentences == ()
+    # Mean 0.125, sd 0.1443, error 0.0722: t = (1 - 0.125) / 0.0722 = 12.12, p = 0.0006; (0.25 - 0.125): 1.73, p = 0.09.
+    assert findings(replace(TWO, equivalence=1.0), top1).sentences == (
+        "BN is within 1 point of GN on these videos (+0.12 ± 0.23).",
+    )
+    assert findings(replace(TWO, equivalence=0.25), top1).sentences == ()
+    # Both: t = 0.875 / 0.0722 and (1.875 - 0.875) / 0.0722.
+    found = findings(replace(TWO, equivalence=1.875), lambda cell: top1(cell) + 0.75 * (cell.norm == "bn"))
+    assert found.sentences == (
+        "BN is 0.9 ± 0.2 points above GN on these videos.",
+        "BN is within 1.875 points of GN on these videos (+0.88 ± 0.23).",
+    )
+    for wrong in (0, -1.0, 100, True, "1"):
+        with pytest.raises(ValueError, match="equivalence: got"):
+            replace(TWO, equivalence=wrong)
 
 
 def test_two_seeds_that_agree_by_chance_prove_nothing():
@@ -125,14 +146,8 @@ def test_other_numbers_of_videos_are_not_compared(tmp_path):
     assert not any("BN at normalisation batch 2" in sentence for sentence in found.sentences)
     note = "No judgement on 2 comparisons, because the results are of other numbers of videos."
     assert note in found.notes
-    rows = {(row[0], row[1]): row[4] for row in accuracy_table(gathered).rows}
+    rows = {(row[0], row[1]): row[5] for row in accuracy_table(gathered).rows}
     assert rows["BN", "2"] == "not compared: other numbers of videos"
-    # What was judged, BN and GN at 16, is of all videos; once it isn't, nobody knows whether they were the same.
-    assert any("differences paired by seed, all on the same test videos." in note for note in found.notes)
-    for norm in ("bn", "gn"):
-        change(tmp_path, f"{norm}-nb16-seed0", num_videos_scored=399)
-    notes = gather(tmp_path).findings.notes
-    assert any("differences paired by seed. On other videos" in note for note in notes)
     change(tmp_path, "bn-nb16-seed0", num_videos_scored=None)  # not known: not known to be others
     assert gather(tmp_path).contrasts[0].verdict == "open"
 

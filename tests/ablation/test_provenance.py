@@ -205,7 +205,15 @@ def test_the_noise_of_a_float32_is_no_digit(tmp_path):
     (row,) = [r for r in csv.DictReader(paths["csv"].read_text().splitlines()) if r["cell"] == "bn-nb2-seed0"]
     assert (row["top1"], row["top5"], row["loss"], row["top1_less_baseline"]) == ("94.0625", "95.0", "0.1983", "6.0625")
     fields = json.loads(paths["json"].read_text())
-    numbers = [v for p in fields["points"] for e in (p["top1"], p["top5"]) for v in e.values() if v is not None]
+    estimates = [estimate for p in fields["points"] for estimate in (p["top1"], p["top5"])]
+    ends = [
+        end
+        for estimate in estimates
+        for name in ("these_videos", "videos_like_them")
+        for end in estimate[name].values()
+    ]
+    numbers = [estimate[name] for estimate in estimates for name in ("mean", "deviation")] + ends
+    numbers = [number for number in numbers if number is not None]
     assert all(round(number, 4) == number for number in numbers)
 
 

@@ -22,7 +22,8 @@ from videogn.ablation.study import Study
 from videogn.training.schedule import Scaling, Schedule, in_steps
 
 FILES = {
-    "html": "report.html", "markdown": "report.md", "csv": "report.csv", "json": "report.json",
+    "html": "report.html", "markdown": "report.md", "csv": "report.csv",
+    "comparisons": "comparisons.csv", "json": "report.json",
     "error": "error.png", "curves": "curves.png", "error_svg": "error.svg", "curves_svg": "curves.svg",
 }  # fmt: skip
 VOID = {"meta", "br", "img", "link"}
@@ -71,10 +72,12 @@ def test_a_whole_study_makes_every_file_and_nothing_beside(tmp_path):
 
 def test_accuracies_are_those_computed_by_hand(tmp_path):
     text = write_report(make_study(tmp_path))["markdown"].read_text()
-    # 70, 64, 73: 69, sd 4.58, 4.3027 * 4.583 / sqrt(3) = 11.38; less GN at 16 (88, 87, 89.5): mean -19.17, 8.45.
+    # 70, 64, 73: 69, sd 4.58; Wilson's at 0.69 * 0.31 / (0.04583^2 / 3) = 305.6 videos and t^2 = 18.51: 67.9 ± 11.1.
+    # Less GN at 16 (88, 87, 89.5): mean -19.17, 4.3027 * 3.403 / sqrt(3) = 8.45.
     assert point(text, "BN", "2") == {
-        "norm": "BN", "normalisation batch": "2", "top-1 %": "69.00 ± 11.38", "sd": "4.58",
-        "to baseline": "−19.17 ± 8.45", "top-5 %": "99.00", "seeds": "3 of 3", "videos": "400 / 400",
+        "norm": "BN", "normalisation batch": "2", "top-1 %": "69.00", "these videos": "56.8–79.0",
+        "sd": "4.58",
+        "to baseline": r"−19.17 ± 8.45 \*", "top-5 %": "99.00", "seeds": "3 of 3", "videos": "400 / 400",
         "protocol": "1x1 (nonlocal)", "same runs as": "",
     }  # fmt: skip
     assert point(text, "GN", "16")["to baseline"] == "baseline"
@@ -116,7 +119,8 @@ def test_json_holds_points_comparisons_and_how_each_run_is_made_again(tmp_path):
     (bn2,) = [p for p in fields["points"] if p["labels"] == {"model.norm": "bn", "norm_batch_size": "2"}]
     assert bn2["top1"]["mean"] == pytest.approx(69.0)
     assert bn2["error"] == pytest.approx(31.0)
-    assert bn2["top1"]["half_width_95"] == pytest.approx(11.384, abs=1e-3)
+    assert bn2["top1"]["these_videos"] == pytest.approx({"low": 56.808, "high": 79.022}, abs=1e-3)
+    assert bn2["top1"]["videos_like_them"] == {"low": None, "high": None}
     assert bn2["top1_less_baseline"]["mean"] == pytest.approx(-19.1667, abs=1e-4)
     assert fields["is_complete"]
     assert len(fields["provenance"]["commands"]) == 9
@@ -219,7 +223,7 @@ def test_training_data_may_differ_where_an_axis_asks_for_it_or_it_is_not_recorde
             change(tmp_path, cell.name, train_fingerprint="half")
     gathered = gather(tmp_path)
     assert gathered.mixture == []
-    assert [contrast.verdict for contrast in gathered.contrasts] == ["close"] * 4
+    assert [contrast.verdict for contrast in gathered.contrasts] == ["open"] * 4
     change(tmp_path, "train_listhalf.txt-bn-seed1", train_fingerprint=None)
     assert gather(tmp_path).mixture == []
     change(tmp_path, "train_listhalf.txt-bn-seed1", train_fingerprint="def")
@@ -265,7 +269,7 @@ def test_without_any_result_there_is_a_report_and_no_figure(tmp_path):
     for path in tmp_path.glob("cells/*/result.json"):
         path.unlink()
     paths = write_report(tmp_path)
-    assert set(paths) == {"html", "markdown", "csv", "json"}
+    assert set(paths) == {"html", "markdown", "csv", "comparisons", "json"}
     assert not list(tmp_path.glob("*.png"))
     assert not list(tmp_path.glob("*.svg"))
     assert "there is no answer yet" in paths["markdown"].read_text()
@@ -327,7 +331,7 @@ def test_text_stays_text_whatever_it_holds(tmp_path):
     assert "<script" not in prose
     assert "<img" not in prose
     assert "\\[l\\](http" in prose
-    assert len(table(markdown, first="&lt;b&gt;axis&lt;/b&gt;")[0]) == 8
+    assert len(table(markdown, first="&lt;b&gt;axis&lt;/b&gt;")[0]) == 9
 
 
 def test_figures_are_drawn_in_the_colours_of_the_norms(tmp_path):
@@ -356,7 +360,7 @@ def test_a_study_without_normalisation_batches_has_a_row_for_each_level(tmp_path
     assert "num_frames 8" in texts
     assert "41.0" in texts  # 100 - (50 + 8 + 1)
     text = paths["markdown"].read_text()
-    assert "num_frames 4 is 4.0 ± 0.3 points below num_frames 8 (3 seeds, 95 % interval)." in text
+    assert "num_frames 4 is 4.0 ± 0.3 points below num_frames 8 on these videos." in text
 
 
 def test_a_paper_comparison_says_its_rules_and_its_batches(tmp_path):
@@ -474,7 +478,11 @@ def test_what_holds_no_accuracy_is_no_result(tmp_path, text):
     [
         ([0], "One seed: no bars", "One seed: no bands"),
         ([0, 1], "Means over 2 seeds, bars: standard deviations, dots: single seeds", "bands: lowest to highest seed"),
-        ([0, 1, 2], "Means over 3 seeds, bars: 95 % intervals, dots: single seeds", "bands: lowest to highest seed"),
+        (
+            [0, 1, 2],
+            "Means over 3 seeds, bars: 95 % intervals over seeds (these videos), dots: single seeds",
+            "bands: lowest to highest seed",
+        ),
     ],
 )
 @pytest.mark.parametrize("axes", [STUDY.axes, {"model.norm": ["gn", "bn"]}])

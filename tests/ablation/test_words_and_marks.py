@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from videogn.ablation.report.curves_figure import _hue
-from videogn.ablation.report.error_marks import Mark, bar_of, style_of
+from videogn.ablation.report.error_marks import Bars, bar_of, mark_of, style_of
+from videogn.ablation.report.estimates import estimate
 from videogn.ablation.report.text import level_words, point_words
 from videogn.ablation.study import Study
 from videogn.norms import NORMS
@@ -27,12 +28,19 @@ def test_weight_standardization_is_said_beside_the_norm_and_drawn_apart():
 
 
 def test_no_bar_goes_below_nothing_or_above_all():
-    def mark(error: float, half_width: float) -> Mark:
-        return Mark(SimpleNamespace(), error, half_width, (), None)
+    def ends(values: list[float], bars: Bars) -> tuple[float, float]:
+        results = {seed: SimpleNamespace(top1=value) for seed, value in enumerate(values)}
+        point = SimpleNamespace(top1=estimate(values, num_videos=400), results=results, levels=())
+        found = mark_of(SimpleNamespace(paper={}), point, bars=bars)
+        bar = bar_of(found)
+        return (found.low, found.high) if bar is None else (found.error - bar[0][0], found.error + bar[1][0])
 
-    assert bar_of(mark(3.0, 8.0)) == ([3.0], [8.0])
-    assert bar_of(mark(95.0, 8.0)) == ([8.0], [5.0])
-    assert bar_of(mark(50.0, 0.0)) is None
+    for bars in ("deviation", "interval"):
+        for values in ([99.0, 87.0, 99.5], [1.0, 0.5, 13.0]):
+            low, high = ends(values, bars)
+            assert 0 <= low < 100 - sum(values) / 3 < high <= 100
+    assert ends([100.0, 90.0, 98.0], "deviation")[0] == 0.0
+    assert ends([50.0, 60.0, 70.0], "none") == (40.0, 40.0)
 
 
 @pytest.mark.parametrize(

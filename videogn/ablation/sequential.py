@@ -49,6 +49,10 @@ class SeedRule:
         """The nominal level of an interval that is looked at after every seed: 1 less its nominal confidence."""
         return nominal_alpha(self.at_most)
 
+    def worth(self, p: float) -> float:
+        """Return the p-value of a test at one of the looks, as that of all looks together."""
+        return chance_of_a_miss(p, at_most=self.at_most) if 0 < p < 1 else p
+
 
 def read_seed_rule(given: Mapping[str, Any]) -> SeedRule:
     """Read a rule of the form {from: 3, until: 1.0, at_most: 20, between: [{axis: label}, {axis: label}]}.

@@ -57,6 +57,8 @@ class Study:
         settings: Further settings of every run by their dotted names, such as {"data.root": "data/kinetics400",
             "trainer.max_epochs": 5}.
         title: The question, as the report's heading.
+        equivalence: Points of top-1 within which two settings count as equal: "within so many points" is said where a
+            test shows it. State it before the study is run: a folder's own can't be changed. Default: none is tested.
         paper: A CSV with the paper's figures to stand beside, a path or the bare name of a packaged one (table8.csv).
 
     Raises:
@@ -75,6 +77,7 @@ class Study:
     checkpoint: Literal["last", "best"] = "last"
     settings: dict[str, Any] = field(default_factory=dict)
     title: str | None = None
+    equivalence: float | None = None
     paper: str | None = None
 
     def __post_init__(self) -> None:
@@ -136,6 +139,9 @@ def _check_scalars(study: Study) -> None:
         value = getattr(study, name)
         if value is not None and (not _is_int(value) or value < 1):
             raise ValueError(f"{name}: got {value!r}; expected a whole number, at least 1")
+    bound = study.equivalence
+    if bound is not None and (isinstance(bound, bool) or not isinstance(bound, int | float) or not 0 < bound < 100):
+        raise ValueError(f"equivalence: got {bound!r}; expected points of top-1 above 0, such as 1.0")
     if study.comparison == "paper":
         for name in ("total_batch_size", "device_batch_size"):
             if getattr(study, name) is not None:

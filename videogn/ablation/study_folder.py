@@ -88,7 +88,8 @@ def load_study(out: Path) -> tuple[Study, bytes]:
         raise ValueError(f"{out} holds no study: there is no {Path(error.filename).name}") from error
     except ValueError as error:
         raise ValueError(f"{path} is not a study ({error}); use another --out") from error
-    if not isinstance(stored, dict) or set(stored) != {field.name for field in fields(Study)}:
+    # Earlier versions have fewer fields.
+    if not isinstance(stored, dict) or not {"base", "axes"} <= set(stored) <= {field.name for field in fields(Study)}:
         raise ValueError(f"{path} is not a study of this version of videogn; use another --out")
     base_settings(base, name=str(out / "base.yaml"))
     return Study(**stored), base

@@ -1,22 +1,23 @@
 """What the seeds of a study say of its points against each other: differences, and differences of differences."""
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from videogn.ablation.axes import NORM_BATCH_SIZE, Axis
 from videogn.ablation.report.caveats import are_mixed
-from videogn.ablation.report.estimates import Estimate, estimate
+from videogn.ablation.report.estimates import ALPHA, Claim, Estimate, estimate, holm
 from videogn.ablation.report.points import Point, point_at, video_step
+from videogn.ablation.report.scores import crossed
 from videogn.ablation.report.text import NORM_AXES
 from videogn.ablation.study import Study
 
-# A difference whose interval lies within so many points of 0 is said to be no larger than that.
-CLOSE_POINTS = 1.0
-
-Verdict = Literal["apart", "close", "open", "same computation", "too few seeds", "mixed", "other videos", "no result"]
-JUDGED: tuple[Verdict, ...] = ("apart", "close", "open")
+Verdict = Literal["apart", "within", "open", "same computation", "too few seeds", "mixed", "other videos", "no result"]
+JUDGED: tuple[Verdict, ...] = ("apart", "within", "open")
+# What a comparison may show, and of which videos: the keys of p-values. What is shown of videos like these is of these.
+_SHOWN: tuple[Verdict, ...] = ("apart", "within")
+Reach = Literal["these", "like them"]
 
 
 @dataclass(frozen=True)
@@ -30,25 +31,50 @@ class Contrast:
     Args:
         axis: The axis; of four points, the one that is not the normalisation batch's.
         points: The points.
-        verdict: What the seeds say.
+        verdict: What the seeds say. "apart": there is a difference; "within": it is within the study's bound, and
+            perhaps 0; "open": neither is shown; else why it is not judged.
         difference: In points of top-1, over the seeds that all points have; None where it can't be told.
+        ps: Of those that are judged, p-values by themselves.
+        adjusted: The same after Holm's procedure within the study's family: what is at most alpha is a finding.
     """
 
     axis: str
     points: tuple[Point, ...]
     verdict: Verdict
     difference: Estimate | None
+    ps: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    adjusted: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
     @property
     def is_of_losses(self) -> bool:
         """Whether it is of four points."""
         return len(self.points) == 4
 
+    def claim(self, reach: Reach) -> Claim | None:
+        """Return what is claimed of the difference, of these videos or of videos like them."""
+        if self.difference is None:
+            return None
+        return self.difference.seeds if reach == "these" else self.difference.videos
 
-def contrasts_of(study: Study, points: Sequence[Point]) -> list[Contrast]:
-    """Return every comparison of two points that differ on one axis, then those of losses.
+    def smallest_shown(self, num: int) -> float | None:
+        """Return the true difference that 4 of 5 such studies tell apart on these videos, among `num` comparisons."""
+        claim = self.claim("these")
+        return None if claim is None or not num else claim.smallest_shown(self.points[0].alpha / num)
+
+    def shows(self, kind: Verdict, reach: Reach, *, alpha: float = ALPHA) -> bool:
+        """Return whether this survives among the study's comparisons."""
+        return self.adjusted.get((kind, reach), 1.0) <= alpha
+
+
+def contrasts_of(study: Study, points: Sequence[Point], *, alpha: float = ALPHA) -> list[Contrast]:
+    """Return every comparison of two points that differ on one axis, then those of losses: the study's family.
 
     The reference of an axis is its baseline level; of the normalisation batches, the largest.
+
+    Args:
+        study: What was asked.
+        points: The grid over seeds.
+        alpha: How often a study has a finding that is wrong, at most.
     """
     found = []
     compared = set()
@@ -65,11 +91,28 @@ def contrasts_of(study: Study, points: Sequence[Point]) -> list[Contrast]:
                 found.append(contrast)
                 compared.add(runs)
     losses = [contrast_of(*four, axis=axis) for axis, four in _pairs_of_losses(study, points)]
-    return found + [contrast for contrast in losses if contrast.verdict != "same computation"]
+    found += [contrast for contrast in losses if contrast.verdict != "same computation"]
+    named = named_contrast(study, points)
+    if named is None:
+        return judged_together(found, study, alpha=alpha)
+    # What a study is about, and goes on for, is judged by itself; the rest are a family of their own.
+    ends = {point.levels for point in named.points}
+    others = [contrast for contrast in found if {point.levels for point in contrast.points} != ends]
+    return [*judged_together([named], study, alpha=alpha), *judged_together(others, study, alpha=alpha)]
+
+
+def named_contrast(study: Study, points: Sequence[Point]) -> Contrast | None:
+    """Return the comparison that a rule for seeds names; None where there is none."""
+    rule = study.seed_rule
+    if rule is None or rule.between is None:
+        return None
+    ends = [point_at(points, labels) for labels in rule.between]
+    differing = [axis for axis, label in ends[0].labels.items() if ends[1].labels[axis] != label]
+    return contrast_of(*ends, axis=differing[0] if len(differing) == 1 else "")
 
 
 def contrast_of(*points: Point, axis: str) -> Contrast:
-    """Return what the seeds say of two points, or of four."""
+    """Return what the seeds say of two points, or of four: "open" where they can be compared (judged_together)."""
     assert len(points) in (2, 4)
     if _is_same_computation(points):
         return Contrast(axis, points, "same computation", None)
@@ -84,8 +127,45 @@ def contrast_of(*points: Point, axis: str) -> Contrast:
     values = [sum(sign * one[seed].top1 for sign, one in zip(signs, results, strict=True)) for seed in shared]
     # Each accuracy is rounded to whole videos.
     step = video_step(one[seed] for one in results for seed in shared)
-    difference = estimate(values, alpha=points[0].alpha, least_deviation=step * math.sqrt(len(points) / 12))
-    return Contrast(axis, points, _verdict_on(difference), difference)
+    scores, groups = crossed([point.scores for point in points], signs=signs, seeds=shared) or (None, None)
+    least = step * math.sqrt(len(points) / 12)
+    difference = estimate(values, alpha=points[0].alpha, least_deviation=least, scores=scores, groups=groups)
+    is_enough = difference is not None and difference.seeds is not None
+    return Contrast(axis, points, "open" if is_enough else "too few seeds", difference)
+
+
+def judged_together(contrasts: Sequence[Contrast], study: Study, *, alpha: float = ALPHA) -> list[Contrast]:
+    """Return comparisons with the verdicts that survive among all of them.
+
+    Holm's procedure as a closed test (Marcus, Peritz & Gabriel 1976) over all that findings may say: of a comparison,
+    no difference and one of the bound or more can't both be true, and what is said of videos like these is said of
+    these, too. So each stands among one p-value of every other comparison, the largest of that one's. In at most alpha
+    of all studies a finding is wrong, whichever of the differences are there in truth.
+
+    Args:
+        contrasts: The family.
+        study: Its bound, within which settings count as equal, and its rule for seeds: where one looked after every
+            seed, a p-value is worth less.
+        alpha: How often a study has a finding that is wrong, at most.
+    """
+    ps = [_p_values(contrast.difference, study) if contrast.verdict == "open" else {} for contrast in contrasts]
+    judged = []
+    for place, (contrast, own) in enumerate(zip(contrasts, ps, strict=True)):
+        others = [max(each.values()) for each in (*ps[:place], *ps[place + 1 :]) if each]
+        adjusted = {key: holm(p, others) for key, p in own.items()}
+        shown = [verdict for verdict in _SHOWN if adjusted.get((verdict, "these"), 1.0) <= alpha]
+        verdict = shown[0] if shown else contrast.verdict
+        judged.append(replace(contrast, verdict=verdict, ps=own, adjusted=adjusted))
+    return judged
+
+
+def _p_values(difference: Estimate | None, study: Study) -> dict[tuple[str, str], float]:
+    assert difference is not None
+    claims = {"these": difference.seeds, "like them": difference.videos}
+    found = {("apart", reach): claim.p for reach, claim in claims.items() if claim is not None}
+    if (bound := study.equivalence) is not None:
+        found |= {("within", reach): claim.p_within(bound) for reach, claim in claims.items() if claim is not None}
+    return found if study.seed_rule is None else {key: study.seed_rule.worth(p) for key, p in found.items()}
 
 
 def _is_same_computation(points: Sequence[Point]) -> bool:
@@ -102,23 +182,21 @@ def _is_same_computation(points: Sequence[Point]) -> bool:
 def _obstacle(point: Point, reference: Point) -> Literal["mixed", "other videos"] | None:
     """Return why two points can't be compared; None where nothing is in the way.
 
-    "mixed": not of the same data, start, protocol and code; "other videos": of a seed, one was scored on more videos.
+    "mixed": not of the same data, start, protocol and code; "other videos": of a seed, they were scored on others.
     """
     ours, theirs = point.results, reference.results
     shared = ours.keys() & theirs.keys()
     if are_mixed(o for o in (*point.outcomes, *reference.outcomes) if o.cell.seed in shared):
         return "mixed"
-    scored = [(ours[seed].num_videos_scored, theirs[seed].num_videos_scored) for seed in shared]
+    scored: list[tuple[object, object]] = [
+        (ours[seed].num_videos_scored, theirs[seed].num_videos_scored) for seed in shared
+    ]
+    scored += [
+        (point.scores[seed].indices, reference.scores[seed].indices)
+        for seed in shared
+        if seed in point.scores and seed in reference.scores
+    ]
     return "other videos" if any(None not in pair and pair[0] != pair[1] for pair in scored) else None
-
-
-def _verdict_on(difference: Estimate | None) -> Verdict:
-    """Return what an estimate says of a difference: "open" where its interval holds 0 and is not narrow."""
-    if difference is None or difference.half_width is None:
-        return "too few seeds"
-    if difference.excludes_zero:
-        return "apart"
-    return "close" if max(-difference.low, difference.high) <= CLOSE_POINTS else "open"
 
 
 def _reference_level(study: Study, axis: Axis) -> str:

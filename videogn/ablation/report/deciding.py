@@ -6,8 +6,8 @@ from typing import Literal
 
 from videogn.ablation.cells import Cell
 from videogn.ablation.outcome import Outcome
-from videogn.ablation.report.contrasts import Contrast, contrast_of, contrasts_of
-from videogn.ablation.report.points import Point, point_at, points_of
+from videogn.ablation.report.contrasts import Contrast, contrasts_of, named_contrast
+from videogn.ablation.report.points import Point, points_of
 from videogn.ablation.report.text import counted, difference_text, listed, point_words
 from videogn.ablation.study import Study
 
@@ -73,8 +73,8 @@ def compared(study: Study, points: Sequence[Point]) -> list[Contrast]:
     """Return what is to be decided: the comparison that the rule names, else all of two points in the report."""
     rule = study.seed_rule
     assert rule is not None
-    if rule.between is not None:
-        return [contrast_of(*(point_at(points, labels) for labels in rule.between), axis="")]
+    if (named := named_contrast(study, points)) is not None:
+        return [named]
     contrasts = [contrast for contrast in contrasts_of(study, points) if not contrast.is_of_losses]
     return [contrast for contrast in contrasts if contrast.verdict != "same computation"]
 
@@ -152,9 +152,9 @@ def _decision(contrast: Contrast, *, until: float) -> Decision:
     difference = contrast.difference
     if difference is None:
         return "given up"
-    if contrast.verdict == "apart":
+    if difference.excludes_zero:
         return "apart"
-    return "narrow" if difference.half_width is not None and difference.half_width <= until else "open"
+    return "narrow" if difference.seeds is not None and difference.seeds.half_width <= until else "open"
 
 
 def _words(pair: Sequence[Mapping[str, str]]) -> str:

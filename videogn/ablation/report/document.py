@@ -8,10 +8,11 @@ from videogn import page
 from videogn.ablation.axes import value_text
 from videogn.ablation.cells import cell_folder
 from videogn.ablation.report.caveats import again_command, cells_by_value, cells_by_version, places_text
+from videogn.ablation.report.comparisons import comparison_table
 from videogn.ablation.report.drawing import Drawing
 from videogn.ablation.report.gather import Gathered
 from videogn.ablation.report.paper import other_totals_text
-from videogn.ablation.report.points import status_of
+from videogn.ablation.report.points import cost_text, status_of
 from videogn.ablation.report.question import (
     asked_facts,
     batch_facts,
@@ -38,18 +39,22 @@ def document_of(gathered: Gathered, *, error: Drawing | None, curves: Drawing | 
     seeds = counted(len(gathered.points[0].outcomes), "seed")
     lead = (
         f"{counted(len(gathered.points), 'setting')} × {seeds}, runs of {study.base}, "
-        f"comparison {study.comparison}; {status if gathered.is_complete else f'partial: {status}'}"
+        f"comparison {study.comparison}; {status if gathered.is_complete else f'partial: {status}'}; cost: "
+        f"{cost_text(gathered.outcomes)}"
     )
     sections = {
         "Findings": _findings(gathered),
         "Accuracy": _accuracy(gathered, error),
+        "Comparisons": [page.table(comparisons)] if (comparisons := comparison_table(gathered)) else [],
         "While training": [_picture("curves.png", curves)] if curves else [],
         "Question": _question(gathered),
         "Cost": [page.table(cost_table(gathered))],
         "Cells": [page.table(cell_table(gathered)), *_failures(gathered)],
         "Provenance": _provenance(gathered),
     }
-    parts = [f"# {page.text(title_of(study))}", page.paragraph(lead), *_notices(gathered)]
+    parts = [f"# {page.text(title_of(study))}", page.paragraph(lead)]
+    parts += [page.paragraph(gathered.findings.sure)] if gathered.findings.sure else []
+    parts += _notices(gathered)
     for title, blocks in sections.items():
         parts += [f"## {title}", *blocks] if blocks else []
     return "\n\n".join(parts) + "\n"
@@ -149,7 +154,8 @@ def _provenance(gathered: Gathered) -> list[str]:
         ),
         "Going on with this study, or extending it by seeds and levels (results that are there are kept):",
         page.code([again]),
-        "The figures behind all this: report.csv (a row for every setting and seed) and report.json.",
+        "The figures behind all this: report.csv (a row for every setting and seed), "
+        "comparisons.csv, report.json, and videos.csv in the folder of each run (a row for every video).",
     ]
 
 

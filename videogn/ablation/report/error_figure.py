@@ -102,7 +102,9 @@ def _draw_line(axes: "Axes", line: Sequence[Mark], *, colour: str, marker: str, 
     axes.errorbar(
         sizes,
         [mark.error for mark in line],
-        yerr=[[low for (low,), _ in bars], [high for _, (high,) in bars]] if any(m.half_width for m in line) else None,
+        yerr=[[low for (low,), _ in bars], [high for _, (high,) in bars]]
+        if any(m.low < m.high for m in line)
+        else None,
         color=colour,
         marker=marker,
         markersize=6.5,

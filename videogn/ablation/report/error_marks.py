@@ -24,11 +24,12 @@ Bars = Literal["none", "interval", "deviation"]
 
 @dataclass(frozen=True)
 class Mark:
-    """A point that is drawn: errors are 100 - top-1, in percent."""
+    """A point that is drawn: errors are 100 - top-1, in percent; its bar goes from low to high, where there is one."""
 
     point: Point
     error: float
-    half_width: float
+    low: float
+    high: float
     seeds: tuple[float, ...]
     paper: PaperRow | None
 
@@ -45,11 +46,14 @@ def mark_of(gathered: Gathered, point: Point, *, bars: Bars) -> Mark:
     """Return a point that has a mean as it is drawn."""
     top1 = point.top1
     assert top1 is not None
-    half_width = {"none": 0.0, "interval": top1.half_width, "deviation": top1.deviation}[bars]
+    error, spread = 100 - top1.mean, top1.deviation or 0.0
+    low, high = {
+        "none": (error, error),
+        "interval": (100 - top1.high, 100 - top1.low),
+        "deviation": (max(0.0, error - spread), min(100.0, error + spread)),
+    }[bars]
     seeds = tuple(100 - result.top1 for result in point.results.values())
-    return Mark(
-        point, 100 - top1.mean, half_width or 0.0, seeds if len(seeds) > 1 else (), gathered.paper.get(point.levels)
-    )
+    return Mark(point, error, low, high, seeds if len(seeds) > 1 else (), gathered.paper.get(point.levels))
 
 
 def style_of(labels: Mapping[str, str], *, place: int) -> tuple[str, str]:
@@ -60,10 +64,10 @@ def style_of(labels: Mapping[str, str], *, place: int) -> tuple[str, str]:
 
 
 def bar_of(mark: Mark) -> tuple[list[float], list[float]] | None:
-    """Return how far a bar goes down and up, as matplotlib takes it: no error is less than 0 or more than 100."""
-    if not mark.half_width:
+    """Return how far a bar goes down and up, as matplotlib takes it; None where it has no length."""
+    if mark.low == mark.high:
         return None
-    return [min(mark.half_width, mark.error)], [min(mark.half_width, 100 - mark.error)]
+    return [mark.error - mark.low], [mark.high - mark.error]
 
 
 def draw_seeds(axes: "Axes", xs: Sequence[float], ys: Sequence[float], *, colour: str) -> None:
@@ -85,7 +89,7 @@ def paper_lines(marks: Sequence[Mark]) -> list[str]:
 
 def limits_of(marks: Sequence[Mark]) -> tuple[float, float]:
     """Return the ends of the error axis."""
-    values = [v for m in marks for v in (m.error - m.half_width, m.error + m.half_width, *m.seeds)]
+    values = [v for m in marks for v in (m.low, m.high, *m.seeds)]
     values += [100 - mark.paper.top1 for mark in marks if mark.paper is not None]
     low, high = max(0.0, min(values)), min(100.0, max(values))
     missing = max(0.0, _MIN_SPAN - (high - low)) / 2
@@ -100,7 +104,7 @@ def bars_text(marks: Sequence[Mark], bars: Bars) -> str:
     if bars == "none":
         return "One seed: no bars"
     nums = range_text(len(mark.point.results) for mark in marks)
-    what = {"interval": "95 % intervals", "deviation": "standard deviations"}[bars]
+    what = {"interval": "95 % intervals over seeds (these videos)", "deviation": "standard deviations"}[bars]
     return f"Means over {nums} seeds, bars: {what}, dots: single seeds"
 
 

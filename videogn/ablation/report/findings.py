@@ -1,4 +1,4 @@
-"""What the seeds of a study support, in sentences: a difference where its interval says so, and nothing else."""
+"""What a study supports, in sentences: a difference, or that there is none to speak of, where a test shows it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,21 +6,27 @@ from dataclasses import dataclass
 from videogn.ablation.axes import NORM_BATCH_SIZE
 from videogn.ablation.cells import level_label
 from videogn.ablation.report.contrasts import JUDGED, Contrast
-from videogn.ablation.report.estimates import binomial_error
+from videogn.ablation.report.estimates import ALPHA, binomial_error
 from videogn.ablation.report.points import Point
 from videogn.ablation.report.question import start_of, starts_text
+from videogn.ablation.report.scores import groups_of
 from videogn.ablation.report.text import (
     bound_text,
     counted,
     difference_text,
     listed,
+    percent_text,
     point_words,
     points_text,
     range_text,
+    width_text,
 )
 from videogn.ablation.study import Study
+from videogn.training.result import Result
 
 NO_ANSWER = "No cell is done: there is no answer yet."
+# So many comparisons that are open stand in a sentence; all of them in a table.
+_MOST_OPEN = 4
 # Why a contrast is not judged.
 _UNJUDGED = {
     "too few seeds": "fewer than two seeds have both results",
@@ -37,30 +43,42 @@ class Findings:
     Args:
         sentences: The findings.
         notes: What the seeds do not tell, and how far the findings reach.
+        sure: How sure they are, in short; None where nothing was judged.
     """
 
     sentences: tuple[str, ...]
     notes: tuple[str, ...]
+    sure: str | None = None
 
 
-def findings_of(study: Study, points: Sequence[Point], contrasts: Sequence[Contrast]) -> Findings:
-    """Return what the seeds support, and in one line each what they do not."""
+def findings_of(
+    study: Study, points: Sequence[Point], contrasts: Sequence[Contrast], *, alpha: float = ALPHA
+) -> Findings:
+    """Return what the seeds support, and in one line each what they do not.
+
+    Args:
+        study: What was asked.
+        points: The grid over seeds.
+        contrasts: The study's family, judged together at the same alpha.
+        alpha: How often a study has a finding that is wrong, at most.
+    """
     if not any(point.results for point in points):
         return Findings((), (NO_ANSWER,))
-    sentences = [_sentence(contrast) for contrast in contrasts if contrast.verdict in ("apart", "close")]
-    sentences += _same_computation_sentences(contrasts)
     judged = [contrast for contrast in contrasts if contrast.verdict in JUDGED]
+    sentences = []
+    for contrast in judged:
+        if contrast.shows("apart", "these", alpha=alpha):
+            sentences.append(_apart_sentence(contrast, study, alpha))
+        if contrast.shows("within", "these", alpha=alpha):
+            sentences.append(_within_sentence(contrast, study, alpha))
+    sentences += _same_computation_sentences(contrasts)
     unjudged = [contrast for contrast in contrasts if contrast.verdict in _UNJUDGED]
-    notes = []
     still_open = [contrast for contrast in contrasts if contrast.verdict == "open"]
-    if still_open:
-        pairs = "; ".join(f"{_sides(c)} ({_open_text(c)})" for c in still_open)
-        notes.append(
-            f"Not told apart by these seeds, {counted(len(still_open), 'comparison')} of {len(judged)}: {pairs}."
-        )
+    notes = [_open_note(still_open, study, num=len(judged), alpha=alpha)] if still_open else []
     notes += _starts_notes(points, judged)
+    results = [result for point in points for result in point.results.values() if result.num_videos_scored]
     if judged:
-        notes += _reach(points, judged=judged)
+        notes += _reach(results, judged)
     if unjudged and len(study.seeds) == 1 and all(c.verdict in ("too few seeds", "no result") for c in unjudged):
         notes.append(
             "One seed: no finding. How much a result differs from seed to seed is not known, so two single runs cannot "
@@ -68,30 +86,79 @@ def findings_of(study: Study, points: Sequence[Point], contrasts: Sequence[Contr
         )
     elif unjudged:
         notes.append(_unjudged_note(unjudged))
-    return Findings(tuple(sentences), tuple(notes))
+    return Findings(tuple(sentences), tuple(notes), _sure_text(results, judged, alpha=alpha))
 
 
-def _sentence(contrast: Contrast) -> str:
-    """Return what is apart, or close."""
-    estimate = contrast.difference
-    assert estimate is not None
-    assert estimate.half_width is not None
-    is_close, is_less = contrast.verdict == "close", estimate.mean < 0
-    bound = f"within {bound_text(max(-estimate.low, estimate.high))} points of"
-    size = f"{points_text(abs(estimate.mean))} ± {points_text(estimate.half_width)} points"
+def _apart_sentence(contrast: Contrast, study: Study, alpha: float) -> str:
+    """Return what is apart, by how much, and on which videos."""
+    difference = contrast.difference
+    assert difference is not None
+    assert difference.seeds is not None
+    is_less, size = difference.mean < 0, points_text(abs(difference.mean))
+    few, these = _pairs_text(contrast, study), points_text(difference.seeds.half_width)
+    shows_more = contrast.shows("apart", "like them", alpha=alpha)
+    amount = f"{size} points" if shows_more else f"{size} ± {these} points"
     if contrast.is_of_losses:
         loss, level, reference = _loss_words(contrast)
-        loss = loss[0].upper() + loss[1:]
-        close = f"{loss} with {level} is {bound} that with {reference}"
-        apart = f"{loss} is {size} {'smaller' if is_less else 'larger'} with {level} than with {reference}"
+        less = "smaller" if is_less else "larger"
+        head = f"{loss[0].upper()}{loss[1:]} is {amount} {less} with {level} than with {reference}"
     else:
         name, reference = _pair_words(contrast)
-        close = f"{name} is {bound} {reference}"
-        apart = f"{name} is {size} {'below' if is_less else 'above'} {reference}"
-    return f"{close if is_close else apart} ({counted(estimate.num, 'seed')}, 95 % interval)."
+        head = f"{name} is {amount} {'below' if is_less else 'above'} {reference}"
+    if difference.videos is None:
+        return f"{head} on these videos{few}."
+    like = points_text(difference.videos.half_width)
+    if shows_more:
+        return f"{head}: ± {these} on these videos, ± {like} on videos like them{few}."
+    return f"{head} on these videos{few}; on videos like them this is not shown (± {like})."
 
 
-def _sides(contrast: Contrast) -> str:
+def _within_sentence(contrast: Contrast, study: Study, alpha: float) -> str:
+    """Return what is within the study's bound, and on which videos."""
+    difference, points = contrast.difference, study.equivalence
+    assert difference is not None
+    bound = f"{points:g} point{'' if points == 1 else 's'}"
+    if contrast.is_of_losses:
+        loss, level, reference = _loss_words(contrast)
+        head = f"{loss[0].upper()}{loss[1:]} with {level} is within {bound} of that with {reference}"
+    else:
+        name, reference = _pair_words(contrast)
+        head = f"{name} is within {bound} of {reference}"
+    text = f"{head} on these videos ({difference_text(difference)})"
+    if difference.videos is not None:
+        is_more, like = contrast.shows("within", "like them", alpha=alpha), width_text(difference.videos)
+        text += f" and on videos like them ({like})" if is_more else f"; on videos like them this is not shown ({like})"
+    return f"{text}{_pairs_text(contrast, study)}."
+
+
+def _pairs_text(contrast: Contrast, study: Study) -> str:
+    """Return over how many seeds a difference is, where these are not all."""
+    assert contrast.difference is not None
+    num = contrast.difference.num
+    return "" if num == len(study.seeds) else f", by {num} of {len(study.seeds)} seeds"
+
+
+def _open_note(still_open: Sequence[Contrast], study: Study, *, num: int, alpha: float) -> str:
+    """Return what is not told apart, and the smallest difference that would have been."""
+    parts = []
+    for contrast in still_open[:_MOST_OPEN]:
+        difference, smallest = contrast.difference, contrast.smallest_shown(num)
+        assert difference is not None
+        assert smallest is not None
+        text = difference_text(difference, digits=1)
+        text += _pairs_text(contrast, study)
+        if contrast.ps["apart", "these"] <= alpha:
+            text += f"; apart at {percent_text(alpha)} by itself, not among {num} comparisons"
+        parts.append(f"{sides_text(contrast)} ({text}; would show {bound_text(smallest)})")
+    more = len(still_open) - len(parts)
+    parts += [f"{more} more, see the table of comparisons"] if more else []
+    return (
+        f"Not told apart on these videos, {counted(len(still_open), 'comparison')} of {num}: {'; '.join(parts)}. "
+        "“Would show”: the true difference, in points, that 4 of 5 such studies tell apart."
+    )
+
+
+def sides_text(contrast: Contrast) -> str:
     """Return what a contrast is between."""
     if contrast.is_of_losses:
         loss, level, reference = _loss_words(contrast)
@@ -134,14 +201,6 @@ def _same_computation_sentences(contrasts: Sequence[Contrast]) -> list[str]:
     return sentences
 
 
-def _open_text(contrast: Contrast) -> str:
-    difference = contrast.difference
-    text = difference_text(difference, digits=1)
-    assert difference is not None
-    is_whole = difference.num == len(contrast.points[0].outcomes)
-    return text if is_whole else f"{text}, {counted(difference.num, 'pair')}"
-
-
 def _starts_notes(points: Sequence[Point], judged: Sequence[Contrast]) -> list[str]:
     """Return the caveat where points that were compared do not start alike."""
     pairs = [contrast.points for contrast in judged if not contrast.is_of_losses]
@@ -152,39 +211,57 @@ def _starts_notes(points: Sequence[Point], judged: Sequence[Contrast]) -> list[s
     return [f"Not all start alike ({starts_text(points, has_digests=False)}): {of} of the start, too."]
 
 
-def _reach(points: Sequence[Point], *, judged: Sequence[Contrast]) -> list[str]:
-    """Return what the intervals are over, and what they leave out."""
-    results = [result for point in points for result in point.results.values() if result.num_videos_scored]
-    videos = range_text(result.num_videos_scored for result in results)
-    errors = range_text(
-        (binomial_error(result.top1, num_videos=result.num_videos_scored or 1) for result in results),
-        text=lambda value: f"{value:.1f}",
-    )
-    notes = [
-        "Intervals are 95 % by Student's t over seeds (an interval is at least as wide as one video more or less would "
-        "make it), differences paired by seed"
-        f"{', all on the same test videos' if _are_of_same_videos(judged) else ''}."
-    ]
-    if results:
-        notes[0] += (
-            f" On other videos the accuracies would be others, too: of {videos} videos, the binomial standard error of "
-            f"an accuracy is {errors} points here."
-        )
+def _sure_text(results: Sequence[Result], judged: Sequence[Contrast], *, alpha: float) -> str | None:
+    """Return in short how sure the findings are; None where nothing was judged."""
+    if not judged:
+        return None
+    differences = [contrast.difference for contrast in judged if contrast.difference is not None]
+    seeds = range_text(each.num for each in differences)
+    videos = range_text(result.num_videos_scored for result in results if result.num_videos_scored)
+    has_more = any(each.videos is not None for each in differences)
+    more = "over seeds and videos for videos like them" if has_more else "nothing is claimed of videos like them"
+    text = f"How sure: {percent_text(alpha)} intervals over {seeds} seeds for these {videos} test videos, and {more}."
     if len(judged) > 1:
-        notes.append(
-            f"{len(judged)} comparisons were made, with no correction for their number: where nothing differs in "
-            "truth, about one in twenty is told apart by chance."
+        text += (
+            f" Of {len(judged)} comparisons, findings are what survives Holm's procedure: at most one study in "
+            f"{1 / alpha:.0f} has any that is wrong."
         )
-    return notes
+    return text
 
 
-def _are_of_same_videos(judged: Sequence[Contrast]) -> bool:
-    """Return whether every result that was judged is known to be of all videos of one data set."""
-    points = [point for contrast in judged for point in contrast.points]
-    results = [result for point in points for result in point.results.values()]
-    are_whole = all(r.num_videos_scored is not None and r.num_videos_scored == r.num_videos_expected for r in results)
-    fingerprints = {result.dataset_fingerprint for result in results}
-    return are_whole and len(fingerprints) == 1 and None not in fingerprints
+def _reach(results: Sequence[Result], judged: Sequence[Contrast]) -> list[str]:
+    """Return what ± is, which videos are independent, and of what nothing is claimed."""
+    differences = [contrast.difference for contrast in judged if contrast.difference is not None]
+    crossed = [each for each in differences if each.videos is not None]
+    text = (
+        f"± is half of the interval of a comparison by itself, paired by seed{' and video' if crossed else ''}: over "
+        "seeds by Student's t, and at least as wide as one video more or less would make it."
+    )
+    if crossed:
+        num = range_text(sorted({each.num_groups for each in crossed if each.num_groups is not None}))
+        text += (
+            f" Videos are in {num} groups, by the list: those of one are no independent videos."
+            if any(map(_is_grouped, judged))
+            else " Each video is taken as independent of the others: the list names no groups."
+        )
+    if len(crossed) < len(differences):
+        text += (
+            f" Nothing is claimed of videos like them in {counted(len(differences) - len(crossed), 'comparison')}: "
+            "their runs have no videos.csv, or not of the same videos."
+        )
+        videos = range_text(result.num_videos_scored for result in results)
+        errors = range_text(
+            (binomial_error(result.top1, num_videos=result.num_videos_scored or 1) for result in results),
+            text=lambda value: f"{value:.1f}",
+        )
+        if results:
+            text += f" Of {videos} videos, the binomial standard error of an accuracy is {errors} points here."
+    return [text]
+
+
+def _is_grouped(contrast: Contrast) -> bool:
+    scores = [found for point in contrast.points for found in point.scores.values()]
+    return bool(scores) and groups_of(scores[0]) is not None
 
 
 def _unjudged_note(unjudged: Sequence[Contrast]) -> str:

@@ -10,10 +10,11 @@ from videogn.ablation.outcome import Outcome, read_outcomes
 from videogn.ablation.report.caveats import mixture_of, warnings_of
 from videogn.ablation.report.contrasts import Contrast, contrast_of, contrasts_of
 from videogn.ablation.report.curves import Curves, read_curves
-from videogn.ablation.report.deciding import Look, compared, look_at, outcomes_asked, stopping_note
+from videogn.ablation.report.deciding import Look, look_at, outcomes_asked, stopping_note
 from videogn.ablation.report.findings import Findings, findings_of
 from videogn.ablation.report.paper import PaperRow, find_paper, nothing_beside_text, read_paper, row_beside
 from videogn.ablation.report.points import Point, point_at, points_of
+from videogn.ablation.report.scores import read_scores
 from videogn.ablation.study import Study
 from videogn.ablation.study_folder import load_study
 
@@ -75,17 +76,16 @@ def gather(out: Path) -> Gathered:
     study, base = load_study(out)
     all_outcomes = read_outcomes(cells_of(study, base_settings(base, name=str(out / "base.yaml"))), out=out)
     outcomes = outcomes_asked(study, all_outcomes)
-    points = points_of(study, outcomes)
+    scores, problems = read_scores(outcomes, out=out)
+    points = points_of(study, outcomes, scores)
     baseline, contrasts = point_at(points, study.baseline), contrasts_of(study, points)
     look: Look | None = None
     stopping: list[str] = []
     if study.seed_rule is not None:
         look = look_at(study, all_outcomes)
         stopping = [stopping_note(study, look, outcomes)]
-        known = [{point.levels for point in contrast.points} for contrast in contrasts]
-        contrasts += [c for c in compared(study, points) if {point.levels for point in c.points} not in known]
     findings = findings_of(study, points, contrasts)
-    warnings = warnings_of(study, outcomes, out=out)
+    warnings = warnings_of(study, outcomes, out=out) + problems
     paper, paper_note = {}, None
     if study.paper is not None:
         try:

@@ -5,15 +5,19 @@ Accuracies are in percent; error is 100 - top-1.
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
+from types import MappingProxyType
 
+from videogn.ablation.durations import duration_text
 from videogn.ablation.outcome import Outcome
 from videogn.ablation.report.caveats import are_mixed
-from videogn.ablation.report.estimates import Estimate, estimate
+from videogn.ablation.report.estimates import ALPHA, Estimate, estimate
+from videogn.ablation.report.scores import crossed
 from videogn.ablation.study import Study
 from videogn.training.result import Result
+from videogn.training.video_scores import VideoScores
 
 
 @dataclass(frozen=True)
@@ -24,13 +28,15 @@ class Point:
         labels: The levels, by the axes' names.
         outcomes: One for each seed of the study, done or not.
         same_as: Levels of the point that is run in its place, where the two are the same computation.
+        scores: What its runs found of each test video, by seed, where that is known.
         alpha: 1 less the nominal confidence of the study's intervals.
     """
 
     labels: Mapping[str, str]
     outcomes: tuple[Outcome, ...]
     same_as: Mapping[str, str] | None
-    alpha: float
+    scores: Mapping[int, VideoScores] = field(default_factory=dict)
+    alpha: float = ALPHA
 
     @property
     def levels(self) -> tuple[str, ...]:
@@ -55,24 +61,41 @@ class Point:
     @cached_property
     def top1(self) -> Estimate | None:
         """Top-1 over seeds; None without results, or where they are mixed."""
-        return self._over_seeds(lambda result: result.top1)
+        return self._over_seeds(lambda result: result.top1, k=1)
 
     @cached_property
     def top5(self) -> Estimate | None:
         """Top-5 over seeds; None where a result does not say it."""
-        return self._over_seeds(lambda result: result.top5)
+        return self._over_seeds(lambda result: result.top5, k=5)
 
-    def _over_seeds(self, of: Callable[[Result], float | None]) -> Estimate | None:
+    def _over_seeds(self, of: Callable[[Result], float | None], *, k: int) -> Estimate | None:
         values = [of(result) for result in self.results.values()]
         known = [value for value in values if value is not None]
         # A mean of some of the seeds would pass for one of all.
         if self.is_mixed or len(known) < len(values):
             return None
-        return estimate(known, alpha=self.alpha, least_deviation=video_step(self.results.values()) / math.sqrt(12))
+        scores, groups = crossed([self.scores], signs=[1], seeds=list(self.results), k=k) or (None, None)
+        step = video_step(self.results.values())
+        return estimate(
+            known,
+            alpha=self.alpha,
+            least_deviation=step / math.sqrt(12),
+            scores=scores,
+            groups=groups,
+            num_videos=round(100 / step) if step else 1,
+        )
 
 
-def points_of(study: Study, outcomes: Sequence[Outcome]) -> list[Point]:
-    """Return a point for each combination of levels, in the order of the study's axes."""
+def points_of(
+    study: Study, outcomes: Sequence[Outcome], scores: Mapping[str, VideoScores] = MappingProxyType({})
+) -> list[Point]:
+    """Return a point for each combination of levels, in the order of the study's axes.
+
+    Args:
+        study: What was asked.
+        outcomes: What became of each cell.
+        scores: What the runs found of each test video, by the name of the cell that was run.
+    """
     labels_by_name = {outcome.cell.name: outcome.cell.labels for outcome in outcomes}
     by_levels: dict[tuple[str, ...], list[Outcome]] = {}
     for outcome in outcomes:
@@ -81,8 +104,16 @@ def points_of(study: Study, outcomes: Sequence[Outcome]) -> list[Point]:
     for levels in product(*(axis.levels for axis in study.parsed_axes)):
         here = by_levels[tuple(level.label for level in levels)]
         other = here[0].cell.same_as
-        same_as = None if other is None else labels_by_name[other]
-        points.append(Point(here[0].cell.labels, tuple(here), same_as, study.alpha))
+        own = {each.cell.seed: scores.get(each.cell.same_as or each.cell.name) for each in here if each.result}
+        points.append(
+            Point(
+                here[0].cell.labels,
+                tuple(here),
+                None if other is None else labels_by_name[other],
+                {seed: found for seed, found in own.items() if found is not None},
+                study.alpha,
+            )
+        )
     return points
 
 
@@ -106,3 +137,20 @@ def status_of(outcomes: Sequence[Outcome]) -> str:
         number = sum(outcome.state == state for outcome in outcomes)
         parts += [f"{number} {word}"] if number else []
     return ", ".join(parts)
+
+
+def cost_text(outcomes: Sequence[Outcome]) -> str:
+    """Return what the runs cost that are done, such as "9 runs, 12 min of device time (training 11 min, test 36 s)"."""
+    results = [outcome.result for outcome in outcomes if outcome.result is not None and outcome.cell.same_as is None]
+    seconds = [
+        [number * (result.num_devices or 1) for result in results if (number := getattr(result, name)) is not None]
+        for name in ("train_seconds", "test_seconds")
+    ]
+    runs = f"{len(results)} run{'' if len(results) == 1 else 's'}"
+    if not results or any(len(known) < len(results) for known in seconds):
+        return runs
+    train, test = map(sum, seconds)
+    return (
+        f"{runs}, {duration_text(train + test)} of device time (training {duration_text(train)}, test "
+        f"{duration_text(test)})"
+    )

@@ -10,10 +10,11 @@ from typing import Any
 from videogn.ablation.axes import NORM_BATCH_SIZE
 from videogn.ablation.outcome import Outcome
 from videogn.ablation.report.caveats import again_command
+from videogn.ablation.report.comparisons import claim_fields, comparison_fields
 from videogn.ablation.report.contrasts import Contrast
 from videogn.ablation.report.estimates import Estimate
 from videogn.ablation.report.gather import Gathered
-from videogn.ablation.report.points import Point, status_of
+from videogn.ablation.report.points import Point, cost_text, status_of
 from videogn.ablation.report.question import title_of
 
 _RESULT_FIELDS = (
@@ -67,20 +68,21 @@ def report_json(gathered: Gathered) -> str:
         "warnings": list(gathered.warnings),
         "findings": list(gathered.findings.sentences),
         "notes": list(gathered.findings.notes),
+        "how_sure": gathered.findings.sure,
+        "cost": cost_text(gathered.outcomes),
         "points": [_point(gathered, point) for point in gathered.points],
         "comparisons": [
             {
                 "axis": contrast.axis,
                 "point": dict(contrast.points[0].labels),
                 "reference": dict(contrast.points[1].labels),
-                "verdict": contrast.verdict,
-                "top1_difference": _estimate(contrast.difference),
+                **comparison_fields(contrast, gathered.contrasts),
             }
             for contrast in gathered.contrasts
             if not contrast.is_of_losses
         ],
         "stopping": _stopping(gathered),
-        "interactions": [_interaction(contrast) for contrast in gathered.contrasts if contrast.is_of_losses],
+        "interactions": [_interaction(gathered, each) for each in gathered.contrasts if each.is_of_losses],
         "cells": rows_of(gathered),
         "provenance": {
             "study": asdict(study),
@@ -147,7 +149,7 @@ def _stopping(gathered: Gathered) -> dict[str, Any] | None:
     }
 
 
-def _interaction(contrast: Contrast) -> dict[str, Any]:
+def _interaction(gathered: Gathered, contrast: Contrast) -> dict[str, Any]:
     large, large_reference, small, _ = (point.labels for point in contrast.points)
     return {
         "axis": contrast.axis,
@@ -155,8 +157,7 @@ def _interaction(contrast: Contrast) -> dict[str, Any]:
         "reference": large_reference[contrast.axis],
         "norm_batch_size": small[NORM_BATCH_SIZE],
         "largest_norm_batch_size": large[NORM_BATCH_SIZE],
-        "verdict": contrast.verdict,
-        "loss_difference": _estimate(contrast.difference),
+        **comparison_fields(contrast, gathered.contrasts),
     }
 
 
@@ -202,6 +203,8 @@ def _estimate(estimate: Estimate | None) -> Mapping[str, Any] | None:
     return {
         "mean": _rounded(estimate.mean),
         "deviation": _rounded(estimate.deviation),
-        "half_width_95": _rounded(estimate.half_width),
         "num_seeds": estimate.num,
+        "num_groups": estimate.num_groups,
+        "these_videos": claim_fields(estimate.seeds),
+        "videos_like_them": claim_fields(estimate.videos),
     }

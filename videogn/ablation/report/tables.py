@@ -7,6 +7,7 @@ from typing import Any
 from videogn.ablation.cells import Cell
 from videogn.ablation.durations import duration_text
 from videogn.ablation.outcome import Outcome
+from videogn.ablation.report.estimates import ALPHA
 from videogn.ablation.report.gather import Gathered
 from videogn.ablation.report.paper import other_total
 from videogn.ablation.report.points import Point
@@ -14,11 +15,12 @@ from videogn.ablation.report.question import starts_text
 from videogn.ablation.report.text import (
     axis_words,
     coverage_text,
+    interval_text,
     level_words,
-    mean_text,
     megabytes_text,
     number_text,
     paired_text,
+    percent_text,
     point_words,
     protocol_text,
     range_text,
@@ -32,6 +34,8 @@ def accuracy_table(gathered: Gathered) -> Table:
     """Return the main table: every point with its accuracy, and what that is of."""
     columns: list[tuple[Column, Callable[[Point], str]]] = [
         (Column("top-1 %"), _top1_text),
+        (Column("these videos"), lambda point: interval_text(point.top1.seeds if point.top1 else None)),
+        (Column("videos like them"), lambda point: interval_text(point.top1.videos if point.top1 else None)),
         (Column("sd"), lambda point: number_text(point.top1.deviation if point.top1 else None)),
         (Column("to baseline"), lambda point: _difference_text(gathered, point)),
         (Column("top-5 %"), lambda point: number_text(point.top5.mean if point.top5 else None)),
@@ -43,9 +47,13 @@ def accuracy_table(gathered: Gathered) -> Table:
         columns.append((Column("paper %", is_text=True), lambda point: _paper_text(gathered, point)))
     if any(point.same_as for point in gathered.points):
         columns.append((Column("same runs as", is_text=True), _same_text))
+    if not any(point.top1 is not None and point.top1.videos is not None for point in gathered.points):
+        columns = [column for column in columns if column[0].head != "videos like them"]
     caption = (
-        "Mean over seeds ± half of its 95 % interval, sd: sample standard deviation over seeds, to baseline: top-1 "
-        f"less that of {point_words(gathered.study.baseline)}, paired by seed, in points, videos: scored / expected."
+        f"Mean over seeds; its {percent_text(ALPHA)} interval with other seeds on these videos, and on videos like "
+        "them; sd: sample standard deviation over seeds; to baseline: top-1 less that of "
+        f"{point_words(gathered.study.baseline)}, paired by seed, in points, ± as for these videos, * a finding among "
+        "all comparisons, ** on videos like them, too; videos: scored / expected."
     )
     starts = starts_text(gathered.points)
     if starts is not None:
@@ -117,7 +125,7 @@ def _point_table(
 
 
 def _top1_text(point: Point) -> str:
-    return "not averaged: mixed" if point.is_mixed else mean_text(point.top1)
+    return "not averaged: mixed" if point.is_mixed else number_text(point.top1.mean if point.top1 else None)
 
 
 def _difference_text(gathered: Gathered, point: Point) -> str:
@@ -128,7 +136,12 @@ def _difference_text(gathered: Gathered, point: Point) -> str:
         return "same runs"
     if contrast.verdict == "other videos":
         return "not compared: other numbers of videos"
-    return paired_text(contrast.difference, num_seeds=len(point.outcomes))
+    text = paired_text(contrast.difference, num_seeds=len(point.outcomes))
+    runs = {contrast.points[0].runs, contrast.points[1].runs}
+    for one in gathered.contrasts:
+        if len(one.points) == 2 and {each.runs for each in one.points} == runs and one.shows("apart", "these"):
+            return f"{text} {'**' if one.shows('apart', 'like them') else '*'}"
+    return text
 
 
 def _paper_text(gathered: Gathered, point: Point) -> str:

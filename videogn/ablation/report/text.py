@@ -6,7 +6,7 @@ from typing import Any
 
 from videogn.ablation.axes import NORM_BATCH_SIZE
 from videogn.ablation.cells import level_label
-from videogn.ablation.report.estimates import Estimate
+from videogn.ablation.report.estimates import Claim, Estimate
 from videogn.norms import NORMS, STANDARDIZED
 from videogn.training.result import Result
 
@@ -68,21 +68,29 @@ def number_text(value: float | None, *, digits: int = 2) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def mean_text(estimate: Estimate | None) -> str:
-    """Return a mean with its interval, such as "78.25 ± 3.10"."""
-    if estimate is None:
-        return "-"
-    return number_text(estimate.mean) + ("" if estimate.half_width is None else f" ± {estimate.half_width:.2f}")
+def interval_text(claim: Claim | None) -> str:
+    """Return the ends of an interval, such as "74.2–81.5"."""
+    return "-" if claim is None else f"{claim.low:.1f}–{claim.high:.1f}"
+
+
+def width_text(claim: Claim | None, *, digits: int = 2) -> str:
+    """Return half the width of an interval, such as "± 3.10"."""
+    return "-" if claim is None else f"± {claim.half_width:.{digits}f}"
+
+
+def signed_text(value: float, *, digits: int = 2) -> str:
+    """Return a difference with its sign, such as "−15.20"."""
+    rounded = round(value, digits)
+    sign = "−" if rounded < 0 else "+" if rounded > 0 else ""
+    return f"{sign}{abs(rounded):.{digits}f}"
 
 
 def difference_text(estimate: Estimate | None, *, digits: int = 2) -> str:
-    """Return a difference with its sign and its interval, such as "−15.20 ± 3.10"."""
+    """Return a difference with its sign and its interval over seeds, such as "−15.20 ± 3.10"."""
     if estimate is None:
         return "-"
-    rounded = round(estimate.mean, digits)
-    sign = "−" if rounded < 0 else "+" if rounded > 0 else ""
-    width = "" if estimate.half_width is None else f" ± {estimate.half_width:.{digits}f}"
-    return f"{sign}{abs(rounded):.{digits}f}{width}"
+    width = "" if estimate.seeds is None else f" {width_text(estimate.seeds, digits=digits)}"
+    return signed_text(estimate.mean, digits=digits) + width
 
 
 def paired_text(estimate: Estimate | None, *, num_seeds: int) -> str:
@@ -98,8 +106,20 @@ def points_text(value: float) -> str:
 
 
 def bound_text(value: float) -> str:
-    """Return percentage points that bound something, rounded up to one digit."""
-    return f"{math.ceil(round(value * 10, 6)) / 10:.1f}"
+    """Return percentage points that bound something, rounded up to one digit; enormous ones as such."""
+    return f"{math.ceil(round(value * 10, 6)) / 10:.1f}" if value < 100 else "over 100"
+
+
+def p_text(p: float | None) -> str:
+    """Return a p-value: 0.034, <0.001, "-" where there is none."""
+    if p is None:
+        return "-"
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def percent_text(alpha: float) -> str:
+    """Return how often an interval holds the truth: 95 %."""
+    return f"{100 * (1 - alpha):.3g} %"
 
 
 def megabytes_text(num_bytes: int | None) -> str:

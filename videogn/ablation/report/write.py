@@ -8,11 +8,12 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from videogn.ablation.report.comparisons import comparisons_csv
 from videogn.ablation.report.curves_figure import draw_curves
 from videogn.ablation.report.document import document_of
 from videogn.ablation.report.error_figure import draw_error
 from videogn.ablation.report.gather import Gathered, gather
-from videogn.ablation.report.points import status_of
+from videogn.ablation.report.points import cost_text, status_of
 from videogn.ablation.report.question import title_of
 from videogn.ablation.report.records import report_csv, report_json
 from videogn.ablation.report.tables import accuracy_table
@@ -37,15 +38,15 @@ def write_report(out: Path, *, mixed: bool = False) -> dict[str, Path]:
 
 
 def write_files(gathered: Gathered, *, mixed: bool = False) -> dict[str, Path]:
-    """Write the report of a study, whole or partial: report.md, .html, .csv, .json, and figures as PNG and SVG.
+    """Write the report of a study, whole or partial: report.md, .html, .csv, .json, comparisons.csv, figures.
 
     Args:
         gathered: What the study's folder holds.
         mixed: Report results that are not comparable, too: with loud warnings, and no mean over them.
 
     Returns:
-        The files written: "html", "markdown", "csv", "json", "error" and "curves" (PNG), "error_svg" and "curves_svg";
-        no figure where there is nothing to draw.
+        The files written: "html", "markdown", "csv", "comparisons", "json", "error" and "curves" (PNG), "error_svg" and
+        "curves_svg"; no figure where there is nothing to draw.
 
     Raises:
         MixedResults: There are such results and `mixed` is not set; nothing was written.
@@ -63,6 +64,7 @@ def write_files(gathered: Gathered, *, mixed: bool = False) -> dict[str, Path]:
     pictures = {f"{name}.png": drawing.svg for name, drawing in drawings.items() if drawing}
     files: dict[str, tuple[str, bytes | None]] = {
         "csv": ("report.csv", report_csv(gathered).encode()),
+        "comparisons": ("comparisons.csv", comparisons_csv(gathered).encode()),
         "json": ("report.json", report_json(gathered).encode()),
         "markdown": ("report.md", markdown.encode()),
         "html": ("report.html", page_of(markdown, title=title_of(gathered.study), pictures=pictures).encode()),
@@ -94,6 +96,9 @@ def print_summary(gathered: Gathered, *, paths: Mapping[str, Path]) -> None:
         console = Console(width=_FILE_WIDTH)
     _print_line(console, title_of(gathered.study), style="bold")
     console.print(_rich_table(accuracy_table(gathered)))
+    for line in (f"Cost: {cost_text(gathered.outcomes)}.", gathered.findings.sure):
+        if line is not None:
+            _print_line(console, line)
     for sentence in gathered.findings.sentences:
         _print_line(console, f"• {sentence}", style="bold")
     for note in (*gathered.findings.notes, gathered.paper_note):
@@ -107,7 +112,7 @@ def print_summary(gathered: Gathered, *, paths: Mapping[str, Path]) -> None:
     for warning in (*gathered.mixture, *gathered.warnings):
         _print_line(console, f"WARNING: {warning}", style="bold red")
     _print_line(console, status_of(gathered.outcomes) + ("." if gathered.is_complete else ": a PARTIAL report."))
-    for name in ("html", "markdown", "error", "curves", "csv", "json"):
+    for name in ("html", "markdown", "error", "curves", "csv", "comparisons", "json"):
         if name in paths:
             _print_line(console, f"{name}: {paths[name]}")
 

@@ -1,0 +1,143 @@
+"""The comparisons that findings are among, one by one: as a table of the report, and as comparisons.csv."""
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from videogn.ablation.report.contrasts import JUDGED, Contrast, Reach
+from videogn.ablation.report.estimates import ALPHA, Claim
+from videogn.ablation.report.findings import sides_text
+from videogn.ablation.report.gather import Gathered
+from videogn.ablation.report.text import (
+    bound_text,
+    counted,
+    p_text,
+    percent_text,
+    signed_text,
+    width_text,
+)
+from videogn.page import Column, Table
+
+_REACHES: tuple[Reach, ...] = ("these", "like them")
+_WORDS = {"these": "these videos", "like them": "videos like them"}
+# A float32's noise ends at the digits behind these.
+_DIGITS = 4
+
+
+def comparison_table(gathered: Gathered) -> Table | None:
+    """Return every comparison with what survives among them; None where none can be judged."""
+    contrasts = [contrast for contrast in gathered.contrasts if contrast.verdict != "same computation"]
+    num, bound = sum(contrast.verdict in JUDGED for contrast in contrasts), gathered.study.equivalence
+    if not num:
+        return None
+    reaches = [reach for reach in _REACHES if any(("apart", reach) in contrast.ps for contrast in contrasts)]
+    rows = [_entries(contrast, reaches, num=num, bound=bound) for contrast in contrasts]
+    columns = tuple(
+        Column(head, is_name=head == "comparison", is_text=head in ("comparison", "finding")) for head in rows[0]
+    )
+    caption = (
+        f"Top-1 of the first less that of the second, paired by seed{' and video' if len(reaches) > 1 else ''}, in "
+        f"points. ±: half of the {percent_text(ALPHA)} interval of this one by itself. p: how likely so large a "
+        f"difference were without any. Holm: the same among all {counted(num, 'comparison')}; up to {ALPHA:g} it is a "
+        "finding (* on these videos, ** on videos like them, too)"
+        + (
+            ""
+            if bound is None
+            else f". Holm within: likewise, if the true one were {bound:g} points or more either way"
+        )
+        + f". Would show: the true difference that 4 of 5 such studies tell apart on these videos among {num}."
+    )
+    return Table(columns, tuple(tuple(row.values()) for row in rows), caption)
+
+
+def _entries(contrast: Contrast, reaches: Sequence[Reach], *, num: int, bound: float | None) -> dict[str, str]:
+    """Return a row by the heads of its columns."""
+    difference = contrast.difference
+    smallest = contrast.smallest_shown(num)
+    found = {
+        "comparison": sides_text(contrast),
+        "points": "-" if difference is None else signed_text(difference.mean),
+        "finding": _finding_text(contrast, bound=bound),
+        "would show": "-" if smallest is None else bound_text(smallest),
+    }
+    for reach in reaches:
+        words = _WORDS[reach]
+        found[words] = width_text(contrast.claim(reach))
+        found[f"p, {words}"] = p_text(contrast.ps.get(("apart", reach)))
+        found[f"Holm, {words}"] = p_text(contrast.adjusted.get(("apart", reach)))
+        if bound is not None:
+            found[f"Holm within, {words}"] = p_text(contrast.adjusted.get(("within", reach)))
+    return found
+
+
+def _finding_text(contrast: Contrast, *, bound: float | None) -> str:
+    words = []
+    if contrast.shows("apart", "these"):
+        words.append(f"apart {'**' if contrast.shows('apart', 'like them') else '*'}")
+    if contrast.shows("within", "these"):
+        words.append(f"within {bound:g} {'**' if contrast.shows('within', 'like them') else '*'}")
+    if words:
+        return ", ".join(words)
+    if contrast.verdict == "open" and contrast.ps["apart", "these"] <= ALPHA:
+        return "open: apart by itself, not among all"
+    return contrast.verdict
+
+
+def comparisons_csv(gathered: Gathered) -> str:
+    """Return a row for each comparison: its points and reference by axis, and `comparison_fields`."""
+    buffer, writer = io.StringIO(), None
+    for contrast in gathered.contrasts:
+        point, reference = contrast.points[:2]
+        own = {f"{which}.{axis}": of.labels[axis] for which, of in (("point", point), ("reference", reference))
+               for axis in of.labels}  # fmt: skip
+        row = {"axis": contrast.axis, "is_of_losses": contrast.is_of_losses, **own}
+        row["smaller_norm_batch"] = contrast.points[2].labels["norm_batch_size"] if contrast.is_of_losses else None
+        row |= _flat(comparison_fields(contrast, gathered.contrasts))
+        if writer is None:
+            writer = csv.DictWriter(buffer, fieldnames=list(row), lineterminator="\n")
+            writer.writeheader()
+        writer.writerow(row)
+    return buffer.getvalue()
+
+
+def comparison_fields(contrast: Contrast, family: Sequence[Contrast]) -> dict[str, Any]:
+    """Return a comparison's figures: means and intervals in points, p-values by themselves and after Holm's."""
+    difference, num = contrast.difference, sum(one.verdict in JUDGED for one in family)
+    fields: dict[str, Any] = {
+        "verdict": contrast.verdict,
+        "num_seeds": 0 if difference is None else difference.num,
+        "mean": None if difference is None else _rounded(difference.mean),
+        "deviation": None if difference is None else _rounded(difference.deviation),
+        "num_groups": None if difference is None else difference.num_groups,
+        "smallest_shown": _rounded(contrast.smallest_shown(num)),
+    }
+    for reach in _REACHES:
+        fields[_WORDS[reach].replace(" ", "_")] = {
+            **claim_fields(contrast.claim(reach)),
+            **{
+                f"{name}{ending}": None if (p := values.get((kind, reach))) is None else float(f"{p:.6g}")
+                for name, values in (("p", contrast.ps), ("holm", contrast.adjusted))
+                for kind, ending in (("apart", ""), ("within", "_within"))
+            },
+        }
+    return fields
+
+
+def claim_fields(claim: Claim | None) -> dict[str, Any]:
+    """Return the ends of an interval."""
+    return {
+        "low": None if claim is None else _rounded(claim.low),
+        "high": None if claim is None else _rounded(claim.high),
+    }
+
+
+def _flat(fields: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in fields.items():
+        found |= {f"{name}.{key}": each for key, each in value.items()} if isinstance(value, dict) else {name: value}
+    return found
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, _DIGITS)
