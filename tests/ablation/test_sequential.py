@@ -9,7 +9,9 @@ from scipy.stats import t as student
 
 from tests.ablation.studies import cells, result
 from videogn.ablation.outcome import Failure, Outcome
+from videogn.ablation.report.contrasts import contrasts_of
 from videogn.ablation.report.deciding import cells_to_run, check_compared, look_at, look_text, stopping_note
+from videogn.ablation.report.points import points_of
 from videogn.ablation.sequential import SeedRule, chance_of_a_miss, nominal_alpha
 from videogn.ablation.study import Study
 from videogn.commands import ablate
@@ -231,3 +233,23 @@ def test_a_rule_that_nothing_can_end_is_refused(study, message):
         check_compared(study, cells(study))
     check_compared(replace(study, seeds=[0]), cells(study))
     check_compared(TWO, cells(TWO))
+
+
+def test_p_values_are_worth_less_where_one_looked_after_every_seed():
+    rule = SeedRule(3, 1.0, 12)
+    assert rule.worth(rule.alpha) == pytest.approx(0.05, rel=1e-3)  # as intervals: of one level with all looks
+    assert rule.worth(1e-6) > 3e-6
+    assert (rule.worth(0.0), rule.worth(1.0)) == (0.0, 1.0)
+
+
+def test_the_comparison_that_is_named_is_judged_by_itself_and_the_others_among_themselves():
+    between = [{"model.norm": "bn", "norm_batch_size": 2}, {"model.norm": "gn", "norm_batch_size": 2}]
+    by_itself, among_all = (
+        contrasts_of(study, points_of(study, outcomes(study, alternating, num_seeds=4)))
+        for study in (Study(base="b", axes=GRID, seeds=rule) for rule in (RULE | {"between": between}, RULE))
+    )
+    named, *others = by_itself
+    assert [point.labels["model.norm"] for point in named.points] == ["bn", "gn"]
+    assert named.adjusted == named.ps
+    assert named in [replace(one, adjusted=one.ps) for one in among_all]
+    assert len(others) == len(among_all) - 1
