@@ -340,7 +340,7 @@ def test_seeds_are_added_until_decided_and_none_after(command, tmp_path, capsys,
     assert "BN is 5.0 ± 4.5 points below GN (3 seeds, 95 % interval)." in report
     assert "PARTIAL" not in report
     found = json.loads((tmp_path / "report.json").read_text())["stopping"]
-    assert (found["seeds_looked_at"], found["is_over"]) == (3, True)
+    assert (found["seeds_looked_at"], found["is_over"], found["nominal_confidence"]) == (3, True, 0.9836)
     assert found["decisions"] == [
         {"point": {"model.norm": "bn"}, "reference": {"model.norm": "gn"}, "decision": "apart"}
     ]

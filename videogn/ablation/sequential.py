@@ -104,7 +104,7 @@ def nominal_alpha(at_most: int, alpha: float = ALPHA) -> float:
 def chance_of_a_miss(level: float, *, at_most: int) -> float:
     """Return the chance that any t interval over the first 2, 3, ... at_most of independent normal values misses.
 
-    Read backwards, it is also what a t test's p-value is worth where one looked after every value.
+    Of a t test's p-value in the level's place, it is the p-value that holds where one looked after every value.
 
     The p-values of successive looks are a Markov chain that knows neither mean nor deviation. Of values x around the
     truth, the mean's share of the sum of squares Q is w = n mean^2 / Q; one value more makes of it

@@ -136,10 +136,10 @@ def stopping_note(study: Study, look: Look, outcomes: Sequence[Outcome]) -> str:
         state = f"Not decided after {look.num_seeds}"
     failed = [str(seed) for seed in sorted({o.cell.seed for o in outcomes if o.state == "failed"})]
     if failed:
+        state += f". Cells of {'seed' if len(failed) == 1 else 'seeds'} {listed(failed)} failed: pairs without both "
         state += (
-            f". Cells of seed{'' if len(failed) == 1 else 's'} {listed(failed)} failed: pairs without both results "
+            "results are left out, and no other seed takes their place; the intervals are of seeds that do not fail"
         )
-        state += "are left out, and no other seed takes their place; the intervals are of seeds that do not fail"
     return (
         f"Seeds were added one at a time until {which} decided (an interval without 0, or of at most "
         f"± {rule.until:g} points), at most {rule.at_most}. {state}. So that every interval holds with "

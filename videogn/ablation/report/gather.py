@@ -38,7 +38,7 @@ class Gathered:
         paper_note: That none stands beside any point, where the paper's figures were asked for and could be read.
         mixture: What forbids comparing the results, as sentences.
         warnings: What limits them, as sentences.
-        look: Where the study stands, where its seeds are added by a rule.
+        look: Where the study stands, where its seeds are added by a rule; else None.
     """
 
     out: Path

@@ -137,7 +137,7 @@ def _stopping(gathered: Gathered) -> dict[str, Any] | None:
     return {
         "seeds_looked_at": gathered.look.num_seeds,
         "is_over": gathered.look.is_over,
-        "nominal_confidence": 1 - gathered.study.alpha,
+        "nominal_confidence": _rounded(1 - gathered.study.alpha),
         "decisions": [
             {
                 "point": dict(contrast.points[0].labels),

@@ -136,8 +136,8 @@ class _Work:
                 interruption.check()
             tried |= {cell.name for cell in to_run}
             self._run(to_run, executor=executor, command=command, interruption=interruption)
-            if self._study.seed_rule is not None:
-                self.display.say(look_text(self._study, look_at(self._study, self._all)))
+            if self._study.seed_rule is not None and (look := look_at(self._study, self._all)).decisions:
+                self.display.say(look_text(self._study, look))
 
     def _run(
         self, to_run: Sequence[Cell], *, executor: Executor, command: Sequence[str], interruption: Interruption
