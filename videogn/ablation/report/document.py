@@ -10,6 +10,7 @@ from videogn.ablation.cells import cell_folder
 from videogn.ablation.report.caveats import again_command, cells_by_value, cells_by_version, places_text
 from videogn.ablation.report.comparisons import comparison_table
 from videogn.ablation.report.drawing import Drawing
+from videogn.ablation.report.frontier import frontier_text, panels_of
 from videogn.ablation.report.gather import Gathered
 from videogn.ablation.report.paper import other_totals_text
 from videogn.ablation.report.points import cost_text, status_of
@@ -27,13 +28,14 @@ from videogn.ablation.report.text import counted
 from videogn.training.result import Result
 
 
-def document_of(gathered: Gathered, *, error: Drawing | None, curves: Drawing | None) -> str:
+def document_of(gathered: Gathered, *, error: Drawing | None, curves: Drawing | None, cost: Drawing | None) -> str:
     """Return the report as Markdown.
 
     Args:
         gathered: What the study's folder says.
         error: The figure of the answer, error.png, where there is one.
         curves: The figure of the trainings, curves.png, where there is one.
+        cost: The figure of accuracy against cost, cost.png, where there is one.
     """
     study, status = gathered.study, status_of(gathered.outcomes)
     seeds = counted(len(gathered.points[0].outcomes), "seed")
@@ -48,7 +50,7 @@ def document_of(gathered: Gathered, *, error: Drawing | None, curves: Drawing | 
         "Comparisons": [page.table(comparisons)] if (comparisons := comparison_table(gathered)) else [],
         "While training": [_picture("curves.png", curves)] if curves else [],
         "Question": _question(gathered),
-        "Cost": [page.table(cost_table(gathered))],
+        "Cost": _cost(gathered, cost),
         "Cells": [page.table(cell_table(gathered)), *_failures(gathered)],
         "Provenance": _provenance(gathered),
     }
@@ -90,6 +92,15 @@ def _accuracy(gathered: Gathered, error: Drawing | None) -> list[str]:
         blocks.append(page.note(f"{note} Its data and trainings, not ours: compare the pattern."))
     notes = [gathered.paper_note, policy_note(o.result for o in gathered.outcomes if o.result is not None)]
     return blocks + [page.note(note) for note in notes if note is not None]
+
+
+def _cost(gathered: Gathered, cost: Drawing | None) -> list[str]:
+    sentences = [frontier_text(panel) for panel in panels_of(gathered.points)]
+    return [
+        *([page.bullets(sentences)] if sentences else []),
+        *([_picture("cost.png", cost)] if cost else []),
+        page.table(cost_table(gathered)),
+    ]
 
 
 def _picture(name: str, drawing: Drawing) -> str:

@@ -9,6 +9,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from videogn.ablation.report.comparisons import comparisons_csv
+from videogn.ablation.report.cost_figure import draw_cost
 from videogn.ablation.report.curves_figure import draw_curves
 from videogn.ablation.report.document import document_of
 from videogn.ablation.report.error_figure import draw_error
@@ -45,8 +46,8 @@ def write_files(gathered: Gathered, *, mixed: bool = False) -> dict[str, Path]:
         mixed: Report results that are not comparable, too: with loud warnings, and no mean over them.
 
     Returns:
-        The files written: "html", "markdown", "csv", "comparisons", "json", "error" and "curves" (PNG), "error_svg" and
-        "curves_svg"; no figure where there is nothing to draw.
+        The files written: "html", "markdown", "csv", "comparisons", "json", "error", "curves" and "cost" (PNG), and
+        "error_svg", "curves_svg" and "cost_svg"; no figure where there is nothing to draw.
 
     Raises:
         MixedResults: There are such results and `mixed` is not set; nothing was written.
@@ -59,8 +60,8 @@ def write_files(gathered: Gathered, *, mixed: bool = False) -> dict[str, Path]:
             "those cells to run them again, use another --out, or report them as they are with --mixed"
             + (f". {out / 'report.md'} and the files beside it are of results from before" if is_old else "")
         )
-    drawings = {"error": draw_error(gathered), "curves": draw_curves(gathered)}
-    markdown = document_of(gathered, error=drawings["error"], curves=drawings["curves"])
+    drawings = {"error": draw_error(gathered), "curves": draw_curves(gathered), "cost": draw_cost(gathered)}
+    markdown = document_of(gathered, **drawings)
     pictures = {f"{name}.png": drawing.svg for name, drawing in drawings.items() if drawing}
     files: dict[str, tuple[str, bytes | None]] = {
         "csv": ("report.csv", report_csv(gathered).encode()),
@@ -112,7 +113,7 @@ def print_summary(gathered: Gathered, *, paths: Mapping[str, Path]) -> None:
     for warning in (*gathered.mixture, *gathered.warnings):
         _print_line(console, f"WARNING: {warning}", style="bold red")
     _print_line(console, status_of(gathered.outcomes) + ("." if gathered.is_complete else ": a PARTIAL report."))
-    for name in ("html", "markdown", "error", "curves", "csv", "comparisons", "json"):
+    for name in ("html", "markdown", "error", "curves", "cost", "csv", "comparisons", "json"):
         if name in paths:
             _print_line(console, f"{name}: {paths[name]}")
 

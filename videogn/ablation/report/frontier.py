@@ -1,0 +1,103 @@
+"""What accuracy costs: which settings of a study no other one beats at their cost or below."""
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from videogn.ablation.durations import duration_text
+from videogn.ablation.report.points import Point
+from videogn.ablation.report.text import listed, megabytes_text, point_words
+from videogn.training.result import Result
+
+# Costs that are no further apart than this are the same, even where the seeds agree to the second.
+_LEAST_NOISE = 1.1
+
+
+def _device_seconds(result: Result) -> float | None:
+    return None if result.train_seconds is None else result.train_seconds * (result.num_devices or 1)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A cost of a training: its name, what a result says of it, and a value of it in words."""
+
+    name: str
+    of: Callable[[Result], float | None]
+    text: Callable[[float], str]
+
+
+TIME = Cost("training time", _device_seconds, duration_text)
+MEMORY = Cost(
+    "peak memory", lambda result: result.peak_memory_bytes, lambda value: f"{megabytes_text(round(value))} MiB"
+)
+
+
+@dataclass(frozen=True)
+class Priced:
+    """A point with its cost, the median over seeds, and its top-1, the mean over them in percent."""
+
+    point: Point
+    cost: float
+    top1: float
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Settings by one cost.
+
+    Args:
+        cost: Which.
+        priced: Every computation once, the cheapest first.
+        noise: The factor up to which two costs count as the same.
+    """
+
+    cost: Cost
+    priced: tuple[Priced, ...]
+    noise: float
+
+    @property
+    def frontier(self) -> list[Priced]:
+        """Those that no other setting beats: none is more accurate and costs no more, or as accurate and costs less."""
+        return [one for one in self.priced if not any(self._beats(other, one) for other in self.priced)]
+
+    def _beats(self, one: Priced, other: Priced) -> bool:
+        if one.top1 == other.top1:
+            return one.cost * self.noise < other.cost
+        return one.top1 > other.top1 and one.cost <= other.cost * self.noise
+
+
+def panels_of(points: Sequence[Point]) -> list[Panel]:
+    """Return a panel for each cost by which the settings of a study differ; none where devices differ.
+
+    They differ by a cost where the dearest and the cheapest are further apart than the seeds of one setting usually
+    are, and than a tenth.
+    """
+    own = [point for point in points if point.same_as is None and point.top1 is not None]
+    if len({(result.device, result.num_devices) for point in own for result in point.results.values()}) > 1:
+        return []
+    panels = []
+    for cost in (TIME, MEMORY):
+        priced, spreads = [], []
+        for point in own:
+            values = [value for value in map(cost.of, point.results.values()) if value]
+            if values and point.top1 is not None:
+                priced.append(Priced(point, statistics.median(values), point.top1.mean))
+                spreads.append(max(values) / min(values))
+        if len(priced) < 2 or len(priced) < len(own):
+            continue
+        priced.sort(key=lambda each: each.cost)
+        noise = max(_LEAST_NOISE, statistics.median(spreads))
+        if priced[-1].cost > noise * priced[0].cost:
+            panels.append(Panel(cost, tuple(priced), noise))
+    return panels
+
+
+def frontier_text(panel: Panel) -> str:
+    """Return a sentence that names the frontier."""
+    on_it = [f"{point_words(e.point.labels)} ({e.top1:.1f} %, {panel.cost.text(e.cost)})" for e in panel.frontier]
+    if len(on_it) == 1:
+        return f"By {panel.cost.name}, no other setting is more accurate or cheaper than {on_it[0]}."
+    return (
+        f"By {panel.cost.name}, the frontier is {listed(on_it)}: each other setting has one beside it that is more "
+        f"accurate and costs no more, or as accurate and costs less."
+    )
