@@ -49,7 +49,7 @@ def _run(
     waiting: list[Job], work: Callable[[Job], Outcome], num_workers: int
 ) -> Generator[tuple[Job, Outcome], None, list[Job]]:
     """Take jobs from the list's end until it is empty or a process died; return the jobs that were lost then."""
-    context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
+    context = _context()
     # Nothing is ever sent: the reading end tells the workers that this process is gone, or wants them gone.
     reader, writer = context.Pipe(duplex=False)
     executor = ProcessPoolExecutor(
@@ -84,6 +84,18 @@ def _run(
         writer.close()
         reader.close()
     return lost
+
+
+def _context() -> multiprocessing.context.BaseContext:
+    """Return how workers are started: forked from a process that has imported what decodes, and has no threads.
+
+    A fork of this process, which may have threads, might hang.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():  # not a Unix
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["videogn.data.decoding.pyav"])  # imported once, not by each
+    return context
 
 
 @contextlib.contextmanager

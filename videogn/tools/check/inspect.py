@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -73,6 +74,17 @@ def inspect(path: str, *, decoder: DecoderName) -> Facts:
     except Exception as error:  # whatever a damaged file makes a library trip over is that file's alone
         facts.found.append(("unreadable", f"{type(error).__name__}: {error}"))
     return facts
+
+
+def within(path: str, *, look: Callable[..., Facts], decoder: DecoderName, seconds: int) -> Facts:
+    """Look at a file; a process that takes longer than `seconds` (0: any time) ends as if its decoder had crashed."""
+    if not seconds or not hasattr(signal, "alarm"):
+        return look(path, decoder=decoder)
+    signal.alarm(seconds)  # what it does to a process where nothing handles it
+    try:
+        return look(path, decoder=decoder)
+    finally:
+        signal.alarm(0)
 
 
 def _digest(path: str) -> bytes:

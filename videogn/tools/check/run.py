@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -26,7 +25,7 @@ from videogn.data.lists.entries import Split
 from videogn.machine import available_cores
 from videogn.tools.check.clips import of_clips
 from videogn.tools.check.copies import Place, copies
-from videogn.tools.check.inspect import Facts, inspect
+from videogn.tools.check.inspect import Facts, inspect, within
 from videogn.tools.check.kinds import KINDS, NOTE, Finding
 from videogn.tools.check.lists import named, read_lists
 from videogn.tools.workers import DIED, alone_in, work_all
@@ -97,7 +96,7 @@ def check(
         num_known = len(facts)
         jobs = [path for path in places if path not in facts]
         workers = available_cores() if num_workers is None else num_workers
-        work = partial(_look, look=inspect, decoder=data.decoder, seconds=LIMIT_SECONDS if workers else 0)
+        work = partial(within, look=inspect, decoder=data.decoder, seconds=LIMIT_SECONDS if workers else 0)
         with closing(work_all(jobs, work, num_workers=min(workers, len(jobs)))) as outcomes:
             for num_done, (path, outcome) in enumerate(outcomes, 1):
                 if isinstance(outcome, Facts):
@@ -123,17 +122,6 @@ def check(
         num_known=num_known,
         seconds=time.monotonic() - begun,
     )
-
-
-def _look(path: str, *, look: Callable[..., Facts], decoder: str, seconds: int) -> Facts:
-    """Look at a file; a process that takes longer than `seconds` (0: any time) ends as if its decoder had crashed."""
-    if not seconds or not hasattr(signal, "alarm"):
-        return look(path, decoder=decoder)
-    signal.alarm(seconds)  # what it does to a process where nothing handles it
-    try:
-        return look(path, decoder=decoder)
-    finally:
-        signal.alarm(0)
 
 
 def _stamp(path: str, decoder: str) -> str:

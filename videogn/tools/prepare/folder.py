@@ -77,8 +77,8 @@ def prepare_folder(
         root: The originals; only read.
         out: Does not exist, is empty, or holds what an earlier run made of the same originals with the same settings.
         settings: How.
-        num_workers: Processes, each with one thread; None: one a CPU; 0: in this one. They are spawned: a script that
-            asks for them needs the usual `if __name__ == "__main__":`.
+        num_workers: Processes, each with one thread; None: one a CPU; 0: in this one. They import the script that
+            asks for them, which needs the usual `if __name__ == "__main__":`.
         on_done: See `OnDone`.
 
     Raises:
