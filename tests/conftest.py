@@ -1,5 +1,6 @@
 """What several tests share: real videos made on the spot, and the folder of real-life ones where it is at hand."""
 
+import multiprocessing.forkserver
 import os
 from pathlib import Path
 
@@ -16,6 +17,13 @@ torch.set_num_threads(1)
 # How long an example takes says how busy the machine is.
 hypothesis.settings.register_profile("videogn", deadline=None)
 hypothesis.settings.load_profile("videogn")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def imported_once() -> None:
+    """Starts the process that others are forked from, before a test does so with less in it."""
+    multiprocessing.set_forkserver_preload(["videogn.commands.trainer"])
+    multiprocessing.forkserver.ensure_running()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

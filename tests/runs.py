@@ -5,7 +5,11 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
+
+import torch.multiprocessing
 
 from videogn.cli import main
 
@@ -21,8 +25,8 @@ SECONDS = 600
 def videogn(*words: str, cwd: Path, status: int = 0, interpreter: bool = False) -> str:
     """Runs the command in a process of its own; its output, both streams together.
 
-    The process is forked from one that has imported what the trainer needs, which saves seconds.
-    `interpreter`: starts Python anew, for runs that start themselves again (several devices).
+    The process is forked from one that has imported what the trainer needs (see conftest.py), which saves seconds.
+    `interpreter`: starts Python anew, for what reads the environment as it is imported.
     """
     with tempfile.NamedTemporaryFile("r") as output:
         if interpreter:
@@ -31,9 +35,9 @@ def videogn(*words: str, cwd: Path, status: int = 0, interpreter: bool = False) 
                     [sys.executable, "-m", "videogn", *words], cwd=cwd, stdout=streams, stderr=streams, timeout=SECONDS
                 ).returncode
         else:
-            forks = multiprocessing.get_context("forkserver")
-            forks.set_forkserver_preload(["videogn.commands.trainer"])
-            process = forks.Process(target=_command, args=(words, cwd, output.name, dict(os.environ)))
+            process = multiprocessing.get_context("forkserver").Process(
+                target=_command, args=(words, cwd, output.name, dict(os.environ))
+            )
             process.start()
             process.join(SECONDS)
             process.kill()
@@ -44,11 +48,22 @@ def videogn(*words: str, cwd: Path, status: int = 0, interpreter: bool = False) 
     return text
 
 
+def on_two_devices(work: Callable[..., None], *args: object) -> None:
+    """Does `work(rank, *args)` in two processes, forked likewise."""
+    torch.multiprocessing.start_processes(work, args=args, nprocs=2, start_method="forkserver")
+
+
 def _command(words: tuple[str, ...], cwd: Path, output: str, environment: dict[str, str]) -> None:
     multiprocessing.set_start_method(None, force=True)  # as in a process that a shell starts
     streams = os.open(output, os.O_WRONLY)
     os.dup2(streams, 1)
     os.dup2(streams, 2)
     os.environ.update(environment)
+    if "PYTHONIOENCODING" in environment:  # what Python does as it starts
+        encoding, errors = environment["PYTHONIOENCODING"].split(":")
+        sys.stdout.reconfigure(encoding=encoding, errors=errors)
+        sys.stderr.reconfigure(encoding=encoding)
+    # By these, the processes of other devices are started.
+    sys.argv[1:], sys.modules["__main__"].__spec__ = words, find_spec("videogn.__main__")
     os.chdir(cwd)
     raise SystemExit(main(words))

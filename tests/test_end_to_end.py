@@ -179,7 +179,7 @@ def test_two_devices_score_every_video_once(trained, data_root):
     assert 20 * sum(row["rank"] == "0" for row in videos) == one["top1"]
     assert all((row["rank"] == "0") == (row["label"] == row["predicted"]) for row in videos)
     more += ["--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.strategy", "ddp"]
-    videogn("test", "--run_dir", "runs/tiny", "--data.protocol", "1x1", *more, cwd=trained, interpreter=True)
+    videogn("test", "--run_dir", "runs/tiny", "--data.protocol", "1x1", *more, cwd=trained)
     two = json.loads((trained / "runs/tiny/result.json").read_text())
     assert two["num_videos_scored"] == 5
     assert two["top1"] == pytest.approx(one["top1"])
@@ -200,7 +200,7 @@ def test_a_device_without_a_video_to_score_takes_part(trained, data_root, tmp_pa
     both = ["--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.strategy", "ddp"]
     more = ["--data.val_list", str(tmp_path / "one.csv"), "--data.batch_size", "2", "--total_batch_size", "4"]
     words = ["--config", "tiny.yaml", "--data.root", str(data_root), "--run_dir", "lonely", *both, *more]
-    assert "val top-1" in videogn("fit", *words, "--trainer.max_epochs", "1", cwd=trained, interpreter=True)
+    assert "val top-1" in videogn("fit", *words, "--trainer.max_epochs", "1", cwd=trained)
 
 
 @pytest.mark.parametrize("norm", ["gn", "bn", "sync_bn"])
@@ -224,7 +224,7 @@ def test_two_devices_train_as_one(trained, data_root, tmp_path, norm):
     words += ["--model.ema", "0.9"] if norm == "bn" else []
     videogn("fit", *words, *cpu, *split, "--run_dir", names[0], cwd=trained)
     both = ["--data.batch_size", "2", "--trainer.devices", "2", "--trainer.strategy", "ddp"]
-    videogn("fit", *words, *cpu, *both, "--run_dir", names[1], cwd=trained, interpreter=True)
+    videogn("fit", *words, *cpu, *both, "--run_dir", names[1], cwd=trained)
     one, two = (torch.load(trained / run / "checkpoints" / "last.ckpt", weights_only=True) for run in names)
     assert one["global_step"] == two["global_step"] == 3
     shared = {"gn": None, "bn": 2, "sync_bn": 4}[norm]

@@ -48,7 +48,7 @@ def work(tmp_path_factory) -> Path:
 )
 def test_every_command_takes_them(work, words, monkeypatch):
     monkeypatch.setenv("PYTHONIOENCODING", "utf-8:strict")  # as in en_US.UTF-8
-    videogn(*words, cwd=work, interpreter=True)
+    videogn(*words, cwd=work)
     if words[0] == "data":
         prepared = {os.fsencode(file.relative_to(work / "prepared")) for file in (work / "prepared").rglob("*.mp4")}
         assert prepared == {os.fsencode(file.relative_to(work / "d")) for file in (work / "d").rglob("*.mp4")}
@@ -58,10 +58,10 @@ def test_every_command_takes_them(work, words, monkeypatch):
 def test_classes_and_videos_come_back_from_what_is_written(work, monkeypatch):
     monkeypatch.setenv("PYTHONIOENCODING", "utf-8:strict")
     assert json.loads((work / "run" / "classes.json").read_text()) == CLASSES
-    videogn("test", "--run_dir", "run", cwd=work, interpreter=True)
+    videogn("test", "--run_dir", "run", cwd=work)
     assert json.loads((work / "run" / "result.json").read_text())["num_videos_scored"] == 6
     assert "caf\\udce9" in (work / "run" / "per_class.csv").read_text()
-    videogn("predict", "--run_dir", "run", "--videos", "d/val", "--json", "p.json", cwd=work, interpreter=True)
+    videogn("predict", "--run_dir", "run", "--videos", "d/val", "--json", "p.json", cwd=work)
     found = json.loads((work / "p.json").read_text())["videos"]
     assert {os.fsencode(video["video"]) for video in found} == {
         os.fsencode(file.relative_to(work)) for file in (work / "d" / "val").rglob("*.mp4")

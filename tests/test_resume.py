@@ -141,7 +141,7 @@ def test_other_devices_and_forwards_go_on_with_the_same_clips(data_root, tmp_pat
     killed(tmp_path, [*words[0], *one], "batch start:3", monkeypatch, status=75)
     with monkeypatch.context() as patch:
         patch.setenv(AT, "batch start@1:3")
-        text = videogn(*words[0], *two, cwd=tmp_path, interpreter=True, status=75)
+        text = videogn(*words[0], *two, cwd=tmp_path, status=75)
     assert "told to end: saved after update 4" in text
     videogn(*words[0], cwd=tmp_path)
     assert clips_by_update(tmp_path / "run") == clips_by_update(tmp_path / "whole")

@@ -15,6 +15,7 @@ import torch.distributed
 from torch._dynamo.utils import counters
 
 from tests.models.networks import build, randomize_norms
+from tests.runs import on_two_devices
 from videogn.models.batch_norm import batch_norms, update_running_statistics
 from videogn.models.compiled import compiled, positions
 from videogn.norms import NORMS
@@ -153,7 +154,7 @@ class _Run(torch.nn.Module):
 @pytest.mark.slow
 @pytest.mark.skipif(torch.__version__ < "2.15", reason="torch 2.11 fails in the second backward pass of two devices")
 def test_two_devices(tmp_path):
-    torch.multiprocessing.spawn(_on_one_of_two, args=(str(tmp_path),), nprocs=2)
+    on_two_devices(_on_one_of_two, str(tmp_path))
     for rank in range(2):
         by_compiler, eager = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
         assert far(by_compiler, eager) < 1e-6

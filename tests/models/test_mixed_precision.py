@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from tests.models.networks import randomize_norms
+from tests.runs import on_two_devices
 from videogn.models.batch_norm import BatchNorm, update_running_statistics
 from videogn.models.batch_renorm import BatchRenorm, RenormBounds
 from videogn.models.fixed_norm import ChannelAffine, FrozenBatchNorm
@@ -242,7 +243,7 @@ def one_device(rank: int, folder: str) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="gloo's file store")
 def test_sync_batch_norm_on_two_devices_in_half_precision_is_float64s_rounded_once(tmp_path):
-    torch.multiprocessing.spawn(one_device, args=(str(tmp_path),), nprocs=2)
+    on_two_devices(one_device, str(tmp_path))
     devices = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2)]
     for case, *parts in zip(CASES, *devices, strict=True):
         dtype, memory, *_ = case

@@ -15,6 +15,7 @@ import torchvision
 from torch import nn
 
 from tests.models.networks import build, clips, randomize_norms
+from tests.runs import on_two_devices
 from videogn.models.batch_norm import BatchNorm, PopulationStatistics, batch_norms, update_running_statistics
 from videogn.models.batch_renorm import BatchRenorm, RenormBounds
 from videogn.models.fixed_norm import ChannelAffine
@@ -261,7 +262,7 @@ def one_device(rank: int, folder: str, count: int, sizes: tuple[int, int]) -> No
 def test_sync_batch_norm_on_two_devices_is_batch_norm_on_all_their_clips(tmp_path, sizes):
     norm = random_affine(nn.BatchNorm3d(3)).double()
     torch.save(norm.state_dict(), tmp_path / "norm.pt")
-    torch.multiprocessing.spawn(one_device, args=(str(tmp_path), 2, sizes), nprocs=2)
+    on_two_devices(one_device, str(tmp_path), 2, sizes)
     parts = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2)]
     x = values(6, 3, 2, 3, 3, dtype=torch.float64).requires_grad_()
     half = torch.nn.functional.batch_norm(

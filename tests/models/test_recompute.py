@@ -8,6 +8,7 @@ import torch.distributed
 from torch import nn
 
 from tests.models.networks import build, clips, randomize_norms
+from tests.runs import on_two_devices
 from videogn.models.batch_norm import batch_norms, update_running_statistics
 from videogn.models.i3d import I3D
 from videogn.models.summary import saved_bytes
@@ -123,7 +124,7 @@ def _on_one_of_two(rank: int, folder: str) -> None:
 
 @pytest.mark.slow
 def test_two_devices_with_synchronised_statistics(tmp_path):
-    torch.multiprocessing.spawn(_on_one_of_two, args=(str(tmp_path),), nprocs=2)
+    on_two_devices(_on_one_of_two, str(tmp_path))
     for rank in range(2):
         plain, recomputing = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
         assert all(torch.equal(a, b) for a, b in zip(plain, recomputing, strict=True))

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from tests.runs import on_two_devices
 from videogn.training import agreement
 from videogn.training.agreement import Agreement
 from videogn.training.best_and_last import Every, every
@@ -46,7 +47,7 @@ def _wishes(rank: int, folder: str) -> None:
 
 @pytest.mark.slow
 def test_what_one_device_wishes_all_do_after_the_same_update(tmp_path):
-    torch.multiprocessing.spawn(_wishes, args=(str(tmp_path),), nprocs=2)
+    on_two_devices(_wishes, str(tmp_path))
     first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2))
     assert first == second
     for lag in (0, agreement.LAG):

@@ -96,9 +96,7 @@ def test_a_killed_save_leaves_the_old_file_or_the_new_one(tmp_path, at, found):
     path = tmp_path / "checkpoints" / "last.ckpt"
     save(1, path)
     assert path.stat().st_size > 60_000
-    forks = multiprocessing.get_context("forkserver")
-    forks.set_forkserver_preload(["videogn.commands.trainer"])
-    process = forks.Process(target=_save_and_be_killed, args=(path, at))
+    process = multiprocessing.get_context("forkserver").Process(target=_save_and_be_killed, args=(path, at))
     process.start()
     process.join(60)
     assert process.exitcode == -signal.SIGKILL

@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader
 
 from tests.models.networks import NORM_SETTINGS
+from tests.runs import on_two_devices
 from tests.training.networks import QUIET, SMALL, batch, build
 from videogn.models.batch_norm import BatchNorm, update_running_statistics
 from videogn.models.fake_cuda import fake_cuda
@@ -232,7 +233,7 @@ def _on_one_of_two(rank: int, folder: str) -> None:
 
 @pytest.mark.slow
 def test_all_devices_stop_at_one_place_and_exchange_statistics_once(tmp_path):
-    torch.multiprocessing.spawn(_on_one_of_two, args=(str(tmp_path),), nprocs=2)
+    on_two_devices(_on_one_of_two, str(tmp_path))
     first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2))
     assert first["said"].startswith("the training loss on another device is not finite, between batch 1 and batch 3")
     assert second["said"].startswith("the training loss is nan in batch 2")
