@@ -106,7 +106,7 @@ def test_a_learning_rate_that_is_far_off_is_named(base_lr, verdict):
 @pytest.mark.slow
 @pytest.mark.parametrize("moving", [True, False])
 def test_motion_is_needed_where_it_alone_tells_the_classes_apart(moving, monkeypatch):
-    monkeypatch.setattr(motion_file, "MOST_UPDATES", 250)  # as many on any machine
+    monkeypatch.setattr(motion_file, "MOST_UPDATES", 100)  # as many on any machine
     train, test = squares(128, seed=1, moving=moving), squares(64, seed=2, moving=moving)
     found = motion(subject(), train, test, num_classes=2, seconds=1000)
     assert found.figures["clips"] > 0.8
