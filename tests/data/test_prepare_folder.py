@@ -179,7 +179,7 @@ def test_who_lists_a_folder_meanwhile_finds_whole_files_only(root, original):
 
 @pytest.mark.slow
 def test_an_interrupted_run_waits_for_no_video(root, tmp_path):
-    write_video(root / "a_long.mp4", num_frames=1000, height=320, width=480)
+    write_video(root / "a_long.mp4", num_frames=300, height=320, width=480)
 
     def interrupt(name, *_):
         assert name != "a_long.mp4"
