@@ -69,7 +69,9 @@ def far(found: list[torch.Tensor], expected: list[torch.Tensor]) -> float:
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_two_graphs_and_the_numbers_of_eager_mode(norm, without_inductor):
+def test_two_graphs_and_the_numbers_of_eager_mode(norm, without_inductor, request):
+    if norm not in ("gn", "bn", "brn", "sync_bn") and not request.config.getoption("full"):
+        pytest.skip("the same code but for the norm: with --full")
     more = {"norm_batch_size": 2} if norm in ("bn", "brn") else {}
     more |= {"weight_standardization": True} if norm == "gn" else {}
     model = network(norm, **more)
