@@ -62,7 +62,7 @@ def _command(words: tuple[str, ...], cwd: Path, output: str, environment: dict[s
     if "PYTHONIOENCODING" in environment:  # what Python does as it starts
         encoding, errors = environment["PYTHONIOENCODING"].split(":")
         sys.stdout.reconfigure(encoding=encoding, errors=errors)
-        sys.stderr.reconfigure(encoding=encoding)
+        sys.stderr.reconfigure(encoding=encoding, errors="backslashreplace")
     # By these, the processes of other devices are started.
     sys.argv[1:], sys.modules["__main__"].__spec__ = words, find_spec("videogn.__main__")
     os.chdir(cwd)
