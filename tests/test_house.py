@@ -23,6 +23,7 @@ ALLOWED = {
     "models": {"code_version", "files", "machine", "norms"},
     "data": {"files", "machine"},
     "tools": {"data", "files", "machine", "models", "norms", "training"},
+    "trained": {"data", "files", "models", "training"},
     "training": {"models", "data.batch", "data.datamodule", "files", "norms", "machine", "code_version"},
     "ablation": {
         *(
@@ -36,8 +37,8 @@ ALLOWED = {
     },
     "code_version": set(),
     "cli": {"commands.usage", "files"},
-    "commands": {"ablation", "data", "files", "locks", "machine", "models", "norms", "tools", "training"},
-    "__init__": {"data", "models", "training"},
+    "commands": {"ablation", "data", "files", "locks", "machine", "models", "norms", "tools", "trained", "training"},
+    "__init__": {"data", "models", "trained", "training"},
     "__main__": {"cli"},
 }
 

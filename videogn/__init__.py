@@ -12,17 +12,29 @@ if TYPE_CHECKING:
     from videogn.data.datamodule import KineticsDataModule
     from videogn.data.decoding import DecodeError, decode_frames
     from videogn.models.i3d import i3d_r50
+    from videogn.trained.model import TrainedModel
+    from videogn.trained.run import load
     from videogn.training.module import VideoClassifier
 
 __version__ = "0.1.0"
-__all__ = ["DecodeError", "KineticsDataModule", "VideoClassifier", "decode_frames", "i3d_r50"]
+__all__ = [
+    "DecodeError",
+    "KineticsDataModule",
+    "TrainedModel",
+    "VideoClassifier",
+    "decode_frames",
+    "i3d_r50",
+    "load",
+]
 
 _HOMES = {
     "DecodeError": "videogn.data.decoding",
     "KineticsDataModule": "videogn.data.datamodule",
+    "TrainedModel": "videogn.trained.model",
     "VideoClassifier": "videogn.training.module",
     "decode_frames": "videogn.data.decoding",
     "i3d_r50": "videogn.models.i3d",
+    "load": "videogn.trained.run",
 }
 
 

@@ -72,10 +72,9 @@ def run(given: argparse.Namespace) -> int:
         raise UsageError("--batch_sizes and --seconds must be positive")
     import torch
 
-    from videogn.commands.half_precision import dtype_of
     from videogn.models.build import build_network
     from videogn.tools.bench.networks import Mode, measure
-    from videogn.training.device import device_name
+    from videogn.training.device import device_name, dtype_of
 
     gpu = torch.cuda.is_available()
     device = torch.device("cuda" if gpu else "cpu")

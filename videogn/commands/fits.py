@@ -100,10 +100,10 @@ def _rows(
     import torch
 
     from videogn.commands.configs import resolve_configs
-    from videogn.commands.half_precision import dtype_of
     from videogn.commands.run_folder import with_run_config
     from videogn.commands.trainer_arguments import Settings
     from videogn.tools.fits import fits, memory_of
+    from videogn.training.device import dtype_of
 
     settings = Settings(with_run_config(resolve_configs(["fit", *words]))).config.fit
     if not sizes and torch.cuda.is_available():

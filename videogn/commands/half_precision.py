@@ -13,13 +13,8 @@ from videogn.commands.usage import UsageError
 from videogn.data.datamodule import KineticsDataModule
 from videogn.models.kernels import KernelError, cases_of, check_kernels
 from videogn.norms import find_norm
+from videogn.training.device import dtype_of
 from videogn.training.module import VideoClassifier
-
-
-def dtype_of(precision: int | str | None) -> torch.dtype | None:
-    """Return the dtype of autocast under a trainer.precision; None in float32."""
-    name = str(precision)
-    return torch.bfloat16 if name.startswith("bf16") else torch.float16 if name.startswith("16") else None
 
 
 def only_where_it_pays(settings: Namespace, words: Sequence[str], *, trained: str | None) -> None:

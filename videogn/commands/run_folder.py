@@ -9,16 +9,15 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 
 from videogn.commands.usage import UsageError
 from videogn.files import is_partial
 from videogn.locks import OF_RUNS, Locked, holder, locked
-from videogn.training.checkpoint import CHECKPOINT_KEY, own_part
-from videogn.training.checkpoint_content import check_content
-from videogn.training.checkpoint_file import damage_in
+from videogn.training import checkpoint_file
+from videogn.training.checkpoint import CHECKPOINT_KEY
+from videogn.training.checkpoint_file import checkpoint_of, damage_in
 from videogn.training.errors import CheckpointError
 
 
@@ -58,16 +57,10 @@ def find_checkpoint(given: str | None, *, run_dir: Path, default: str | None) ->
         UsageError: It does not exist.
     """
     wanted = given or default
-    if wanted is None:
-        return None
-    if wanted not in {"best", "last"}:
-        if not Path(wanted).is_file():
-            raise UsageError(f"--ckpt_path {wanted}: no such file")
-        return wanted
-    path = run_dir / "checkpoints" / f"{wanted}.ckpt"
-    if not path.is_file():
-        raise UsageError(f"{path}: no such checkpoint; train first (videogn fit), or name another by --ckpt_path")
-    return str(path)
+    try:
+        return wanted and checkpoint_of(run_dir, wanted)
+    except CheckpointError as error:
+        raise UsageError(f"--ckpt_path {error}") from error
 
 
 def going_on(given: str | None, *, run_dir: Path, resume: str) -> str | None:
@@ -225,26 +218,9 @@ def read_checkpoint(path: str) -> dict[str, Any]:
         UsageError: It is no checkpoint of videogn's, or a damaged one: none is taken in its place.
     """
     try:
-        damage = damage_in(path)
-        checkpoint = torch.load(path, weights_only=True, map_location="cpu", mmap=True) if damage is None else None
-    except Exception as error:
-        raise UsageError(f"--ckpt_path {path}: not a checkpoint ({type(error).__name__})") from error
-    if damage is not None:
-        way = ""
-        for name in ("best.ckpt", "previous.ckpt"):
-            other = Path(path).with_name(name)
-            if other != Path(path) and other.is_file() and damage_in(other) is None:
-                way = f"; {other} is whole: score it by --ckpt_path, or begin a new run from it by --model.weights"
-                break
-        raise UsageError(f"--ckpt_path {path}: not a checkpoint, or torn ({damage}): bring back a whole copy{way}")
-    if not isinstance(checkpoint, dict):
-        raise UsageError(f"--ckpt_path {path}: this is no checkpoint of videogn's")
-    try:
-        own_part(checkpoint)
-        check_content(checkpoint)
+        return checkpoint_file.read_checkpoint(path)
     except CheckpointError as error:
-        raise UsageError(f"--ckpt_path {path}: {error}") from error
-    return checkpoint
+        raise UsageError(f"--ckpt_path {error}") from error
 
 
 def values(words: Sequence[str], *flags: str) -> list[str]:

@@ -40,6 +40,7 @@ from videogn.data.lists.entries import Split
 from videogn.files import add_name, is_partial, replacing, write_json
 from videogn.locks import OF_RUNS
 from videogn.machine import available_cores
+from videogn.trained.run import classes_file
 from videogn.training.batch_sizes import batch_sizes
 from videogn.training.best_and_last import Checkpoints, every
 from videogn.training.callbacks import ProgressBar, ProgressLines, ResultWriter, Throughput
@@ -147,12 +148,9 @@ class VideoCLI(TrainerArguments):
         goes_on = self.subcommand == "fit" and settings.ckpt_path is not None
         trained = self.training_found.get("recipe", {}).get("trainer.precision") if goes_on else None
         half_precision.only_where_it_pays(settings, self.words, trained=trained)
-        if self.subcommand != "fit":
+        if self.subcommand != "fit" and settings.data.classes is None:
             # The run knows its classes: its training list may lie on another machine.
-            folder = Path(settings.ckpt_path).parent.parent
-            known = [folder / name for name in ("classes.json", "classes.txt") if (folder / name).is_file()]
-            if settings.data.classes is None and known:
-                settings.data.classes = str(known[0])
+            settings.data.classes = classes_file(Path(settings.ckpt_path).parent.parent)
 
     def find_run(self, settings: Namespace) -> bool:
         """Set the checkpoint that fit goes on from, where a run is there; return whether nobody named it."""

@@ -65,15 +65,26 @@ class VideoViews:
         clips: int64 [clips, T], places in `frames`.
         corners: (top, left) of each crop.
         crop_size: (H, W) of a view.
+        spans: Of each clip: which frames of the video are its first and its last.
+        rate: Frames of the video a second; None: not known.
     """
 
     def __init__(
-        self, frames: Tensor, *, clips: Tensor, corners: Sequence[tuple[int, int]], crop_size: tuple[int, int]
+        self,
+        frames: Tensor,
+        *,
+        clips: Tensor,
+        corners: Sequence[tuple[int, int]],
+        crop_size: tuple[int, int],
+        spans: Sequence[tuple[int, int]],
+        rate: float | None,
     ) -> None:
         self.frames = frames
         self.clips = clips
         self.corners = list(corners)
         self.crop_size = crop_size
+        self.spans = list(spans)
+        self.rate = rate
 
     def __len__(self) -> int:
         return len(self.clips) * len(self.corners)
@@ -90,7 +101,14 @@ class VideoViews:
         return (self[view] for view in range(len(self)))
 
     def _of(self, frames: Tensor, clips: Tensor) -> VideoViews:
-        return VideoViews(frames, clips=clips, corners=self.corners, crop_size=self.crop_size)
+        return VideoViews(
+            frames,
+            clips=clips,
+            corners=self.corners,
+            crop_size=self.crop_size,
+            spans=self.spans,
+            rate=self.rate,
+        )
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> VideoViews:
         """Return the same views on a device."""

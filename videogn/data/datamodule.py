@@ -5,22 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
 from lightning import LightningDataModule
 from lightning.pytorch.trainer.states import RunningStage
+from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import DataLoader
 
-from videogn.data.batch import Batch, VideoBatch
+from videogn.data.batch import Batch, VideoBatch, VideoViews
 from videogn.data.dataset import TestDataset, TrainDataset, as_it_is
 from videogn.data.decoding import DecodeError, DecoderName, PacketIndex
+from videogn.data.decoding.memory import MemoryVideo
 from videogn.data.glance import check_rates, doubts
 from videogn.data.lists.catalog import Catalog
 from videogn.data.lists.entries import Split
 from videogn.data.lists.given import read_given
-from videogn.data.lists.records import Records
+from videogn.data.lists.records import Records, VideoRecord
 from videogn.data.loader import ClipLoader, beside_devices, forwards, live_with_the_run
 from videogn.data.sampler import TestSampler, TrainSampler
 from videogn.data.settings import SCALE_SIZE, check_settings
@@ -364,6 +368,27 @@ class KineticsDataModule(LightningDataModule):
         self.check_rates(records)
         return records
 
+    def views_of(self, video: str | Path | Tensor | NDArray[np.uint8], *, fps: float | None = None) -> VideoViews:
+        """Return the views of one video under `protocol`, as a test has them.
+
+        Args:
+            video: A video file, an image, a folder of frames; or decoded frames, uint8 [N, H, W, 3], RGB: all of them.
+            fps: Frames a second of decoded frames or a folder of them, which do not say: what target_fps needs.
+
+        Raises:
+            DecodeError: It can't be decoded, or is no uint8 [N, H, W, 3].
+            ValueError: Decoded frames, target_fps and no fps.
+        """
+        rate = self.frames_per_second if fps is None else fps
+        if isinstance(video, str | Path):
+            record, frames = Records([str(video)], labels=[0])[0], None
+        else:
+            frames = MemoryVideo(np.asarray(video), frames_per_second=rate)
+            record = VideoRecord(frames.path, label=0, index=0, name=frames.path)
+            if self.target_fps is not None and rate is None:
+                raise ValueError(f"decoded frames do not say their rate, which target_fps {self.target_fps:g} needs")
+        return self._test_dataset([record], self.protocol, frames_per_second=rate).views_of(record, frames)
+
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Stop a training run at a video that can't be decoded, unless those are to be skipped.
 
@@ -404,7 +429,9 @@ class KineticsDataModule(LightningDataModule):
             reason = batch["failures"][0][1]
             raise DecodeError(reason, "can't train on it; --data.skip_undecodable true goes on without such")
 
-    def _test_loader(self, records: Records, protocol: ProtocolName) -> DataLoader[VideoBatch]:
+    def _test_dataset(
+        self, records: Sequence[VideoRecord], protocol: ProtocolName, *, frames_per_second: float | None
+    ) -> TestDataset:
         views = TestViews(
             self.num_frames,
             self.frame_interval,
@@ -413,14 +440,17 @@ class KineticsDataModule(LightningDataModule):
             PROTOCOLS[protocol],
             self.clip_policy,
         )
-        dataset = TestDataset(
+        return TestDataset(
             records,
             views=views,
             decoder=self.decoder,
             index=self._index(),
             target_fps=self.target_fps,
-            frames_per_second=self.frames_per_second,
+            frames_per_second=frames_per_second,
         )
+
+    def _test_loader(self, records: Records, protocol: ProtocolName) -> DataLoader[VideoBatch]:
+        dataset = self._test_dataset(records, protocol, frames_per_second=self.frames_per_second)
         rank, num_devices = self._place()
         videos = max(1, self.batch_size // PROTOCOLS[protocol].num_views)
         sampler = TestSampler(len(records), rank=rank, num_devices=num_devices)

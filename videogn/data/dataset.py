@@ -9,7 +9,7 @@ Shapes: B videos, V views, F distinct frames, T frames of a clip, H, W, C = 3.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
@@ -184,7 +184,7 @@ class TestDataset(Dataset[VideoBatch]):
         scored = []
         for record in (self.records[place] for _, place in keys if place != NO_VIDEO):
             try:
-                batch["views"].append(self._decode(record))
+                batch["views"].append(self.views_of(record))
                 scored.append(record)
             except DecodeError as error:
                 batch["failures"].append((record.index, str(error)))
@@ -193,8 +193,12 @@ class TestDataset(Dataset[VideoBatch]):
         batch["indices"] = _int64(record.index for record in scored)
         return batch
 
-    def _decode(self, record: VideoRecord) -> VideoViews:
+    def views_of(self, record: VideoRecord, video: Video | None = None) -> VideoViews:
         """Return the views of a video.
+
+        Args:
+            record: The video.
+            video: Its frames, where they are not to be read from its file.
 
         Raises:
             DecodeError: It can't be decoded.
@@ -202,17 +206,35 @@ class TestDataset(Dataset[VideoBatch]):
         frames, clips = torch.empty(0), torch.empty(0)
         planned, wanted = None, np.empty(0, np.int64)
         corners: list[tuple[int, int]] = []
-        found = _frames(record, self._open, self.views, [(0, 0, 0)], exact_count=True, target_fps=self.target_fps)
+        spans: list[tuple[int, int]] = []
+        rate: Fraction | None = None
+
+        @contextmanager
+        def open_file(path: str) -> Iterator[Video]:
+            nonlocal rate
+            with self._open(path) if video is None else nullcontext(video) as opened:
+                rate = opened.rate
+                yield opened
+
+        found = _frames(record, open_file, self.views, [(0, 0, 0)], exact_count=True, target_fps=self.target_fps)
         for index, _, frame, indices in found:
             part, corners = self.views.crops(frame)
             if indices is not planned:  # the first frame, or the first by another number of frames
                 planned, wanted = indices, np.unique(indices)
                 clips = shared(np.searchsorted(wanted, indices), torch.int64)
+                spans = [(int(clip[0]), int(clip[-1])) for clip in indices]
             if frames.shape != (len(wanted), *part.shape):
                 frames = empty(len(wanted), *part.shape)
             frames[int(np.searchsorted(wanted, index))] = torch.from_numpy(part)
         size = self.views.crop_size
-        return VideoViews(frames, clips=clips, corners=corners, crop_size=(size, size))
+        return VideoViews(
+            frames,
+            clips=clips,
+            corners=corners,
+            crop_size=(size, size),
+            spans=spans,
+            rate=float(rate) if is_rate(rate) else None,
+        )
 
 
 # The index of a frame, the draw that it is for, the frame as that one shows it, and the indices [V, T] of all clips.

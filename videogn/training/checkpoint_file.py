@@ -11,6 +11,9 @@ import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 
 from videogn.files import replacing
+from videogn.training.checkpoint import own_part
+from videogn.training.checkpoint_content import check_content
+from videogn.training.errors import CheckpointError
 
 
 class WholeFiles(TorchCheckpointIO):
@@ -67,3 +70,48 @@ def damage_in(path: str | Path) -> str | None:
         except Exception as error:  # zipfile raises whatever a damaged header leads to
             return str(error) or type(error).__name__
     return damaged and f"{damaged} is damaged"
+
+
+def checkpoint_of(run_dir: Path, wanted: str) -> str:
+    """Return the path of a checkpoint: "best" or "last" of a run, or a file.
+
+    Raises:
+        CheckpointError: It does not exist.
+    """
+    if wanted not in {"best", "last"}:
+        if not Path(wanted).is_file():
+            raise CheckpointError(f"{wanted}: no such file")
+        return wanted
+    path = run_dir / "checkpoints" / f"{wanted}.ckpt"
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such checkpoint; train first (videogn fit), or name another by --ckpt_path")
+    return str(path)
+
+
+def read_checkpoint(path: str) -> dict[str, Any]:
+    """Return a checkpoint's content, on the CPU; plain types alone are accepted.
+
+    Raises:
+        CheckpointError: It is no checkpoint of videogn's, or a damaged one: none is taken in its place.
+    """
+    try:
+        damage = damage_in(path)
+        checkpoint = torch.load(path, weights_only=True, map_location="cpu", mmap=True) if damage is None else None
+    except Exception as error:
+        raise CheckpointError(f"{path}: not a checkpoint ({type(error).__name__})") from error
+    if damage is not None:
+        way = ""
+        for name in ("best.ckpt", "previous.ckpt"):
+            other = Path(path).with_name(name)
+            if other != Path(path) and other.is_file() and damage_in(other) is None:
+                way = f"; {other} is whole: score it by --ckpt_path, or begin a new run from it by --model.weights"
+                break
+        raise CheckpointError(f"{path}: not a checkpoint, or torn ({damage}): bring back a whole copy{way}")
+    if not isinstance(checkpoint, dict):
+        raise CheckpointError(f"{path}: this is no checkpoint of videogn's")
+    try:
+        own_part(checkpoint)
+        check_content(checkpoint)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    return checkpoint

@@ -21,6 +21,12 @@ def precision_name(precision: str, device: torch.device) -> str:
     return f"{precision} (TF32)" if tf32 else precision
 
 
+def dtype_of(precision: int | str | None) -> torch.dtype | None:
+    """Return the dtype of autocast under a trainer.precision; None in float32."""
+    name = str(precision)
+    return torch.bfloat16 if name.startswith("bf16") else torch.float16 if name.startswith("16") else None
+
+
 def peak_memory_bytes() -> int:
     """Return the most memory in use at once so far: tensors on the GPU where there is one, else of this process."""
     if torch.cuda.is_available() and torch.cuda.max_memory_allocated():

@@ -5,7 +5,7 @@ Shapes: B videos, V views, C channels, T frames, H, W, K classes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any, TypedDict, TypeVar
 
@@ -19,6 +19,7 @@ from videogn.data.batch import VideoBatch, VideoViews
 from videogn.data.datamodule import KineticsDataModule
 from videogn.models.batch_norm import devices_share
 from videogn.models.compiled import Run, positions
+from videogn.models.features import listening
 from videogn.models.network import VideoNetwork
 from videogn.training.accuracy import TopK, ranks
 from videogn.training.errors import NonFiniteLoss
@@ -83,17 +84,48 @@ class Scorer(LightningModule):
         Softmax, averaged over positions, then over views (Wang et al. 2018, "inference"). At most device_batch_size
         views are made and forwarded at once: memory does not grow with their number.
         """
-        views = (view for video in videos for view in video)
-        parts = []
-        while chunk := list(islice(views, self.device_batch_size)):
-            parts.append(self._positions(torch.stack(chunk)).float().softmax(dim=1).mean(dim=-1))
-        of_views = torch.cat(parts).split([len(video) for video in videos])
+        of_views = self._of_views(videos, lambda views: self._positions(views).float().softmax(dim=1).mean(dim=-1))
         probabilities = torch.stack([of_video.mean(dim=0) for of_video in of_views])
         if not probabilities.isfinite().all():
             broken = first_not_finite(self.model)
             reason = "its weights and running statistics are" if broken is None else f"{broken} is not"
             raise NonFiniteLoss(f"the network's output is not finite: {reason}")
         return probabilities
+
+    @torch.no_grad()
+    def features(self, videos: Sequence[VideoViews | Tensor] | Tensor, *, layer: str | None = None) -> list[Tensor]:
+        """Return float32 [V, C] of each of B videos: what a layer says of each view, averaged over time and space.
+
+        The network is in evaluation for it. It runs as it is, without torch.compile.
+
+        Args:
+            videos: The views of each, uint8 [T, H, W, C], on the network's device; a tensor [B, V, T, H, W, C], too.
+            layer: Name of a module in `model`, as `model.named_modules()` has it, whose output is taken. Default: what
+                goes into the last layer.
+
+        Raises:
+            ValueError: The network has no such layer; says which it has.
+        """
+        training = self.training
+        self.eval()
+        try:
+            with listening(self.model, layer) as heard:
+
+                def of(views: Tensor) -> Tensor:
+                    positions(self.model, views)
+                    return heard.pop()
+
+                return self._of_views(videos, of)
+        finally:
+            self.train(training)
+
+    def _of_views(self, videos: Sequence[VideoViews | Tensor] | Tensor, of: Callable[[Tensor], Tensor]) -> list[Tensor]:
+        """Return [V, ...] of each of B videos, made of at most device_batch_size views [N, T, H, W, C] at once."""
+        views = (view for video in videos for view in video)
+        parts = []
+        while chunk := list(islice(views, self.device_batch_size)):
+            parts.append(of(torch.stack(chunk)))
+        return list(torch.cat(parts).split([len(video) for video in videos]))
 
     def setup(self, stage: str) -> None:
         self.class_names = list(self.data.classes) if self.data is not None else []

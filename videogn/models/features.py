@@ -1,0 +1,65 @@
+"""What a layer of a network says of clips: its output, averaged over time and space.
+
+Shapes: N clips, C channels, T frames, H, W.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor, nn
+
+
+@contextmanager
+def listening(model: nn.Module, layer: str | None) -> Iterator[list[Tensor]]:
+    """Yield a list to which each forward of the network adds what a layer said, float32 [N, C].
+
+    Args:
+        model: The network.
+        layer: Whose output, by the name that `model.named_modules()` has; None: the input of the last nn.Linear.
+
+    Raises:
+        ValueError: There is no such layer; says which there are. In a forward: its output is no one tensor.
+    """
+    heard: list[Tensor] = []
+    if layer is None:
+        last = [module for module in model.modules() if isinstance(module, nn.Linear)][-1]
+        handle = last.register_forward_pre_hook(lambda _, inputs: heard.append(_averaged(inputs[0], last=True)))
+    else:
+        found = _find(model, layer)
+
+        def hear(_: nn.Module, inputs: Any, output: Any) -> None:
+            if heard or not isinstance(output, Tensor) or output.ndim < 2:
+                raise ValueError(f"layer {layer} gives no one tensor [N, C, ...] in a forward: name another")
+            # Averaged at once: what comes next may write into it (ReLU does).
+            heard.append(_averaged(output, last=isinstance(found, nn.Linear)))
+
+        handle = found.register_forward_hook(hear)
+    try:
+        yield heard
+    finally:
+        handle.remove()
+
+
+def _averaged(output: Tensor, *, last: bool) -> Tensor:
+    """Return float32 [N, C] of [N, C, ...], or of [N, ..., C] where channels are last."""
+    places = tuple(range(1, output.ndim - 1) if last else range(2, output.ndim))
+    return output.float().mean(dim=places) if places else output.float().clone()
+
+
+def _find(model: nn.Module, layer: str) -> nn.Module:
+    """Return the module of a name.
+
+    Raises:
+        ValueError: There is none; says which there are.
+    """
+    lists = (nn.ModuleList, nn.ModuleDict)  # they compute nothing
+    layers = {name: module for name, module in model.named_modules() if name and not isinstance(module, lists)}
+    if layer in layers:
+        return layers[layer]
+    near = difflib.get_close_matches(layer, layers, n=1)
+    guess = f"; did you mean {near[0]}?" if near else "."
+    raise ValueError(f"{layer} is no layer of this network{guess} Its layers are {', '.join(layers)}")
