@@ -116,6 +116,7 @@ def test_help_and_usage_errors_load_nothing_heavy():
         ["models", "--depth", "x"],
         ["ablate", "--help"],
         ["plan", "--help"],
+        ["features", "--help"],
         ["ablate", "--config", "none.yaml"],
         ["ablate", "report", "none"],
         ["weights", "show"],

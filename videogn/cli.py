@@ -21,6 +21,7 @@ COMMANDS = {
     "plan": "plan",
     "fits": "fits",
     "doctor": "doctor",
+    "features": "features",
     "ablate": "ablate",
     "data": "data",
     "weights": "weights",
@@ -43,6 +44,8 @@ A run:
   doctor      what can be known in ten minutes, before a day is spent:
                                 videogn doctor --config own_videos.yaml --data.root DIR
   predict     classify files:   videogn predict --run_dir runs/i3d_gn --videos a.mp4 folder/
+  features    what a layer says of files, to search or to train on:
+                                videogn features runs/i3d_gn --videos folder/ --out features.safetensors
 
 An experiment:
   ablate      any settings x seeds, side by side here or on a cluster, to a report:

@@ -48,19 +48,19 @@ class CommandParser(argparse.ArgumentParser):
         raise UsageError(message)
 
 
-def check_json(path: str | None) -> None:
-    """Refuse the file that --json names with a UsageError, before any work, where it could not be written after it."""
+def check_json(path: str | None, *, setting: str = "--json") -> None:
+    """Refuse the file that a setting names with a UsageError, before any work, where it could not be written after."""
     if path is None:
         return
     target = Path(path)
     if not target.parent.is_dir():
-        raise UsageError(f"--json {path}: no such folder")
+        raise UsageError(f"{setting} {path}: no such folder")
     if target.exists() and not target.is_file():
-        raise UsageError(f"--json {path}: it is {'a folder' if target.is_dir() else 'no file'}; expected a file")
+        raise UsageError(f"{setting} {path}: it is {'a folder' if target.is_dir() else 'no file'}; expected a file")
     try:
         TemporaryFile(dir=target.parent).close()
     except OSError as error:
-        raise UsageError(f"--json {path} can't be written: {error.strerror}") from error
+        raise UsageError(f"{setting} {path} can't be written: {error.strerror}") from error
 
 
 def save_json(path: str, content: Any, *, ensure_ascii: bool = False) -> None:

@@ -354,9 +354,9 @@ class KineticsDataModule(LightningDataModule):
         """Return batches of all views of a video under the protocol."""
         return self._test_loader(self.catalog.records("test"), self.protocol)
 
-    def predict_dataloader(self) -> DataLoader[VideoBatch]:
-        """Return batches as in testing, of the videos in `predict_paths`, whose labels are 0."""
-        return self._test_loader(self.predict_records(), self.protocol)
+    def predict_dataloader(self, records: Records | None = None) -> DataLoader[VideoBatch]:
+        """Return batches as in testing, of videos whose labels are 0; default: those of `predict_paths`."""
+        return self._test_loader(self.predict_records() if records is None else records, self.protocol)
 
     def predict_records(self) -> Records:
         """Return the videos and images of `predict_paths`, those of a folder in sorted order and without thumbnails.

@@ -29,7 +29,7 @@ def listening(model: nn.Module, layer: str | None) -> Iterator[list[Tensor]]:
         last = [module for module in model.modules() if isinstance(module, nn.Linear)][-1]
         handle = last.register_forward_pre_hook(lambda _, inputs: heard.append(_averaged(inputs[0], last=True)))
     else:
-        found = _find(model, layer)
+        found = find_layer(model, layer)
 
         def hear(_: nn.Module, inputs: Any, output: Any) -> None:
             if heard or not isinstance(output, Tensor) or output.ndim < 2:
@@ -50,7 +50,7 @@ def _averaged(output: Tensor, *, last: bool) -> Tensor:
     return output.float().mean(dim=places) if places else output.float().clone()
 
 
-def _find(model: nn.Module, layer: str) -> nn.Module:
+def find_layer(model: nn.Module, layer: str) -> nn.Module:
     """Return the module of a name.
 
     Raises:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from videogn.data.batch import VideoViews
 from videogn.data.datamodule import KineticsDataModule
+from videogn.data.lists.records import Records
 from videogn.training.module import VideoClassifier
 
 # Decoded frames are uint8 [N, H, W, 3], RGB: all frames of a video.
@@ -113,6 +114,15 @@ class TrainedModel:
         with self._computing():
             return self._named(self.module.probabilities([self._views(video, fps)])[0])
 
+    def videos(self, paths: Sequence[str | Path]) -> Records:
+        """Return the videos among files and in folders, as `videogn predict` takes them.
+
+        Raises:
+            ListError: A path does not exist, or a folder holds no videos.
+        """
+        self.data.predict_paths = list(map(str, paths))
+        return self.data.predict_records()
+
     def predict(self, paths: Sequence[str | Path]) -> Iterator[Answer]:
         """Yield what `__call__` returns of many video files and folders of them, decoded by data.num_workers processes.
 
@@ -121,7 +131,7 @@ class TrainedModel:
         Raises:
             ListError: A path does not exist, or a folder holds no videos.
         """
-        for names, views, failed in self._batches(paths):
+        for names, views, failed in self._batches(self.videos(paths)):
             with self._computing():
                 found: Iterable[Tensor] = self.module.probabilities(views) if views else ()
             answers = {index: Answer(path, {}, error) for index, (path, error) in failed.items()}
@@ -149,7 +159,7 @@ class TrainedModel:
             return _rows(self.module.features([views], layer=layer)[0], views, per=per)
 
     def features_of(
-        self, paths: Sequence[str | Path], *, layer: str | None = None, per: Per = "video"
+        self, paths: Sequence[str | Path] | Records, *, layer: str | None = None, per: Per = "video"
     ) -> Iterator[Features]:
         """Yield what `features` returns of many video files and folders of them, with the frames that it is of.
 
@@ -159,7 +169,7 @@ class TrainedModel:
         """
         if per not in get_args(Per):
             raise ValueError(f"per is {per!r}; expected one of {', '.join(get_args(Per))}")
-        for names, views, failed in self._batches(paths):
+        for names, views, failed in self._batches(paths if isinstance(paths, Records) else self.videos(paths)):
             with self._computing():
                 found = self.module.features(views, layer=layer) if views else []
             of = {
@@ -174,12 +184,10 @@ class TrainedModel:
         return self.data.views_of(video, fps=fps).to(self.device)
 
     def _batches(
-        self, paths: Sequence[str | Path]
+        self, records: Records
     ) -> Iterator[tuple[dict[int, str], list[VideoViews], dict[int, tuple[str, str]]]]:
         """Yield the paths of some videos by their places, their views, and paths and errors of those without."""
-        self.data.predict_paths = list(map(str, paths))
-        records = self.data.predict_records()
-        for batch in self.data.predict_dataloader():
+        for batch in self.data.predict_dataloader(records):
             names = {index: records[index].path for index in batch["indices"].tolist()}
             failed = {index: (records[index].path, error) for index, error in batch["failures"]}
             yield names, [views.to(self.device) for views in batch["views"]], failed

@@ -29,7 +29,7 @@ def load(
     *,
     ckpt_path: str = "last",
     protocol: ProtocolName | None = None,
-    num_workers: int = 0,
+    num_workers: int | None = 0,
     device: str | None = None,
 ) -> TrainedModel:
     """Return the model of a run, to be asked about videos: what `videogn predict` says of a file, it says.
@@ -40,7 +40,7 @@ def load(
         run_dir: The run's folder.
         ckpt_path: "last", "best", or a checkpoint's file.
         protocol: How many clips and crops of a video it sees: 10x3, 10x1 or 1x1; default: the run's.
-        num_workers: Processes that decode where it is given many files; 0: this one decodes.
+        num_workers: Processes that decode where it is given many files; 0: this one decodes; None: as many as the run.
         device: Such as "cpu" or "cuda:1"; default: the run's kind, a GPU where there is one. On a CPU it computes in
             float32, on a GPU in the run's precision.
 

@@ -86,10 +86,7 @@ class Scorer(LightningModule):
         """
         of_views = self._of_views(videos, lambda views: self._positions(views).float().softmax(dim=1).mean(dim=-1))
         probabilities = torch.stack([of_video.mean(dim=0) for of_video in of_views])
-        if not probabilities.isfinite().all():
-            broken = first_not_finite(self.model)
-            reason = "its weights and running statistics are" if broken is None else f"{broken} is not"
-            raise NonFiniteLoss(f"the network's output is not finite: {reason}")
+        self._check_finite(probabilities)
         return probabilities
 
     @torch.no_grad()
@@ -115,9 +112,17 @@ class Scorer(LightningModule):
                     positions(self.model, views)
                     return heard.pop()
 
-                return self._of_views(videos, of)
+                found = self._of_views(videos, of)
         finally:
             self.train(training)
+        self._check_finite(*found)
+        return found
+
+    def _check_finite(self, *outputs: Tensor) -> None:
+        if not all(output.isfinite().all() for output in outputs):
+            broken = first_not_finite(self.model)
+            reason = "its weights and running statistics are" if broken is None else f"{broken} is not"
+            raise NonFiniteLoss(f"the network's output is not finite: {reason}")
 
     def _of_views(self, videos: Sequence[VideoViews | Tensor] | Tensor, of: Callable[[Tensor], Tensor]) -> list[Tensor]:
         """Return [V, ...] of each of B videos, made of at most device_batch_size views [N, T, H, W, C] at once."""
