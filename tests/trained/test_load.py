@@ -1,33 +1,16 @@
-"""A run's folder as a model to ask: it says what the command says; and training without the command."""
+"""A run's folder as a model to ask: it says what the command says."""
 
 import json
 from pathlib import Path
 
 import pytest
-import torch
 import yaml
-from lightning import Trainer
 
 import videogn
-from tests.runs import TINY
 from videogn.cli import main
 from videogn.training.errors import CheckpointError
 
 pytestmark = pytest.mark.slow  # trains for a second or two
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, data_root: Path) -> Path:
-    """The folder of a run of an epoch, whose videos are gone."""
-    folder = tmp_path_factory.mktemp("run")
-    (folder / "tiny.yaml").write_text(TINY)
-    words = ["--config", f"{folder}/tiny.yaml", "--data.root", str(data_root), "--data.num_workers", "0"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", ["videogn"])
-        assert main(["fit", *words, "--trainer.max_epochs", "1", "--run_dir", str(folder)]) == 0
-    settings = (folder / "config.yaml").read_text().replace(str(data_root), "/gone")
-    (folder / "config.yaml").write_text(settings)
-    return folder
 
 
 def some_videos(data_root: Path, shared_data: Path) -> list[str]:
@@ -90,40 +73,3 @@ def test_what_can_not_be_loaded_is_said(run, tmp_path):
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
     with pytest.raises(ValueError, match=r"data.smell, which this version of videogn does not have"):
         videogn.load(tmp_path)
-
-
-def test_a_notebook_trains_tests_and_asks_without_the_command(data_root):
-    data = videogn.KineticsDataModule(
-        str(data_root),
-        num_frames=8,
-        crop_size=32,
-        scale_size=32,
-        test_scale_size=32,
-        test_crop_size=32,
-        batch_size=4,
-        num_workers=0,
-        protocol="10x1",
-    )
-    module = videogn.VideoClassifier(
-        "bn",
-        depth=14,
-        width=8,
-        base_lr=0.4,
-        num_classes=data.num_classes,
-        num_frames=data.num_frames,
-        crop_size=data.crop_size,
-        device_batch_size=data.batch_size,
-    )
-    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
-    trainer = Trainer(max_epochs=1, accelerator="cpu", enable_model_summary=False, **quiet)
-    trainer.fit(module, data)
-    (tested,) = trainer.test(module, data, verbose=False)
-    model = videogn.TrainedModel(module, data, classes=data.classes)
-    records = data.catalog.records("test")
-    best = [next(iter(model(record.path))) for record in records]
-    correct = sum(name == data.classes[record.label] for name, record in zip(best, records, strict=True))
-    assert tested["test/top1"] == pytest.approx(correct / len(records))
-    assert not model.module.training
-    assert not torch.is_inference_mode_enabled()
-    with pytest.raises(ValueError, match="got 1 names of classes; expected 2"):
-        videogn.TrainedModel(module, data, classes=["jump"])
