@@ -23,7 +23,7 @@ ALLOWED = {
     "models": {"code_version", "files", "machine", "norms"},
     "data": {"files", "machine"},
     "tools": {"data", "files", "machine", "models", "norms", "training"},
-    "trained": {"data", "files", "models", "training"},
+    "trained": {"__init__", "data", "files", "models", "training"},
     "training": {"models", "data.batch", "data.datamodule", "files", "norms", "machine", "code_version"},
     "ablation": {
         *(
@@ -117,6 +117,7 @@ def test_help_and_usage_errors_load_nothing_heavy():
         ["ablate", "--help"],
         ["plan", "--help"],
         ["features", "--help"],
+        ["export", "--help"],
         ["ablate", "--config", "none.yaml"],
         ["ablate", "report", "none"],
         ["weights", "show"],

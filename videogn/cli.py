@@ -22,6 +22,7 @@ COMMANDS = {
     "fits": "fits",
     "doctor": "doctor",
     "features": "features",
+    "export": "export",
     "ablate": "ablate",
     "data": "data",
     "weights": "weights",
@@ -46,6 +47,8 @@ A run:
   predict     classify files:   videogn predict --run_dir runs/i3d_gn --videos a.mp4 folder/
   features    what a layer says of files, to search or to train on:
                                 videogn features runs/i3d_gn --videos folder/ --out features.safetensors
+  export      a program that needs no videogn (torch.export, ONNX):
+                                videogn export runs/i3d_gn --out i3d_gn.pt2
 
 An experiment:
   ablate      any settings x seeds, side by side here or on a cluster, to a report:

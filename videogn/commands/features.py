@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, get_args
 from videogn.commands.usage import CommandParser, RunError, UsageError, check_json
 from videogn.data.views.protocols import ProtocolName
 from videogn.machine import available_cores
+from videogn.trained.names import Per
 
 if TYPE_CHECKING:
     from videogn.trained.model import TrainedModel
@@ -68,7 +69,7 @@ def run(words: list[str]) -> int:
     parser.add_argument("--videos", nargs="+", required=True, metavar="PATH", help="video files and folders of them")
     parser.add_argument("--out", required=True, metavar="FILE", help="file to write: .safetensors or .npy")
     parser.add_argument("--layer", metavar="NAME", help="torch's name of it (blocks.4 is res4); a wrong one lists all")
-    parser.add_argument("--per", choices=("view", "clip", "video"), default="video", help="a row for each (video)")
+    parser.add_argument("--per", choices=get_args(Per), default="video", help="a row for each (video)")
     parser.add_argument("--ckpt_path", default="last", help="last (the default), best, or a file")
     parser.add_argument("--protocol", choices=get_args(ProtocolName), help="clips x crops (default: the run's)")
     parser.add_argument("--num_workers", type=int, metavar="N", help="processes that decode (default: as the run)")
@@ -97,6 +98,8 @@ def run(words: list[str]) -> int:
         raise RunError(str(error)) from error
     except OSError as error:
         raise RunError(f"--out {out} can't be written: {error.strerror or error}") from error
+    except RuntimeError as error:  # no memory, a decoding process that was killed, an output that is not finite
+        raise RunError(str(error)) from error
     failed = f"; {len(written.failed):,} could not be decoded" if written.failed else ""
     shape = f"{written.num_rows:,} x {written.num_channels:,}"
     print(f"written: {out}: {shape} numbers of {len(written.videos):,} of {len(videos):,} videos{failed}")

@@ -383,7 +383,8 @@ class KineticsDataModule(LightningDataModule):
         if isinstance(video, str | Path):
             record, frames = Records([str(video)], labels=[0])[0], None
         else:
-            frames = MemoryVideo(np.asarray(video), frames_per_second=rate)
+            in_memory = video.cpu() if isinstance(video, Tensor) else video
+            frames = MemoryVideo(np.asarray(in_memory), frames_per_second=rate)
             record = VideoRecord(frames.path, label=0, index=0, name=frames.path)
             if self.target_fps is not None and rate is None:
                 raise ValueError(f"decoded frames do not say their rate, which target_fps {self.target_fps:g} needs")

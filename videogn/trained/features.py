@@ -18,7 +18,8 @@ import numpy as np
 
 from videogn.data.lists.records import Records
 from videogn.files import replacing, write_json
-from videogn.trained.model import Features, Per, TrainedModel
+from videogn.trained.model import Features, TrainedModel
+from videogn.trained.names import Per
 
 # Of each row, in the order of the file, widest first so that each begins at a multiple of its own size: dtype by
 # safetensors' name, and shape; the width of `features` comes with the first video.

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -19,11 +19,11 @@ from torch import Tensor
 from videogn.data.batch import VideoViews
 from videogn.data.datamodule import KineticsDataModule
 from videogn.data.lists.records import Records
+from videogn.trained.names import Per
 from videogn.training.module import VideoClassifier
 
 # Decoded frames are uint8 [N, H, W, 3], RGB: all frames of a video.
 AnyVideo = str | Path | Tensor | NDArray[np.uint8]
-Per = Literal["view", "clip", "video"]
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class TrainedModel:
     """A trained network that takes videos, and sees them as a test does: its clips, crops and normalisation.
 
     Args:
-        module: The network. It is put in evaluation, on the device.
+        module: The network; it moves to the device. With ema, the average of its weights is what is asked.
         data: How a video is seen: its frames, sizes, decoder and `protocol`.
         classes: Names, by class index.
         device: Where it computes.
@@ -206,7 +206,8 @@ class TrainedModel:
         try:
             for switch in switches:
                 switch.allow_tf32 = self.allow_tf32
-            with torch.no_grad(), torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None):
+            half = torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None)
+            with self.module.averaged(), torch.no_grad(), half:
                 yield
         finally:
             for switch, was in zip(switches, before, strict=True):

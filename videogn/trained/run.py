@@ -46,7 +46,8 @@ def load(
 
     Raises:
         ValueError: No run in this folder, settings that this version does not have, a protocol that there is not.
-        CheckpointError: No such checkpoint, a damaged one, or one of another network or of other classes.
+        CheckpointError: No such checkpoint, a damaged one, or one of other classes.
+        KernelError: In half precision, a layer computes wrongly on this device.
     """
     run_dir = Path(run_dir)
     settings = _settings(run_dir)
@@ -70,18 +71,18 @@ def load(
     module.load_state_dict(checkpoint["state_dict"])
     _warn_of_statistics(settings, own, module)
     where = torch.device(device) if device else _device(settings)
-    model = TrainedModel(
+    autocast = None if where.type == "cpu" else dtype_of(settings["trainer"].get("precision"))
+    if autocast is not None and not settings.get("trust_kernels", False):
+        sizes = (min(8, data.batch_size), 3, data.num_frames, data.test_crop_size, data.test_crop_size)
+        check_kernels(cases_of(module.model, sizes, training=False), device=where, dtype=autocast)
+    return TrainedModel(
         module,
         data,
         classes=module.class_names,
         device=where,
-        autocast=None if where.type == "cpu" else dtype_of(settings["trainer"]["precision"]),
+        autocast=autocast,
         allow_tf32=settings.get("allow_tf32", True),
     )
-    if model.autocast is not None and not settings.get("trust_kernels", False):
-        sizes = (min(8, data.batch_size), 3, data.num_frames, data.test_crop_size, data.test_crop_size)
-        check_kernels(cases_of(module.model, sizes, training=False), device=where, dtype=model.autocast)
-    return model
 
 
 def classes_file(run_dir: Path) -> str | None:

@@ -84,7 +84,7 @@ class Scorer(LightningModule):
         Softmax, averaged over positions, then over views (Wang et al. 2018, "inference"). At most device_batch_size
         views are made and forwarded at once: memory does not grow with their number.
         """
-        of_views = self._of_views(videos, lambda views: self._positions(views).float().softmax(dim=1).mean(dim=-1))
+        of_views = self._of_views(videos, lambda views: averaged(self._positions(views)))
         probabilities = torch.stack([of_video.mean(dim=0) for of_video in of_views])
         self._check_finite(probabilities)
         return probabilities
@@ -209,6 +209,11 @@ class Scorer(LightningModule):
 
     def on_predict_epoch_start(self) -> None:
         self.failures = []
+
+
+def averaged(logits: Tensor) -> Tensor:
+    """Return probabilities [N, K], averaged over positions, of logits [N, K, P]."""
+    return logits.float().softmax(dim=1).mean(dim=-1)
 
 
 def _negative_log(probabilities: Tensor, labels: Tensor) -> Tensor:

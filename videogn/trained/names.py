@@ -1,0 +1,19 @@
+"""Names that both the commands and what they do know. Loads no torch."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Literal
+
+# What a row of features is of.
+Per = Literal["view", "clip", "video"]
+FormatName = Literal["torch_export", "onnx"]
+SUFFIXES: dict[FormatName, str] = {"torch_export": ".pt2", "onnx": ".onnx"}
+_ONNX_NEEDS = ("onnx", "onnxscript", "onnxruntime")
+
+
+def check_format(name: FormatName) -> None:
+    """Raise ValueError for a format whose libraries are not installed."""
+    missing = [library for library in _ONNX_NEEDS if name == "onnx" and find_spec(library) is None]
+    if missing:
+        raise ValueError(f"onnx needs {', '.join(missing)}, not installed here: pip install 'videogn[onnx]'")
