@@ -162,10 +162,15 @@ def judged_together(contrasts: Sequence[Contrast], study: Study, *, alpha: float
 def _p_values(difference: Estimate | None, study: Study) -> dict[tuple[str, str], float]:
     assert difference is not None
     claims = {"these": difference.seeds, "like them": difference.videos}
-    found = {("apart", reach): claim.p for reach, claim in claims.items() if claim is not None}
+    known = {reach: claim for reach, claim in claims.items() if claim is not None}
+    found = {("apart", reach): claim.p for reach, claim in known.items()}
+    within = {}
     if (bound := study.equivalence) is not None:
-        found |= {("within", reach): claim.p_within(bound) for reach, claim in claims.items() if claim is not None}
-    return found if study.seed_rule is None else {key: study.seed_rule.worth(p) for key, p in found.items()}
+        within = {("within", reach): claim.p_within(bound) for reach, claim in known.items()}
+    if (rule := study.seed_rule) is not None:
+        found = {key: rule.worth(p) for key, p in found.items()}
+        within = {key: rule.worth(min(1.0, 2 * p)) for key, p in within.items()}  # of one side: no more than of both
+    return found | within
 
 
 def _is_same_computation(points: Sequence[Point]) -> bool:
