@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.stats import t as student
 
 from tests.ablation.studies import cells, result
@@ -38,6 +40,13 @@ def test_the_chance_of_a_miss_is_that_of_a_simulation(request, level, at_most):
     simulated = simulated_chance(level, at_most=at_most, num=num)
     error = (simulated * (1 - simulated) / num) ** 0.5
     assert chance_of_a_miss(level, at_most=at_most) == pytest.approx(simulated, abs=3 * error + 1e-4)
+
+
+@settings(max_examples=30)
+@given(st.floats(1e-12, 1.0), st.integers(2, 9))
+def test_looks_cost_something_and_no_more_than_the_sum_of_them(level, at_most):
+    chance = chance_of_a_miss(level, at_most=at_most)
+    assert level * (1 - 1e-9) <= chance <= min(1.0, level * (at_most - 1)) + 1e-9
 
 
 def test_the_nominal_level_makes_the_chance_what_is_wanted():

@@ -119,11 +119,13 @@ def chance_of_a_miss(level: float, *, at_most: int) -> float:
     import numpy as np
     from scipy.special import stdtr, stdtrit
 
+    if not 0 < level < 1:
+        return level
     edges = np.geomspace(level, 1.0, _NUM_BINS + 1)
     centres = np.sqrt(edges[1:] * edges[:-1])
 
     def share(p: Any, n: int) -> Any:
-        t_squared = stdtrit(n - 1, 1 - p / 2) ** 2
+        t_squared = stdtrit(n - 1, p / 2) ** 2
         return t_squared / (n - 1 + t_squared)
 
     holding = np.diff(edges)  # of each bin, the chance to be in it and to have missed at no look so far
