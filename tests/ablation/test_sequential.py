@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.stats import t as student
 
@@ -44,6 +44,10 @@ def test_the_chance_of_a_miss_is_that_of_a_simulation(request, level, at_most):
 
 @settings(max_examples=30)
 @given(st.floats(1e-12, 1.0), st.integers(2, 9))
+@example(1 - 1e-16, 3)
+@example(1 - 1e-7, 9)
+@example(1.0, 9)
+@example(0.0, 9)
 def test_looks_cost_something_and_no_more_than_the_sum_of_them(level, at_most):
     chance = chance_of_a_miss(level, at_most=at_most)
     assert level * (1 - 1e-9) <= chance <= min(1.0, level * (at_most - 1)) + 1e-9

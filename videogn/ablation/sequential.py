@@ -128,9 +128,10 @@ def chance_of_a_miss(level: float, *, at_most: int) -> float:
         t_squared = stdtrit(n - 1, p / 2) ** 2
         return t_squared / (n - 1 + t_squared)
 
+    chance = level
     holding = np.diff(edges)  # of each bin, the chance to be in it and to have missed at no look so far
     for n in range(2, at_most):
-        a = np.sqrt(n * share(centres, n))[:, None]
+        a = np.sqrt(np.maximum(n * share(centres, n), 1e-30))[:, None]  # of a p-value of 1, not 0 / 0 below
         k = (n + 1) * share(edges, n + 1)[None, :]
         # The share of n + 1 values is above an edge between the roots in r of (a + r)^2 = k (1 + r^2); below k = 1,
         # outside them.
@@ -139,8 +140,9 @@ def chance_of_a_miss(level: float, *, at_most: int) -> float:
             low, high = (k - a**2) / (a + root), (a + root) / (k - 1)
         between = stdtr(n, high * math.sqrt(n)) - stdtr(n, low * math.sqrt(n))
         above = np.where(k > 1 + a**2, 0.0, between + (k < 1))
+        chance += float(holding @ above[:, 0])
         holding = holding @ np.diff(above, axis=1)
-    return float(1 - holding.sum())
+    return chance
 
 
 def _is_number(value: object, kind: Any) -> bool:
