@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from videogn.files import replacing
 from videogn.models.compiled import positions
-from videogn.models.i3d import I3D
+from videogn.models.network import VideoNetwork
 from videogn.trained.names import FormatName
 from videogn.training.scoring import averaged
 
@@ -41,7 +41,7 @@ class ViewProbabilities(nn.Module):
         model: The network.
     """
 
-    def __init__(self, model: I3D) -> None:
+    def __init__(self, model: VideoNetwork) -> None:
         super().__init__()
         self.model = model
 
@@ -65,7 +65,7 @@ class Checked:
     milliseconds: dict[int, tuple[float, float]]
 
 
-def export(model: I3D, views: Tensor, out: Path, *, name: FormatName, about: dict[str, Any]) -> Checked:
+def export(model: VideoNetwork, views: Tensor, out: Path, *, name: FormatName, about: dict[str, Any]) -> Checked:
     """Write a network as a program of any number of views, and check the file before it takes its place.
 
     Args:
