@@ -48,7 +48,8 @@ def test_every_network_in_every_mode_has_a_row(capsys):
     out = capsys.readouterr().out
     assert f"torch {torch.__version__}" in out
     assert "measuring: 2 clips, bfloat16, contiguous, eager" in out
-    assert found["network"] == {"num_frames": 8, "crop_size": 64, "layout": "slowfast", "depth": 14, "width": 16}
+    network = {"network": "i3d", "layout": "slowfast", "depth": 14, "width": 16}
+    assert found["network"] == {**network, "num_frames": 8, "crop_size": 64}
 
 
 @pytest.mark.slow
@@ -77,6 +78,8 @@ def test_compiled_networks_compute_the_same(tmp_path, request):
         (["--precision", "bf17"], "--precision bf17: expected some of 32-true"),
         (["--batch_sizes", "0"], "must be positive"),
         (["--layout", "flat"], "unknown layout 'flat'"),
+        (["--network", "c3d", "--layout", "nonlocal", "--depth", "14"], "network c3d has no depth"),
+        (["--network", "vgg"], "unknown network 'vgg'"),
         (["--num_frames", "1"], "leave nothing for the last pool"),
         (["--json", "none/model.json"], "no such folder"),
     ],

@@ -25,9 +25,17 @@ def test_with_flags_it_describes_that_network(capsys):
     assert " 17 " in line  # norms: 1 + 4 blocks x 4
 
 
+def test_c3d_is_described_on_its_own_clips(capsys):
+    assert main(["models", "--network", "c3d", "--num_classes", "101"]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if "C3D, gn, width 64" in line)
+    for figure in ("16", "112, 112", "78.41 M", "8", "38.66"):  # mmaction2: 78.4 M, 38.5 GFLOPs without the norms
+        assert f" {figure} " in line
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["--network", "c3d", "--depth", "14"], "network c3d has no depth: leave it at 50"),
         (["--norm", "fog"], "unknown norm 'fog'"),
         (["--width", "24"], "32 groups do not divide 24 channels"),
         (["--num_frames", "2"], "leave nothing for the last pool"),

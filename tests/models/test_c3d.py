@@ -10,6 +10,9 @@ from tests.models.networks import NORM_SETTINGS, clips, randomize_norms
 from videogn.models.build import OF_I3D, build_network
 from videogn.models.c3d import c3d
 from videogn.models.i3d import i3d_r50
+from videogn.models.weights import WeightsError, read_weights
+from videogn.training.checkpoint import check_same_model
+from videogn.training.errors import CheckpointError
 from videogn.training.module import VideoClassifier
 
 SMALL = {"width": 4, "num_frames": 16, "crop_size": 32, "num_classes": 5}
@@ -160,12 +163,21 @@ def test_what_i3d_alone_has_is_left_at_its_defaults():
     assert {name: parameter.default for name, parameter in of_i3d.items() if name not in of_c3d} == OF_I3D
 
 
-def test_a_classifier_says_which_network_it_is():
+def test_a_classifier_says_which_network_it_is(tmp_path):
     small = {"width": 4, "num_frames": 16, "crop_size": 32, "channels_per_group": 4}
     model = VideoClassifier("gn", network="c3d", **small)
     own = model.architecture
     assert own["network"] == "c3d"
     assert {own[name] for name in ("layout", "depth", "temporal_convs", "nonlocal_blocks")} == {None}
+    own_part = {"architecture": own, "classes": []}
+    i3d = {**own, "layout": "nonlocal", "depth": 50, "temporal_convs": True, "nonlocal_blocks": False}
+    del i3d["network"]  # of before there was another
+    for theirs, asked in ((own, {"network": "i3d", **i3d}), (i3d, own)):
+        with pytest.raises(CheckpointError, match=r"of another model: it has network '\w+' \(asked for"):
+            check_same_model({"architecture": theirs, "classes": []}, architecture=asked, classes=[])
+    torch.save({"state_dict": model.state_dict(), "videogn": own_part}, tmp_path / "last.ckpt")
+    with pytest.raises(WeightsError, match="of network c3d: weights to start from are of network i3d alone"):
+        read_weights(tmp_path / "last.ckpt")
     with pytest.raises(ValueError, match="weights are of i3d, and network is c3d"):
         VideoClassifier("gn", network="c3d", weights="some.pth", **small)
     # A normalisation batch of one clip of 16 frames has values of two frames to normalise by.

@@ -74,6 +74,8 @@ def test_the_networks_norm():
     assert line("network", architecture=other).startswith(
         "c2d with non-local blocks, depth 101, layout slowfast, gn with 16 channels a group and weight standardization;"
     )
+    c3d = {"network": "c3d", "width": 16, "layout": None, "depth": None, "norm": "none"}
+    assert line("network", architecture=c3d).startswith("c3d, width 16, none; ")
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ class SeedRule:
 
     def worth(self, p: float) -> float:
         """Return the p-value of a test at one of the looks, as that of all looks together."""
-        return chance_of_a_miss(p, at_most=self.at_most) if 0 < p < 1 else p
+        return chance_of_a_miss(p, at_most=self.at_most)
 
 
 def read_seed_rule(given: Mapping[str, Any]) -> SeedRule:

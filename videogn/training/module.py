@@ -167,6 +167,7 @@ class VideoClassifier(Scorer):
         if activation_checkpointing and compile:
             raise ValueError("activation_checkpointing is for eager mode: with compile give activation_memory_budget")
         architecture: dict[str, Any] = {
+            "network": network,
             "norm": norm,
             "num_groups": DEFAULT_NUM_GROUPS
             if "num_groups" in row.settings and (num_groups, channels_per_group) == (None, None)
@@ -174,7 +175,6 @@ class VideoClassifier(Scorer):
             "channels_per_group": channels_per_group,
             "weight_standardization": weight_standardization,
             "input": input,
-            "network": network,
             "layout": layout,
             "depth": depth,
             "width": width,

@@ -55,7 +55,7 @@ class Subject:
 
     def in_small(self) -> Subject:
         """Return a small network with the same norm."""
-        own = {**self.architecture, **SMALL[self.architecture["network"]]}
+        own = {**self.architecture, **SMALL[self.architecture.get("network", "i3d")]}
         if own["channels_per_group"] is not None or own["num_groups"] is not None:
             own |= SMALL_GN
         own["num_frames"] = min(own["num_frames"], SMALL_FRAMES)

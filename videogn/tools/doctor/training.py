@@ -150,7 +150,7 @@ def _value(value: Any) -> str:
 
 
 def _small(subject: Subject) -> str:
-    sizes = [f"{name} {subject.architecture[name]}" for name in ("depth", "width") if subject.architecture[name]]
+    sizes = [f"{name} {subject.architecture[name]}" for name in ("depth", "width") if subject.architecture.get(name)]
     return f", in small ({', '.join(sizes)})" if subject.is_small else ""
 
 
