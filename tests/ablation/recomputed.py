@@ -18,23 +18,31 @@ ALPHA = 0.05
 CLAIMS = ("these_videos", "videos_like_them")
 
 
-def read_run(folder: Path) -> tuple[dict, list[dict]]:
-    """Return a run's result and its videos' rows."""
+def read_run(folder: Path) -> tuple[dict, list[dict] | None]:
+    """Return a run's result and its videos' rows; None for a run of an earlier version, which has none."""
+    result = json.loads((folder / "result.json").read_text())
+    if not (folder / "videos.csv").exists():
+        return result, None
     with (folder / "videos.csv").open(newline="") as file:
-        return json.loads((folder / "result.json").read_text()), list(csv.DictReader(file))
+        return result, list(csv.DictReader(file))
 
 
-def right(runs: list[tuple[dict, list[dict]]], k: int) -> np.ndarray:
-    """Return which videos are right among k, [S, n], 0 or 100."""
+def right(runs: list[tuple[dict, list[dict] | None]], k: int) -> np.ndarray:
+    """Return which videos are right among k, [S, n], 0 or 100; where that is not known, accuracies, [S, 1]."""
+    if runs[0][1] is None:
+        return np.array([[result[f"top{k}"]] for result, _ in runs])
     return np.array([[100.0 * (int(row["rank"]) < k) for row in rows] for _, rows in runs])
 
 
-def spreads_of(x: np.ndarray, rows: list[dict], num_summands: int) -> list[tuple[float, float, float]]:
+def spreads_of(x: np.ndarray, run: tuple[dict, list[dict] | None], num_summands: int) -> list[tuple]:
     """Return error, degrees of freedom and number of values: over seeds; and over seeds and groups of videos."""
-    num_seeds, num_videos = x.shape
+    (result, rows), num_seeds = run, len(x)
+    num_videos = result["num_videos_scored"]
     of_seeds = x.mean(axis=1)
     rounding = (100 / num_videos) ** 2 / 12 * num_summands
     by_seeds = max(of_seeds.var(ddof=1), rounding) / num_seeds
+    if rows is None:
+        return [(math.sqrt(by_seeds), num_seeds - 1, num_seeds * num_videos)]
     groups: dict = {}
     for place, row in enumerate(rows):
         groups.setdefault(row.get("group") or place, []).append(place)
@@ -109,10 +117,15 @@ def recompute(out: Path) -> dict:
     bound = json.loads((out / "study.json").read_text())["equivalence"]
     axes = list(report["points"][0]["labels"])
     runs: dict[tuple, dict[int, tuple]] = {}
+    by_folders: dict[tuple, dict[int, tuple]] = {}  # one for points that stand for the same runs
+    folders: dict[tuple, dict[int, Path]] = {}
     for cell in report["cells"]:  # which folder is whose; nothing else
         folder = out / "cells" / (cell["same_as"] or cell["cell"])
         if (folder / "result.json").exists():
-            runs.setdefault(tuple(cell[axis] for axis in axes), {})[cell["seed"]] = read_run(folder)
+            folders.setdefault(tuple(cell[axis] for axis in axes), {})[cell["seed"]] = folder
+    for levels, own in folders.items():
+        read = by_folders.get(tuple(own.values())) or {seed: read_run(folder) for seed, folder in own.items()}
+        runs[levels] = by_folders[tuple(own.values())] = read
 
     def of(labels: dict) -> dict[int, tuple]:
         return runs[tuple(labels[axis] for axis in axes)]
@@ -123,9 +136,9 @@ def recompute(out: Path) -> dict:
         found = {}
         for k in (1, 5):
             x = right(own, k)
-            spreads = spreads_of(x, own[0][1], 1)
+            spreads = spreads_of(x, own[0], 1)
             found[f"top{k}"] = {"mean": x.mean(), "deviation": x.mean(axis=1).std(ddof=1)}
-            for place, claim in enumerate(CLAIMS):
+            for place, claim in enumerate(CLAIMS[: len(spreads)]):
                 ends = share_interval(x.mean(), spreads[: place + 1])
                 found[f"top{k}"][claim] = dict(zip(("low", "high"), ends, strict=True))
         points.append(found)
@@ -136,22 +149,30 @@ def recompute(out: Path) -> dict:
             for level, other in ((each["level"], 1), (each["reference"], -1)):
                 pairs.append((sign * other, {each["axis"]: level, "norm_batch_size": size}))
         quadruples.append(pairs)
+    all_sides = [[(sign, of(labels)) for sign, labels in pairs] for pairs in quadruples]
+    # The same runs twice: nothing is compared.
+    num = sum(any(side is not sides[0][1] for _, side in sides) for sides in all_sides)
     comparisons, family = [], []
-    for pairs in quadruples:
-        sides = [(sign, of(labels)) for sign, labels in pairs]
+    for sides in all_sides:
+        if all(side is sides[0][1] for _, side in sides):
+            comparisons.append({"verdict": "same computation"})
+            family.append({})
+            continue
         seeds = [seed for seed in sides[0][1] if all(seed in side for _, side in sides)]
         x = sum(sign * right([side[seed] for seed in seeds], 1) for sign, side in sides)
-        spreads = spreads_of(x, sides[0][1][seeds[0]][1], len(sides))
+        spreads = spreads_of(x, sides[0][1][seeds[0]], len(sides))
         found = {"mean": x.mean(), "deviation": x.mean(axis=1).std(ddof=1), "num_seeds": len(seeds)}
         ps = {}
-        for place, claim in enumerate(CLAIMS):
+        for place, claim in enumerate(CLAIMS[: len(spreads)]):
             own = p_values(x.mean(), spreads[: place + 1], bound)
             ps |= {(claim, name): p for name, p in own.items()}
             found[claim] = dict(zip(("low", "high"), intervals(x.mean(), spreads[: place + 1]), strict=True)) | own
-        found["smallest_shown"] = smallest_shown(*spreads[0][:2], len(quadruples))
+        found["smallest_shown"] = smallest_shown(*spreads[0][:2], num)
         comparisons.append(found)
         family.append(ps)
     for found, adjusted in zip(comparisons, closed(family), strict=True):
+        if not adjusted:
+            continue
         for (claim, name), p in adjusted.items():
             found[claim][name.replace("p", "holm", 1)] = p
         shown = [
@@ -162,3 +183,14 @@ def recompute(out: Path) -> dict:
         found["verdict"] = shown[0] if shown else "open"
     split = len(report["comparisons"])
     return {"points": points, "comparisons": comparisons[:split], "interactions": comparisons[split:]}
+
+
+def agree(report, own) -> None:
+    """Check every number, text and null of `own` against the report's, to the digits that stand there."""
+    for name, value in own.items():
+        if isinstance(value, dict):
+            agree(report[name], value)
+        elif isinstance(value, float):
+            assert math.isclose(report[name], value, rel_tol=2e-4, abs_tol=6e-5), (name, report[name], value)
+        else:
+            assert report[name] == value, (name, report[name], value)

@@ -2,12 +2,17 @@
 
 import csv
 import json
+from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
-from tests.ablation.recomputed import recompute
+from tests.ablation.recomputed import agree, recompute
 from tests.ablation.studies import make_study
+from videogn.ablation.base import base_settings
+from videogn.ablation.cells import cells_of
 from videogn.ablation.report.write import write_report
 from videogn.ablation.study import Study
 
@@ -23,17 +28,6 @@ def ranks(cell):
     hardness = np.repeat(np.random.default_rng(0).normal(size=30), 3)
     height = HEIGHTS[cell.labels["condition"], cell.labels["norm_batch_size"]] + 0.2 * rng.normal()
     return np.digitize(height + hardness + rng.normal(size=90), [0.0, -0.3, -0.6, -0.9, -1.2, -1.5]).tolist()
-
-
-def agree(report, own) -> None:
-    """Check every number, text and null of `own` against the report's, to the digits that stand there."""
-    for name, value in own.items():
-        if isinstance(value, dict):
-            agree(report[name], value)
-        elif isinstance(value, float):
-            assert report[name] == pytest.approx(value, rel=2e-4, abs=6e-5), name
-        else:
-            assert report[name] == value, name
 
 
 @pytest.mark.parametrize("groups", [None, [f"source {place // 3}" for place in range(89)] + [""]])
@@ -55,3 +49,28 @@ def test_every_figure_of_a_report_is_computed_again_from_the_runs_files(tmp_path
             first, _, second = name.partition(".")
             assert float(row[name]) == (figures[first][second] if second else figures[first])
     assert {one["num_groups"] for one in report["comparisons"]} == {90 if groups is None else 31}
+
+
+def test_every_figure_of_a_real_study_is_computed_again(tmp_path):
+    """The study on record of normalisation batches: 30 trainings, from before tests wrote videos.csv."""
+    root = Path(__file__).parents[2]
+    with (root / "data/results/motions_batch_size.csv").open(newline="") as file:
+        rows = {row["cell"]: row for row in csv.DictReader(file)}
+    study = Study(**yaml.safe_load((root / "configs/ablations/motions_batch_size.yaml").read_text()))
+    base = (root / "configs" / study.base).read_bytes()
+    (tmp_path / "study.json").write_text(json.dumps(asdict(study)))
+    (tmp_path / "base.yaml").write_bytes(base)
+    for cell in cells_of(study, base_settings(base, name=study.base)):
+        if cell.same_as is None:
+            row = rows.pop(cell.name)
+            fields = {"top1": float(row["top1"]), "top5": float(row["top5"])}
+            fields |= {name: int(row[name]) for name in ("num_videos_scored", "num_videos_expected")}
+            (tmp_path / "cells" / cell.name).mkdir(parents=True)
+            (tmp_path / "cells" / cell.name / "result.json").write_text(json.dumps(fields))
+    report, own = json.loads(write_report(tmp_path)["json"].read_text()), recompute(tmp_path)
+    assert [len(own[name]) for name in ("points", "comparisons")] == [10, len(report["comparisons"])]
+    for name in ("points", "comparisons"):
+        for theirs, ours in zip(report[name], own[name], strict=True):
+            agree(theirs, ours)
+    verdicts = [comparison["verdict"] for comparison in report["comparisons"]]
+    assert [verdicts.count(verdict) for verdict in ("apart", "same computation")] == [5, 4]
