@@ -144,10 +144,10 @@ def test_other_numbers_of_videos_are_not_compared(tmp_path):
     }
     found = gathered.findings
     assert not any("BN at normalisation batch 2" in sentence for sentence in found.sentences)
-    note = "No judgement on 2 comparisons, because the results are of other numbers of videos."
+    note = "No judgement on 2 comparisons, because the results are not of the same videos."
     assert note in found.notes
     rows = {(row[0], row[1]): row[5] for row in accuracy_table(gathered).rows}
-    assert rows["BN", "2"] == "not compared: other numbers of videos"
+    assert rows["BN", "2"] == "not compared: other videos"
     change(tmp_path, "bn-nb16-seed0", num_videos_scored=None)  # not known: not known to be others
     assert gather(tmp_path).contrasts[0].verdict == "open"
 

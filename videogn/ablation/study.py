@@ -58,7 +58,8 @@ class Study:
             "trainer.max_epochs": 5}.
         title: The question, as the report's heading.
         equivalence: Points of top-1 within which two settings count as equal: "within so many points" is said where a
-            test shows it. State it before the study is run: a folder's own can't be changed. Default: none is tested.
+            test shows it, and differences are then a little harder to show, as all are judged together. State it before
+            the study is run: a folder's own can't be changed. Default: none is tested.
         paper: A CSV with the paper's figures to stand beside, a path or the bare name of a packaged one (table8.csv).
 
     Raises:

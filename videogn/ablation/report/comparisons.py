@@ -5,6 +5,7 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+from videogn.ablation.axes import NORM_BATCH_SIZE
 from videogn.ablation.report.contrasts import JUDGED, Contrast, Reach
 from videogn.ablation.report.estimates import ALPHA, Claim
 from videogn.ablation.report.findings import sides_text
@@ -28,25 +29,24 @@ _DIGITS = 4
 def comparison_table(gathered: Gathered) -> Table | None:
     """Return every comparison with what survives among them; None where none can be judged."""
     contrasts = [contrast for contrast in gathered.contrasts if contrast.verdict != "same computation"]
-    num, bound = sum(contrast.verdict in JUDGED for contrast in contrasts), gathered.study.equivalence
-    if not num:
+    judged, bound = [contrast for contrast in contrasts if contrast.verdict in JUDGED], gathered.study.equivalence
+    if not judged:
         return None
+    num = len(judged)
     reaches = [reach for reach in _REACHES if any(("apart", reach) in contrast.ps for contrast in contrasts)]
     rows = [_entries(contrast, reaches, num=num, bound=bound) for contrast in contrasts]
     columns = tuple(
         Column(head, is_name=head == "comparison", is_text=head in ("comparison", "finding")) for head in rows[0]
+    )
+    within = (
+        "" if bound is None else f"; Holm within: so, too, if the true one were {bound:g} points or more either way"
     )
     caption = (
         f"Top-1 of the first less that of the second, paired by seed{' and video' if len(reaches) > 1 else ''}, in "
         f"points. ±: half of the {percent_text(ALPHA)} interval of this one by itself. p: how likely so large a "
         f"difference were without any. Holm: the same among all {counted(num, 'comparison')}; up to {ALPHA:g} it is a "
         "finding (* on these videos, ** on videos like them, too)"
-        + (
-            ""
-            if bound is None
-            else f". Holm within: likewise, if the true one were {bound:g} points or more either way"
-        )
-        + f". Would show: the true difference that 4 of 5 such studies tell apart on these videos among {num}."
+        f"{within}. Would show: the true difference that 4 of 5 such studies tell apart on these videos among {num}."
     )
     return Table(columns, tuple(tuple(row.values()) for row in rows), caption)
 
@@ -79,26 +79,31 @@ def _finding_text(contrast: Contrast, *, bound: float | None) -> str:
         words.append(f"within {bound:g} {'**' if contrast.shows('within', 'like them') else '*'}")
     if words:
         return ", ".join(words)
-    if contrast.verdict == "open" and contrast.ps["apart", "these"] <= ALPHA:
+    if contrast.verdict == "open" and contrast.is_apart_by_itself():
         return "open: apart by itself, not among all"
     return contrast.verdict
 
 
 def comparisons_csv(gathered: Gathered) -> str:
-    """Return a row for each comparison: its points and reference by axis, and `comparison_fields`."""
-    buffer, writer = io.StringIO(), None
-    for contrast in gathered.contrasts:
-        point, reference = contrast.points[:2]
-        own = {f"{which}.{axis}": of.labels[axis] for which, of in (("point", point), ("reference", reference))
-               for axis in of.labels}  # fmt: skip
-        row = {"axis": contrast.axis, "is_of_losses": contrast.is_of_losses, **own}
-        row["smaller_norm_batch"] = contrast.points[2].labels["norm_batch_size"] if contrast.is_of_losses else None
-        row |= _flat(comparison_fields(contrast, gathered.contrasts))
-        if writer is None:
-            writer = csv.DictWriter(buffer, fieldnames=list(row), lineterminator="\n")
-            writer.writeheader()
-        writer.writerow(row)
+    """Return a row for each comparison: its points, and its figures as report.json has them."""
+    rows = [_row(contrast, gathered.contrasts) for contrast in gathered.contrasts]
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
     return buffer.getvalue()
+
+
+def _row(contrast: Contrast, family: Sequence[Contrast]) -> dict[str, Any]:
+    """Return a row; of losses, the points are those at the largest normalisation batch."""
+    point, reference = contrast.points[:2]
+    row: dict[str, Any] = {"axis": contrast.axis}
+    row |= {f"point.{axis}": label for axis, label in point.labels.items()}
+    row |= {f"reference.{axis}": label for axis, label in reference.labels.items()}
+    row["smaller_norm_batch_size"] = contrast.points[2].labels[NORM_BATCH_SIZE] if contrast.is_of_losses else None
+    for name, value in comparison_fields(contrast, family).items():
+        row |= {f"{name}.{key}": each for key, each in value.items()} if isinstance(value, dict) else {name: value}
+    return row
 
 
 def comparison_fields(contrast: Contrast, family: Sequence[Contrast]) -> dict[str, Any]:
@@ -130,13 +135,6 @@ def claim_fields(claim: Claim | None) -> dict[str, Any]:
         "low": None if claim is None else _rounded(claim.low),
         "high": None if claim is None else _rounded(claim.high),
     }
-
-
-def _flat(fields: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in fields.items():
-        found |= {f"{name}.{key}": each for key, each in value.items()} if isinstance(value, dict) else {name: value}
-    return found
 
 
 def _rounded(value: float | None) -> float | None:

@@ -15,7 +15,7 @@ from videogn.ablation.study import Study
 
 Verdict = Literal["apart", "within", "open", "same computation", "too few seeds", "mixed", "other videos", "no result"]
 JUDGED: tuple[Verdict, ...] = ("apart", "within", "open")
-# What a comparison may show, and of which videos: the keys of p-values. What is shown of videos like these is of these.
+# What a comparison may show, and of which videos: the keys of p-values.
 _SHOWN: tuple[Verdict, ...] = ("apart", "within")
 Reach = Literal["these", "like them"]
 
@@ -35,7 +35,7 @@ class Contrast:
             perhaps 0; "open": neither is shown; else why it is not judged.
         difference: In points of top-1, over the seeds that all points have; None where it can't be told.
         ps: Of those that are judged, p-values by themselves.
-        adjusted: The same after Holm's procedure within the study's family: what is at most alpha is a finding.
+        adjusted: The same after Holm's procedure within the study's family: what is at most ALPHA is a finding.
     """
 
     axis: str
@@ -61,12 +61,16 @@ class Contrast:
         claim = self.claim("these")
         return None if claim is None or not num else claim.smallest_shown(self.points[0].alpha / num)
 
-    def shows(self, kind: Verdict, reach: Reach, *, alpha: float = ALPHA) -> bool:
+    def shows(self, kind: Verdict, reach: Reach) -> bool:
         """Return whether this survives among the study's comparisons."""
-        return self.adjusted.get((kind, reach), 1.0) <= alpha
+        return self.adjusted.get((kind, reach), 1.0) <= ALPHA
+
+    def is_apart_by_itself(self) -> bool:
+        """Return whether it would be apart on these videos if it were the study's only comparison."""
+        return self.ps.get(("apart", "these"), 1.0) <= ALPHA
 
 
-def contrasts_of(study: Study, points: Sequence[Point], *, alpha: float = ALPHA) -> list[Contrast]:
+def contrasts_of(study: Study, points: Sequence[Point]) -> list[Contrast]:
     """Return every comparison of two points that differ on one axis, then those of losses: the study's family.
 
     The reference of an axis is its baseline level; of the normalisation batches, the largest.
@@ -74,7 +78,6 @@ def contrasts_of(study: Study, points: Sequence[Point], *, alpha: float = ALPHA)
     Args:
         study: What was asked.
         points: The grid over seeds.
-        alpha: How often a study has a finding that is wrong, at most.
     """
     found = []
     compared = set()
@@ -94,11 +97,11 @@ def contrasts_of(study: Study, points: Sequence[Point], *, alpha: float = ALPHA)
     found += [contrast for contrast in losses if contrast.verdict != "same computation"]
     named = named_contrast(study, points)
     if named is None:
-        return judged_together(found, study, alpha=alpha)
+        return judged_together(found, study)
     # What a study is about, and goes on for, is judged by itself; the rest are a family of their own.
     ends = {point.levels for point in named.points}
     others = [contrast for contrast in found if {point.levels for point in contrast.points} != ends]
-    return [*judged_together([named], study, alpha=alpha), *judged_together(others, study, alpha=alpha)]
+    return [*judged_together([named], study), *judged_together(others, study)]
 
 
 def named_contrast(study: Study, points: Sequence[Point]) -> Contrast | None:
@@ -134,28 +137,27 @@ def contrast_of(*points: Point, axis: str) -> Contrast:
     return Contrast(axis, points, "open" if is_enough else "too few seeds", difference)
 
 
-def judged_together(contrasts: Sequence[Contrast], study: Study, *, alpha: float = ALPHA) -> list[Contrast]:
+def judged_together(contrasts: Sequence[Contrast], study: Study) -> list[Contrast]:
     """Return comparisons with the verdicts that survive among all of them.
 
     Holm's procedure as a closed test (Marcus, Peritz & Gabriel 1976) over all that findings may say: of a comparison,
-    no difference and one of the bound or more can't both be true, and what is said of videos like these is said of
-    these, too. So each stands among one p-value of every other comparison, the largest of that one's. In at most alpha
-    of all studies a finding is wrong, whichever of the differences are there in truth.
+    no difference and one of the bound or more can't both be true, and a p-value of videos like these is no smaller than
+    that of these. So each stands among one p-value of every other comparison, the largest of that one's. In at most
+    ALPHA of all studies a finding is wrong, whichever of the differences are there in truth.
 
     Args:
-        contrasts: The family.
+        contrasts: The family, not judged yet.
         study: Its bound, within which settings count as equal, and its rule for seeds: where one looked after every
             seed, a p-value is worth less.
-        alpha: How often a study has a finding that is wrong, at most.
     """
     ps = [_p_values(contrast.difference, study) if contrast.verdict == "open" else {} for contrast in contrasts]
     judged = []
     for place, (contrast, own) in enumerate(zip(contrasts, ps, strict=True)):
         others = [max(each.values()) for each in (*ps[:place], *ps[place + 1 :]) if each]
         adjusted = {key: holm(p, others) for key, p in own.items()}
-        shown = [verdict for verdict in _SHOWN if adjusted.get((verdict, "these"), 1.0) <= alpha]
-        verdict = shown[0] if shown else contrast.verdict
-        judged.append(replace(contrast, verdict=verdict, ps=own, adjusted=adjusted))
+        found = replace(contrast, ps=own, adjusted=adjusted)
+        verdict = next((verdict for verdict in _SHOWN if found.shows(verdict, "these")), contrast.verdict)
+        judged.append(replace(found, verdict=verdict))
     return judged
 
 

@@ -32,7 +32,7 @@ _UNJUDGED = {
     "too few seeds": "fewer than two seeds have both results",
     "no result": "a result is missing",
     "mixed": "the results are of different data, starts, protocols or code",
-    "other videos": "the results are of other numbers of videos",
+    "other videos": "the results are not of the same videos",
 }
 
 
@@ -51,30 +51,21 @@ class Findings:
     sure: str | None = None
 
 
-def findings_of(
-    study: Study, points: Sequence[Point], contrasts: Sequence[Contrast], *, alpha: float = ALPHA
-) -> Findings:
-    """Return what the seeds support, and in one line each what they do not.
-
-    Args:
-        study: What was asked.
-        points: The grid over seeds.
-        contrasts: The study's family, judged together at the same alpha.
-        alpha: How often a study has a finding that is wrong, at most.
-    """
+def findings_of(study: Study, points: Sequence[Point], contrasts: Sequence[Contrast]) -> Findings:
+    """Return what the seeds support, and in one line each what they do not."""
     if not any(point.results for point in points):
         return Findings((), (NO_ANSWER,))
     judged = [contrast for contrast in contrasts if contrast.verdict in JUDGED]
     sentences = []
     for contrast in judged:
-        if contrast.shows("apart", "these", alpha=alpha):
-            sentences.append(_apart_sentence(contrast, study, alpha))
-        if contrast.shows("within", "these", alpha=alpha):
-            sentences.append(_within_sentence(contrast, study, alpha))
+        if contrast.shows("apart", "these"):
+            sentences.append(_apart_sentence(contrast, study))
+        if contrast.shows("within", "these"):
+            sentences.append(_within_sentence(contrast, study))
     sentences += _same_computation_sentences(contrasts)
     unjudged = [contrast for contrast in contrasts if contrast.verdict in _UNJUDGED]
     still_open = [contrast for contrast in contrasts if contrast.verdict == "open"]
-    notes = [_open_note(still_open, study, num=len(judged), alpha=alpha)] if still_open else []
+    notes = [_open_note(still_open, study, num=len(judged))] if still_open else []
     notes += _starts_notes(points, judged)
     results = [result for point in points for result in point.results.values() if result.num_videos_scored]
     if judged:
@@ -86,17 +77,17 @@ def findings_of(
         )
     elif unjudged:
         notes.append(_unjudged_note(unjudged))
-    return Findings(tuple(sentences), tuple(notes), _sure_text(results, judged, alpha=alpha))
+    return Findings(tuple(sentences), tuple(notes), _sure_text(results, judged))
 
 
-def _apart_sentence(contrast: Contrast, study: Study, alpha: float) -> str:
+def _apart_sentence(contrast: Contrast, study: Study) -> str:
     """Return what is apart, by how much, and on which videos."""
     difference = contrast.difference
     assert difference is not None
     assert difference.seeds is not None
     is_less, size = difference.mean < 0, points_text(abs(difference.mean))
     few, these = _pairs_text(contrast, study), points_text(difference.seeds.half_width)
-    shows_more = contrast.shows("apart", "like them", alpha=alpha)
+    shows_more = contrast.shows("apart", "like them")
     amount = f"{size} points" if shows_more else f"{size} ± {these} points"
     if contrast.is_of_losses:
         loss, level, reference = _loss_words(contrast)
@@ -113,7 +104,7 @@ def _apart_sentence(contrast: Contrast, study: Study, alpha: float) -> str:
     return f"{head} on these videos{few}; on videos like them this is not shown (± {like})."
 
 
-def _within_sentence(contrast: Contrast, study: Study, alpha: float) -> str:
+def _within_sentence(contrast: Contrast, study: Study) -> str:
     """Return what is within the study's bound, and on which videos."""
     difference, points = contrast.difference, study.equivalence
     assert difference is not None
@@ -126,7 +117,7 @@ def _within_sentence(contrast: Contrast, study: Study, alpha: float) -> str:
         head = f"{name} is within {bound} of {reference}"
     text = f"{head} on these videos ({difference_text(difference)})"
     if difference.videos is not None:
-        is_more, like = contrast.shows("within", "like them", alpha=alpha), width_text(difference.videos)
+        is_more, like = contrast.shows("within", "like them"), width_text(difference.videos)
         text += f" and on videos like them ({like})" if is_more else f"; on videos like them this is not shown ({like})"
     return f"{text}{_pairs_text(contrast, study)}."
 
@@ -138,17 +129,16 @@ def _pairs_text(contrast: Contrast, study: Study) -> str:
     return "" if num == len(study.seeds) else f", by {num} of {len(study.seeds)} seeds"
 
 
-def _open_note(still_open: Sequence[Contrast], study: Study, *, num: int, alpha: float) -> str:
+def _open_note(still_open: Sequence[Contrast], study: Study, *, num: int) -> str:
     """Return what is not told apart, and the smallest difference that would have been."""
     parts = []
     for contrast in still_open[:_MOST_OPEN]:
         difference, smallest = contrast.difference, contrast.smallest_shown(num)
         assert difference is not None
         assert smallest is not None
-        text = difference_text(difference, digits=1)
-        text += _pairs_text(contrast, study)
-        if contrast.ps["apart", "these"] <= alpha:
-            text += f"; apart at {percent_text(alpha)} by itself, not among {num} comparisons"
+        text = difference_text(difference, digits=1) + _pairs_text(contrast, study)
+        if contrast.is_apart_by_itself():
+            text += f"; apart at {percent_text(ALPHA)} by itself, not among {num} comparisons"
         parts.append(f"{sides_text(contrast)} ({text}; would show {bound_text(smallest)})")
     more = len(still_open) - len(parts)
     parts += [f"{more} more, see the table of comparisons"] if more else []
@@ -211,7 +201,7 @@ def _starts_notes(points: Sequence[Point], judged: Sequence[Contrast]) -> list[s
     return [f"Not all start alike ({starts_text(points, has_digests=False)}): {of} of the start, too."]
 
 
-def _sure_text(results: Sequence[Result], judged: Sequence[Contrast], *, alpha: float) -> str | None:
+def _sure_text(results: Sequence[Result], judged: Sequence[Contrast]) -> str | None:
     """Return in short how sure the findings are; None where nothing was judged."""
     if not judged:
         return None
@@ -220,11 +210,11 @@ def _sure_text(results: Sequence[Result], judged: Sequence[Contrast], *, alpha: 
     videos = range_text(result.num_videos_scored for result in results if result.num_videos_scored)
     has_more = any(each.videos is not None for each in differences)
     more = "over seeds and videos for videos like them" if has_more else "nothing is claimed of videos like them"
-    text = f"How sure: {percent_text(alpha)} intervals over {seeds} seeds for these {videos} test videos, and {more}."
+    text = f"How sure: {percent_text(ALPHA)} intervals over {seeds} seeds for these {videos} test videos, and {more}."
     if len(judged) > 1:
         text += (
             f" Of {len(judged)} comparisons, findings are what survives Holm's procedure: at most one study in "
-            f"{1 / alpha:.0f} has any that is wrong."
+            f"{1 / ALPHA:.0f} has any that is wrong."
         )
     return text
 

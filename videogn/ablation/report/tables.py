@@ -135,7 +135,7 @@ def _difference_text(gathered: Gathered, point: Point) -> str:
     if contrast.verdict == "same computation":
         return "same runs"
     if contrast.verdict == "other videos":
-        return "not compared: other numbers of videos"
+        return "not compared: other videos"
     text = paired_text(contrast.difference, num_seeds=len(point.outcomes))
     runs = {contrast.points[0].runs, contrast.points[1].runs}
     for one in gathered.contrasts:
