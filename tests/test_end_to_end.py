@@ -248,7 +248,8 @@ def test_two_devices_train_as_one(trained, data_root, tmp_path, norm):
                 assert float(other[column]) == pytest.approx(float(row[column]), rel=near, abs=1e-4), (column, row)
 
 
-def test_real_clips_through_fit_test_and_ablate(shared_data, tmp_path):
+def test_real_clips_through_fit_test_and_ablate(shared_data, tmp_path, request):
+    seeds = [0, 1] if request.config.getoption("--full") else [0]
     actions = shared_data / "actions"
     for split, most in (("train", 4), ("val", 2)):
         lines = (actions / "splits" / "regrouped" / f"{split}.csv").read_text().split("\n")
@@ -263,7 +264,7 @@ def test_real_clips_through_fit_test_and_ablate(shared_data, tmp_path):
     study = {
         "base": "tiny.yaml",
         "axes": {"model.norm": ["bn"], "norm_batch_size": [4, 2]},
-        "seeds": [0, 1],
+        "seeds": seeds,
         "total_batch_size": 8,
         "protocol": "10x1",
         "settings": {**data, "trainer.max_epochs": 1},
@@ -274,13 +275,14 @@ def test_real_clips_through_fit_test_and_ablate(shared_data, tmp_path):
     assert (tmp_path / "study/error.png").read_bytes().startswith(b"\x89PNG")
     with (tmp_path / "study/report.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 4
-    report, own = json.loads((tmp_path / "study/report.json").read_text()), recompute(tmp_path / "study")
-    for name, figures in own.items():
-        for theirs, ours in zip(report[name], figures, strict=True):
-            agree(theirs, ours)
+    assert len(rows) == 2 * len(seeds)
+    if len(seeds) > 1:
+        report, own = json.loads((tmp_path / "study/report.json").read_text()), recompute(tmp_path / "study")
+        for name, figures in own.items():
+            for theirs, ours in zip(report[name], figures, strict=True):
+                agree(theirs, ours)
     results = [json.loads(path.read_text()) for path in sorted((tmp_path / "study/cells").glob("*/result.json"))]
-    assert sorted(result["norm_batch_size"] for result in results) == [2, 2, 4, 4]
+    assert sorted(result["norm_batch_size"] for result in results) == sorted([2, 4] * len(seeds))
     assert {result["total_batch_size"] for result in results} == {8}
     assert {result["steps"] for result in results} == {3}
     assert {(r["num_videos_scored"], r["num_videos_expected"], r["protocol"]) for r in results} == {(12, 12, "10x1")}

@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import jsonargparse
@@ -199,4 +199,20 @@ def test_a_folder_without_a_readable_study_is_refused(content, tmp_path):
     (tmp_path / "study.json").write_text(content)
     (tmp_path / "base.yaml").write_bytes(BASE)
     with pytest.raises(ValueError, match="is not a study"):
+        load_study(tmp_path)
+
+
+def test_a_study_of_an_earlier_version_is_read_and_its_bound_stays_as_it_was_stated(tmp_path):
+    asked = study(equivalence=1.0)
+    (tmp_path / "base.yaml").write_bytes(BASE)
+    fields = asdict(asked)
+    (tmp_path / "study.json").write_text(json.dumps(fields))
+    for other in (None, 2.0):
+        with pytest.raises(ValueError, match=r"its equivalence is 1\.0, not"):
+            check_folder(replace(asked, equivalence=other), [], base=BASE, out=tmp_path)
+    del fields["equivalence"]
+    (tmp_path / "study.json").write_text(json.dumps(fields))
+    assert load_study(tmp_path)[0] == replace(asked, equivalence=None)
+    (tmp_path / "study.json").write_text(json.dumps({**fields, "later": 1}))
+    with pytest.raises(ValueError, match="not a study of this version"):
         load_study(tmp_path)
