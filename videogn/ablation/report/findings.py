@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from videogn.ablation.axes import NORM_BATCH_SIZE
 from videogn.ablation.cells import level_label
+from videogn.ablation.report.certainty import reach_text, sure_text
 from videogn.ablation.report.contrasts import JUDGED, Contrast
-from videogn.ablation.report.estimates import ALPHA, binomial_error
+from videogn.ablation.report.estimates import ALPHA
 from videogn.ablation.report.points import Point
 from videogn.ablation.report.question import start_of, starts_text
-from videogn.ablation.report.scores import groups_of
 from videogn.ablation.report.text import (
     bound_text,
     counted,
@@ -18,11 +18,9 @@ from videogn.ablation.report.text import (
     percent_text,
     point_words,
     points_text,
-    range_text,
     width_text,
 )
 from videogn.ablation.study import Study
-from videogn.training.result import Result
 
 NO_ANSWER = "No cell is done: there is no answer yet."
 # So many comparisons that are open stand in a sentence; all of them in a table.
@@ -69,7 +67,7 @@ def findings_of(study: Study, points: Sequence[Point], contrasts: Sequence[Contr
     notes += _starts_notes(points, judged)
     results = [result for point in points for result in point.results.values() if result.num_videos_scored]
     if judged:
-        notes += _reach(results, judged)
+        notes.append(reach_text(results, judged))
     if unjudged and len(study.seeds) == 1 and all(c.verdict in ("too few seeds", "no result") for c in unjudged):
         notes.append(
             "One seed: no finding. How much a result differs from seed to seed is not known, so two single runs cannot "
@@ -77,7 +75,7 @@ def findings_of(study: Study, points: Sequence[Point], contrasts: Sequence[Contr
         )
     elif unjudged:
         notes.append(_unjudged_note(unjudged))
-    return Findings(tuple(sentences), tuple(notes), _sure_text(results, judged))
+    return Findings(tuple(sentences), tuple(notes), sure_text(study, results, judged))
 
 
 def _apart_sentence(contrast: Contrast, study: Study) -> str:
@@ -199,59 +197,6 @@ def _starts_notes(points: Sequence[Point], judged: Sequence[Contrast]) -> list[s
         return []
     of = f"{counted(number, 'comparison')} here {'is' if number == 1 else 'are'}"
     return [f"Not all start alike ({starts_text(points, has_digests=False)}): {of} of the start, too."]
-
-
-def _sure_text(results: Sequence[Result], judged: Sequence[Contrast]) -> str | None:
-    """Return in short how sure the findings are; None where nothing was judged."""
-    if not judged:
-        return None
-    differences = [contrast.difference for contrast in judged if contrast.difference is not None]
-    seeds = range_text(each.num for each in differences)
-    videos = range_text(result.num_videos_scored for result in results if result.num_videos_scored)
-    has_more = any(each.videos is not None for each in differences)
-    more = "over seeds and videos for videos like them" if has_more else "nothing is claimed of videos like them"
-    text = f"How sure: {percent_text(ALPHA)} intervals over {seeds} seeds for these {videos} test videos, and {more}."
-    if len(judged) > 1:
-        text += (
-            f" Of {len(judged)} comparisons, findings are what survives Holm's procedure: at most one study in "
-            f"{1 / ALPHA:.0f} has any that is wrong."
-        )
-    return text
-
-
-def _reach(results: Sequence[Result], judged: Sequence[Contrast]) -> list[str]:
-    """Return what ± is, which videos are independent, and of what nothing is claimed."""
-    differences = [contrast.difference for contrast in judged if contrast.difference is not None]
-    crossed = [each for each in differences if each.videos is not None]
-    text = (
-        f"± is half of the interval of a comparison by itself, paired by seed{' and video' if crossed else ''}: over "
-        "seeds by Student's t, and at least as wide as one video more or less would make it."
-    )
-    if crossed:
-        num = range_text(sorted({each.num_groups for each in crossed if each.num_groups is not None}))
-        text += (
-            f" Videos are in {num} groups, by the list: those of one are no independent videos."
-            if any(map(_is_grouped, judged))
-            else " Each video is taken as independent of the others: the list names no groups."
-        )
-    if len(crossed) < len(differences):
-        text += (
-            f" Nothing is claimed of videos like them in {counted(len(differences) - len(crossed), 'comparison')}: "
-            "their runs have no videos.csv, or not of the same videos."
-        )
-        videos = range_text(result.num_videos_scored for result in results)
-        errors = range_text(
-            (binomial_error(result.top1, num_videos=result.num_videos_scored or 1) for result in results),
-            text=lambda value: f"{value:.1f}",
-        )
-        if results:
-            text += f" Of {videos} videos, the binomial standard error of an accuracy is {errors} points here."
-    return [text]
-
-
-def _is_grouped(contrast: Contrast) -> bool:
-    scores = [found for point in contrast.points for found in point.scores.values()]
-    return bool(scores) and groups_of(scores[0]) is not None
 
 
 def _unjudged_note(unjudged: Sequence[Contrast]) -> str:

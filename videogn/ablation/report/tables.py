@@ -47,13 +47,14 @@ def accuracy_table(gathered: Gathered) -> Table:
         columns.append((Column("paper %", is_text=True), lambda point: _paper_text(gathered, point)))
     if any(point.same_as for point in gathered.points):
         columns.append((Column("same runs as", is_text=True), _same_text))
-    if not any(point.top1 is not None and point.top1.videos is not None for point in gathered.points):
+    has_more = any(point.top1 is not None and point.top1.videos is not None for point in gathered.points)
+    if not has_more:
         columns = [column for column in columns if column[0].head != "videos like them"]
     caption = (
-        f"Mean over seeds; its {percent_text(ALPHA)} interval with other seeds on these videos, and on videos like "
-        "them; sd: sample standard deviation over seeds; to baseline: top-1 less that of "
-        f"{point_words(gathered.study.baseline)}, paired by seed, in points, ± as for these videos, * a finding among "
-        "all comparisons, ** on videos like them, too; videos: scored / expected."
+        f"Mean over seeds; its {percent_text(ALPHA)} interval with other seeds on these videos"
+        f"{', and with other seeds on videos like them' if has_more else ''}; sd: sample standard deviation over seeds;"
+        f" to baseline: top-1 less that of {point_words(gathered.study.baseline)}, paired by seed, in points, ± for"
+        f" these videos, * a finding{' (** on videos like them, too)' if has_more else ''}; videos: scored / expected."
     )
     starts = starts_text(gathered.points)
     if starts is not None:
