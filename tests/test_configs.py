@@ -14,6 +14,7 @@ from jsonargparse import Namespace
 
 from videogn.ablation.base import base_settings
 from videogn.ablation.cells import Cell, cells_of
+from videogn.ablation.choices import with_search
 from videogn.ablation.study import Study
 from videogn.commands.configs import find_config
 from videogn.commands.plan import plan_cells
@@ -196,10 +197,12 @@ def test_the_command_takes_every_cell_of_a_study_of_motions(name, motions, monke
     monkeypatch.chdir(motions)
     asked = study(name)
     asked = replace(asked, settings={**asked.settings, "data.root": "videos"})
-    planning = plan_cells(cells(asked), base=FOLDER / asked.base, measure=False)
+    base = base_settings((FOLDER / asked.base).read_bytes(), name=asked.base)
+    every = with_search(asked, base, cells(asked), out=motions / "no study")
+    planning = plan_cells(every, base=FOLDER / asked.base, measure=False)
     assert planning.errors == {}
-    assert set(planning.plans) == {cell.name for cell in cells(asked)}
-    for cell in cells(asked):
+    assert set(planning.plans) == {cell.name for cell in every}
+    for cell in every:
         plan = planning.plans[cell.name]
         batches = cell.batches
         found = (plan.sizes.norm, plan.sizes.device, plan.sizes.total)

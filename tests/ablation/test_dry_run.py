@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from videogn.ablation.cells import cells_of, fit_command
+from videogn.ablation.choices import with_search
 from videogn.ablation.dry_run import print_plan, side_by_side_seconds
 from videogn.ablation.plans import CellPlan
 from videogn.ablation.study import Study
@@ -47,6 +48,26 @@ def test_every_cell_has_a_row_and_equal_ones_say_whose_they_are(capsys):
     assert rows["gn-nb2-seed0"][-2:] == ["=", "gn-nb16-seed0"]
     assert "4 cells: 3 runs, and 1 that are the same computation" in text
     assert max(map(len, text.split("The commands")[0].splitlines())) <= 140
+
+
+def test_a_search_is_counted_and_what_is_not_chosen_has_no_command(capsys, tmp_path):
+    asked = study(tune={"model.base_lr": [0.1, "2e-1"]}, tuning_seeds=[7, 8])
+    cells = with_search(asked, BASE, cells_of(asked, BASE), out=tmp_path)
+    print_plan(asked, cells, {cell.name: plan() for cell in cells}, out=OUT, num_at_once=1)
+    text = capsys.readouterr().out
+    # gn at 16 and 2 are one computation: 3 runs at the same settings, 3 x 2 x 2 of the search, 3 at their best.
+    assert "24 cells: 18 runs, and 6 that are the same computation" in text
+    assert (
+        "Of these runs, 12 are a search: every setting tries model.base_lr 0.1, 0.2 on tuning seeds 7, 8, 2 × 2 = 4 "
+        "runs each, judged on a fifth of the training list, held out;" in " ".join(text.split())
+    )
+    assert "3 are results of settings at their best; they run when that is chosen" in text
+    assert "18.0 h one after the other" in text
+    row = next(line.split() for line in text.splitlines() if line.strip().startswith("bn-nb2-best-seed0"))
+    assert row[3:5] == ["as", "chosen"]
+    commands = text.split("The commands")[1]
+    assert "--model.base_lr=0.2 --data.hold_out=0.2" in commands
+    assert "-best-" not in commands
 
 
 def test_totals_count_each_run_once(capsys):

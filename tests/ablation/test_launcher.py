@@ -337,7 +337,7 @@ def test_seeds_are_added_until_decided_and_none_after(command, tmp_path, capsys,
     report = (tmp_path / "report.md").read_text()
     assert "2 settings × 3 seeds, runs of b.yaml" in report
     assert "Stopped after 3: decided. So that every interval holds with 95 % although one looks after every" in report
-    assert "BN is 5.0 ± 4.5 points below GN (3 seeds, 95 % interval)." in report
+    assert "BN is 5.0 ± 4.5 points below GN on these videos." in report
     assert "PARTIAL" not in report
     found = json.loads((tmp_path / "report.json").read_text())["stopping"]
     assert (found["seeds_looked_at"], found["is_over"], found["nominal_confidence"]) == (3, True, 0.9836)

@@ -216,3 +216,13 @@ def test_a_study_of_an_earlier_version_is_read_and_its_bound_stays_as_it_was_sta
     (tmp_path / "study.json").write_text(json.dumps({**fields, "later": 1}))
     with pytest.raises(ValueError, match="not a study of this version"):
         load_study(tmp_path)
+
+
+def test_a_study_of_before_there_was_tuning_can_be_read_and_tuned(tmp_path):
+    claim(study(), tmp_path)
+    stored = json.loads((tmp_path / "study.json").read_text())
+    del stored["tune"], stored["tuning_seeds"]
+    (tmp_path / "study.json").write_text(json.dumps(stored))
+    assert load_study(tmp_path)[0] == study()
+    claim(study(tune={"model.base_lr": [0.1, 0.2]}), tmp_path)
+    assert load_study(tmp_path)[0].tune == {"model.base_lr": [0.1, 0.2]}

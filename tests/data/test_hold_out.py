@@ -78,7 +78,7 @@ def test_a_lists_own_groups_stay_together(tmp_path, suffix):
     """By the column, where names would say something else, and also where the list leaves suffixes out."""
     rows = [(f"{n:02d}", ("jump", "run")[n % 2], f"person {n % 10}") for n in range(40)]
     touch(tmp_path, *(f"{name}.mp4" for name, _, _ in rows))
-    lines = ["path,label,group", *(f"{name}{suffix},{label},{person}" for name, label, person in rows)]
+    lines = ["# a comment", "path,label,group", *(f"{name}{suffix},{label},{person}" for name, label, person in rows)]
     (tmp_path / "train.csv").write_text("\n".join(lines) + "\n")
     data = KineticsDataModule(str(tmp_path), hold_out=0.2)
     person = {name: of for name, _, of in rows}

@@ -95,6 +95,15 @@ def value_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
+def plain_text(value: Any) -> str:
+    """Return a setting's value as text, a number as the number that it is: 1e-3, 0.001 and "1e-3" are one."""
+    text = value_text(value)
+    try:
+        return repr(float(text))
+    except ValueError:
+        return text
+
+
 def slug_of(text: str) -> str:
     """Return text as part of a file's name."""
     return re.sub(r"[^a-z0-9.+]+", "_", text.lower()).strip("_.") or "_"

@@ -1,17 +1,20 @@
 """The cells of a study: which runs it asks for, which of them are the same, and with which commands each is made."""
 
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from videogn.ablation.axes import NORM_BATCH_SIZE, value_text
+from videogn.ablation.axes import NORM_BATCH_SIZE, Level, plain_text, value_text
 from videogn.ablation.batches import batches_of
+from videogn.ablation.search import Candidate, candidate_text
 from videogn.ablation.study import Study
 from videogn.training.batch_sizes import BatchSizes
 
+# What a cell is of: the answer at the same settings, a search for better ones, the answer at each point's best.
+Kind = Literal["same", "tuning", "best"]
 COMMAND = (sys.executable, "-m", "videogn")
 
 
@@ -27,6 +30,10 @@ class Cell:
         effective: The base config's settings and, over them, the cell's.
         batches: Its three batch sizes.
         same_as: Name of the cell that is the same computation (the same settings and seed) and is run in its place.
+        point: The name of its point, the same for all seeds, such as bn-nb2.
+        kind: What it is of.
+        candidate: The values of the tuned settings; of a point's best, None as long as they are not chosen: such a cell
+            can't run yet, and its settings are those of the base config.
     """
 
     name: str
@@ -36,11 +43,29 @@ class Cell:
     effective: Mapping[str, Any]
     batches: BatchSizes
     same_as: str | None = None
+    point: str = ""
+    kind: Kind = "same"
+    candidate: Candidate | None = None
 
     @property
     def label(self) -> str:
         """What a reader is told, such as "bn, norm_batch_size 2, seed 0"."""
-        return f"{point_label(self.labels)}, seed {self.seed}"
+        parts = [point_label(self.labels)]
+        if self.kind == "best":
+            parts.append("at its best" + ("" if self.candidate is None else f" ({candidate_text(self.candidate)})"))
+        elif self.candidate is not None:
+            parts.append(f"tuning {candidate_text(self.candidate)}")
+        return f"{', '.join(parts)}, seed {self.seed}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its settings are not chosen yet."""
+        return self.kind == "best" and self.candidate is None
+
+    @property
+    def open_name(self) -> str:
+        """The name that a cell at its point's best has before that is chosen."""
+        return f"{self.point}-best-seed{self.seed}"
 
     @property
     def norm(self) -> str:
@@ -79,39 +104,81 @@ def cells_of(study: Study, base: Mapping[str, Any]) -> list[Cell]:
     Raises:
         ValueError: Batch sizes that are not possible, or two cells of one name.
     """
-    cells: list[Cell] = []
-    first: dict[str, str] = {}  # of each computation, the cell that is run
+    cells = [make_cell(study, base, levels, seed=seed) for seed in study.all_seeds for levels in grid_of(study)]
     levels_by_name: dict[str, str] = {}
+    for cell in cells:
+        if cell.name in levels_by_name:
+            raise ValueError(
+                f"axes: two cells would have the name {cell.name}: {levels_by_name[cell.name]} and "
+                f"{point_label(cell.labels)}; give the levels other labels"
+            )
+        levels_by_name[cell.name] = point_label(cell.labels)
+    return with_shared_runs(cells)
+
+
+def grid_of(study: Study) -> list[tuple[Level, ...]]:
+    """Return the points of a study: a level on each axis."""
+    return list(product(*(axis.levels for axis in study.parsed_axes)))
+
+
+def make_cell(
+    study: Study,
+    base: Mapping[str, Any],
+    levels: Sequence[Level],
+    *,
+    seed: int,
+    kind: Kind = "same",
+    candidate: Candidate | None = None,
+    more: Mapping[str, Any] | None = None,
+    slug: str = "",
+) -> Cell:
+    """Return a cell at a level on each axis, which may be the same computation as another.
+
+    Args:
+        study: What is asked.
+        base: The base config's settings, dotted.
+        levels: One on each axis.
+        seed: Its seed.
+        kind: What it is of.
+        candidate: Values of the tuned settings.
+        more: Further settings, which win over all others.
+        slug: A part of its name, before the seed.
+
+    Raises:
+        ValueError: Batch sizes that are not possible.
+    """
+    own = {**study.settings, **{name: v for level in levels for name, v in level.settings.items()}}
+    own |= {**(candidate or {}), **(more or {})}
     axes = study.parsed_axes
-    for seed in study.all_seeds:
-        for levels in product(*(axis.levels for axis in axes)):
-            own = {**study.settings, **{name: v for level in levels for name, v in level.settings.items()}}
-            labels = {axis.name: level.label for axis, level in zip(axes, levels, strict=True)}
-            batches, batch_settings = batches_of(study, {**base, **own})
-            own.pop(NORM_BATCH_SIZE, None)
-            settings = {**own, **batch_settings}
-            effective = {**base, **settings}
-            name = "-".join([*(level.slug for level in levels), f"seed{seed}"])
-            if name in levels_by_name:
-                raise ValueError(
-                    f"axes: two cells would have the name {name}: {levels_by_name[name]} and {point_label(labels)}; "
-                    "give the levels other labels"
-                )
-            levels_by_name[name] = point_label(labels)
-            computation = repr((seed, sorted((key, _plain_text(value)) for key, value in effective.items())))
-            same_as = first.get(computation)
-            first.setdefault(computation, name)
-            cells.append(Cell(name, labels, seed, settings, effective, batches, same_as))
-    return cells
+    labels = {axis.name: level.label for axis, level in zip(axes, levels, strict=True)}
+    batches, batch_settings = batches_of(study, {**base, **own})
+    own.pop(NORM_BATCH_SIZE, None)
+    settings = {**own, **batch_settings}
+    point = "-".join(level.slug for level in levels)
+    name = "-".join(part for part in (point, slug, f"seed{seed}") if part)
+    return Cell(
+        name=name,
+        labels=labels,
+        seed=seed,
+        settings=settings,
+        effective={**base, **settings},
+        batches=batches,
+        point=point,
+        kind=kind,
+        candidate=candidate,
+    )
 
 
-def _plain_text(value: Any) -> str:
-    """Return a setting's value as text, a number as the number that it is: 1e-3, 0.001 and "1e-3" are one."""
-    text = value_text(value)
-    try:
-        return repr(float(text))
-    except ValueError:
-        return text
+def with_shared_runs(cells: Iterable[Cell]) -> list[Cell]:
+    """Return cells, those that are the same computation as one before marked as such."""
+    first: dict[str, str] = {}  # of each computation, the cell that is run
+    marked = []
+    for cell in cells:
+        settings = sorted((key, plain_text(value)) for key, value in cell.effective.items())
+        computation = repr((cell.seed, cell.is_open, settings))
+        marked.append(replace(cell, same_as=first.get(computation)))
+        first.setdefault(computation, cell.name)
+    return marked
 
 
 def cell_folder(cell: Cell, *, out: Path) -> Path:

@@ -10,9 +10,11 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from videogn.ablation.axes import value_text
 from videogn.ablation.cells import Cell, fit_command, score_command
 from videogn.ablation.durations import duration_text
 from videogn.ablation.plans import CellPlan
+from videogn.ablation.search import candidates_of
 from videogn.ablation.sequential import SeedRule
 from videogn.ablation.study import Study
 
@@ -63,7 +65,7 @@ def print_plan(
         console.print(f"{name} can't run: {error}", style="red")
     console.print(f"\nThe commands, a cell's result in {out / 'cells'}/NAME:")
     for cell in first:
-        if cell.same_as is None:
+        if cell.same_as is None and not cell.is_open:
             print(f"\n# {cell.label}")
             for words in _commands(study, cell, out=out):
                 print(shlex.join(words))
@@ -91,6 +93,8 @@ def _table(cells: Sequence[Cell], plans: Mapping[str, CellPlan]) -> Table:
         row = [cell.name, *cell.labels.values(), *(_figures(plan) if plan else ["-"] * 5)]
         if cell.same_as:
             row[-2:] = [f"= {cell.same_as}", ""]
+        elif cell.is_open:
+            row[-5] = "as chosen"
         table.add_row(*row, style="dim" if cell.same_as else None)
     return table
 
@@ -129,6 +133,8 @@ def _totals(study: Study, cells: Sequence[Cell], plans: Mapping[str, CellPlan], 
         if study.comparison == "paper"
         else _FIXED_TOTAL
     )
+    if study.tune:
+        lines += _search_lines(study, runs)
     time = _time_text([runs], plans, num_at_once=num_at_once)
     return lines if time is None else [*lines, f"Estimated from one measured step and one scored video: {time}."]
 
@@ -156,6 +162,25 @@ def _time_text(groups: Sequence[Sequence[Cell]], plans: Mapping[str, CellPlan], 
         text += f", at best {duration_text(apart)} with {num_at_once} at once"
     missing = sum(map(len, groups)) - sum(map(len, known))
     return f"{text}, without the {missing} that could not be measured" if missing else text
+
+
+def _search_lines(study: Study, runs: Sequence[Cell]) -> list[str]:
+    """Return what a search tries, how many runs that is, and what judges."""
+    tuning = [cell for cell in runs if cell.kind == "tuning"]
+    best = [cell for cell in runs if cell.kind == "best"]
+    values = "; ".join(f"{name} {', '.join(map(value_text, tried))}" for name, tried in study.tune.items())
+    num_candidates, num_seeds = len(candidates_of(study.tune)), len(study.tuning_seeds)
+    judges = {
+        "a fifth of the training list, held out" if "data.hold_out" in cell.settings else "the validation list"
+        for cell in tuning
+    }
+    return [
+        f"Of these runs, {len(tuning)} are a search: every setting tries {values} on tuning seeds "
+        f"{', '.join(map(str, study.tuning_seeds))}, {num_candidates} × {num_seeds} = {num_candidates * num_seeds} "
+        f"runs each, judged on {' or '.join(sorted(judges))}; no result is of these seeds and videos.",
+        f"{len(best)} are results of settings at their best; they run when that is chosen, and those whose best is the "
+        "base config's are not run again.",
+    ]
 
 
 def _commands(study: Study, cell: Cell, *, out: Path) -> list[list[str]]:

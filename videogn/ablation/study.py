@@ -1,11 +1,12 @@
 """The question of an ablation as one value: what varies, what stays, and what is refused before anything runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
 from videogn.ablation.axes import NORM_BATCH_SIZE, Axis, check_setting_names, flatten, read_axes, value_text
+from videogn.ablation.search import read_tune
 from videogn.ablation.sequential import ALPHA, RULE_FORM, SeedRule, read_seed_rule
 
 # What the study sets on every run itself, or what follows from it: a setting of the same name would fight with it.
@@ -21,8 +22,9 @@ _OWN_SETTINGS = {
     "trainer.accumulate_grad_batches": "total_batch_size (accumulation follows from it)",
 }
 _MAX_SEED = 2**32 - 1
+TUNING_SEED = 1000
 # Fields that a study may grow by between two runs of the command, or that change no run.
-GROWING = ("axes", "seeds")
+GROWING = ("axes", "seeds", "tune", "tuning_seeds")
 SHOWN_ONLY = ("title", "baseline", "paper")
 
 
@@ -56,6 +58,12 @@ class Study:
         checkpoint: Which checkpoint of a run is tested. "last" picks nothing by the videos that validate.
         settings: Further settings of every run by their dotted names, such as {"data.root": "data/kinetics400",
             "trainer.max_epochs": 5}.
+        tune: Settings that each point of the grid is to have at its best, with the values to try, {"model.base_lr":
+            [0.1, 0.2, 0.4]}: the same values for all, on seeds that no result uses, judged on videos that no result is
+            scored on. That is the validation list where the runs have a test list of their own, else a fifth of the
+            training list, held out. The report then has two answers: at the same settings, and each at its best.
+        tuning_seeds: Seeds of that search; a choice is by the mean over them. Runs of a search: all combinations of
+            values x these seeds x the points of the grid that are computations of their own.
         title: The question, as the report's heading.
         equivalence: Points of top-1 within which two settings count as equal: "within so many points" is said where a
             test shows it, and differences are then a little harder to show, as all are judged together. State it before
@@ -77,6 +85,8 @@ class Study:
     protocol: str | None = None
     checkpoint: Literal["last", "best"] = "last"
     settings: dict[str, Any] = field(default_factory=dict)
+    tune: dict[str, Any] = field(default_factory=dict)
+    tuning_seeds: list[int] = field(default_factory=lambda: [TUNING_SEED])
     title: str | None = None
     equivalence: float | None = None
     paper: str | None = None
@@ -84,10 +94,12 @@ class Study:
     def __post_init__(self) -> None:
         # `--settings.data.root X` reaches us nested beside the config file's dotted names, and later: it wins.
         object.__setattr__(self, "settings", dict(flatten(self.settings)))
+        object.__setattr__(self, "tune", read_tune(dict(flatten(self.tune))))
         _check_scalars(self)
         axes = read_axes(self.axes)
         object.__setattr__(self, "axes", {axis.name: _as_given(axis) for axis in axes})
         _check_settings(self, axes)
+        _check_tuning(self, axes)
         baseline = {str(name): value_text(label) for name, label in flatten(self.baseline)}
         _check_levels(baseline, axes, where="baseline")
         object.__setattr__(self, "baseline", {axis.name: axis.levels[0].label for axis in axes} | baseline)
@@ -132,10 +144,8 @@ def _check_scalars(study: Study) -> None:
         raise ValueError(f"axes: got {study.axes!r}; expected axes with values, such as model.norm: [bn, gn]")
     if isinstance(study.seeds, Mapping):
         read_seed_rule(study.seeds)
-    elif not isinstance(study.seeds, list | tuple) or not study.seeds:
-        raise ValueError(f"seeds: got {study.seeds!r}; expected a list with at least one value, or {RULE_FORM}")
     else:
-        _check_seeds(study.seeds)
+        _check_seeds(study.seeds, where="seeds", or_else=f", or {RULE_FORM}")
     for name in ("total_batch_size", "device_batch_size", "num_devices"):
         value = getattr(study, name)
         if value is not None and (not _is_int(value) or value < 1):
@@ -159,12 +169,35 @@ def _check_scalars(study: Study) -> None:
         )
 
 
-def _check_seeds(seeds: Sequence[Any]) -> None:
+def _check_seeds(seeds: Any, *, where: str, or_else: str = "") -> None:
+    if not isinstance(seeds, list | tuple) or not seeds:
+        raise ValueError(f"{where}: got {seeds!r}; expected a list with at least one value{or_else}")
     for place, seed in enumerate(seeds):
         if not _is_int(seed) or not 0 <= seed <= _MAX_SEED:
-            raise ValueError(f"seeds: got {seed!r}; expected whole numbers from 0 to {_MAX_SEED}")
+            raise ValueError(f"{where}: got {seed!r}; expected whole numbers from 0 to {_MAX_SEED}")
         if seed in seeds[:place]:
-            raise ValueError(f"seeds: {seed} stands there more than once; name each seed once")
+            raise ValueError(f"{where}: {seed} stands there more than once; name each seed once")
+
+
+def _check_tuning(study: Study, axes: tuple[Axis, ...]) -> None:
+    _check_seeds(study.tuning_seeds, where="tuning_seeds")
+    if not study.tune:
+        if study.tuning_seeds != [TUNING_SEED]:
+            raise ValueError("tuning_seeds: without tune they have no effect; name what is tuned, or leave them out")
+        return
+    if isinstance(study.seeds, Mapping):
+        raise ValueError(
+            "tune: a study that tunes has two answers, and seeds are added until one is decided; give a list of seeds"
+        )
+    if both := [seed for seed in study.tuning_seeds if seed in study.seeds]:
+        raise ValueError(
+            f"tuning_seeds: {both} are seeds of results, too; a choice that a result's own seed made would flatter it: "
+            "take others"
+        )
+    varied = {name for axis in axes for level in axis.levels for name in level.settings}
+    for name in study.tune:
+        if name in varied:
+            raise ValueError(f"tune: {name} is set by an axis, too: what varies can't be chosen; leave it out of one")
 
 
 def _whole_rule(study: Study, axes: tuple[Axis, ...]) -> dict[str, Any]:
@@ -185,7 +218,10 @@ def _whole_rule(study: Study, axes: tuple[Axis, ...]) -> dict[str, Any]:
 
 def _check_settings(study: Study, axes: tuple[Axis, ...]) -> None:
     named: list[tuple[str, Mapping[str, Any]]] = [("settings", study.settings)]
+    named += [("tune", dict.fromkeys(study.tune))]
     named += [(f"axes, {axis.name}, {level.label}", level.settings) for axis in axes for level in axis.levels]
+    if NORM_BATCH_SIZE in study.tune:
+        raise ValueError(f"tune: {NORM_BATCH_SIZE} is what a study compares, and not what it chooses: make it an axis")
     for where, settings in named:
         check_setting_names(settings, where=where)
         for name in settings:

@@ -9,6 +9,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from videogn.ablation.axes import plain_text
 from videogn.ablation.base import base_settings
 from videogn.ablation.cells import Cell, cell_folder
 from videogn.ablation.study import GROWING, SHOWN_ONLY, Study
@@ -88,8 +89,8 @@ def load_study(out: Path) -> tuple[Study, bytes]:
         raise ValueError(f"{out} holds no study: there is no {Path(error.filename).name}") from error
     except ValueError as error:
         raise ValueError(f"{path} is not a study ({error}); use another --out") from error
-    # Earlier versions have fewer fields.
-    if not isinstance(stored, dict) or not {"base", "axes"} <= set(stored) <= {field.name for field in fields(Study)}:
+    known = {field.name for field in fields(Study)}
+    if not isinstance(stored, dict) or not {"base", "axes"} <= set(stored) <= known:  # an earlier version had fewer
         raise ValueError(f"{path} is not a study of this version of videogn; use another --out")
     base_settings(base, name=str(out / "base.yaml"))
     return Study(**stored), base
@@ -126,6 +127,7 @@ def _check_same_study(stored: Study, asked: Study, *, out: Path) -> None:
             f"{out} holds a study with seeds {stored.seeds}, and {asked.seeds} lacks {lost}; a study may be extended, "
             "not narrowed: name those too, or use another --out"
         )
+    _check_same_search(stored, asked, out=out)
     now_axes = {axis.name: {level.label: level.settings for level in axis.levels} for axis in asked.parsed_axes}
     then_axes = {axis.name: {level.label: level.settings for level in axis.levels} for axis in stored.parsed_axes}
     if list(now_axes) != list(then_axes):
@@ -148,6 +150,25 @@ def _check_same_study(stored: Study, asked: Study, *, out: Path) -> None:
                     f"{out} holds another study: on its axis {name}, {label} stands for {dict(settings)}, not "
                     f"{dict(now_axes[name][label])}; use another --out, or another label"
                 )
+
+
+def _check_same_search(stored: Study, asked: Study, *, out: Path) -> None:
+    """Refuse a search that lacks values or seeds of the one before; there may have been none."""
+    if not stored.tune:
+        return
+    if list(stored.tune) != list(asked.tune):
+        raise ValueError(
+            f"{out} holds a study that tunes {', '.join(stored.tune)}, not {', '.join(asked.tune) or 'nothing'}; use "
+            "another --out"
+        )
+    then, now = ({**study.tune, "tuning_seeds": study.tuning_seeds} for study in (stored, asked))
+    for name, values in then.items():
+        known = list(map(plain_text, now[name]))
+        if lost := [value for value in values if plain_text(value) not in known]:
+            raise ValueError(
+                f"{out} holds a study that tunes with {name} {values}, and {now[name]} lacks {lost}; a search may be "
+                "widened, not narrowed: name those too, or use another --out"
+            )
 
 
 def _check_cell_folders(cells: Sequence[Cell], *, out: Path) -> None:

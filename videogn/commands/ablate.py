@@ -10,6 +10,7 @@ from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
 from videogn.ablation.base import base_settings
 from videogn.ablation.cells import Cell, cells_of
+from videogn.ablation.choices import with_search
 from videogn.ablation.dry_run import print_plan
 from videogn.ablation.report.deciding import check_compared
 from videogn.ablation.report.gather import gather
@@ -43,6 +44,7 @@ A study is a YAML file of the settings below:
         16x1: {data.num_frames: 16, data.frame_interval: 1}
     seeds: [0, 1, 2]
     settings: {trainer.max_epochs: 5} # of every run
+    tune: {model.base_lr: [0.1, 0.2, 0.4]}  # and each setting at its best besides
 
 How many seeds are enough is not known before. `seeds: {from: 3, until: 1.0, at_most: 20}` runs seeds 0 to 2, then adds
 one at a time until every difference between two settings in the report is decided: its 95 % interval excludes 0, or is
@@ -58,6 +60,14 @@ Two comparisons:
                into normalisation batches. What can't depend on them (gn) is run once, and marked "same computation".
   paper        a forward holds the normalisation batch; total batch = that x num_devices, the learning rate is linear
                in it, and the length of a run follows from the schedule (equal epochs, or equal_iterations).
+
+Two answers, with `tune`: at the same settings, and each point of the grid at its best. Every point gets the same
+search: all values (of several settings, all combinations) on each of tuning_seeds, which no result has. It is judged on
+videos that no result is scored on: the validation list, where data.test_list is another one; else a fifth of the
+training list, held out (data.hold_out). The best mean top-1 is chosen, recorded in OUT/tuning.json, and run with the
+study's own seeds; a best that is the base config's is not run again. The report shows the search, says where a choice
+lies at an edge of its values, and what the search cost. More seeds change no choice; with more values or tuning seeds,
+all is chosen anew.
 
 Examples:
   videogn ablate --config ablations/motions_batch_size.yaml --out studies/batch_size --dry_run
@@ -131,7 +141,8 @@ def _ablate(words: list[str]) -> int:
         raise UsageError("data.root: the study is of your videos; give --settings.data.root DIR")
     base = _find_base(study.base, configs=config.config or [])
     content = base.read_bytes()
-    cells = cells_of(study, base_settings(content, name=study.base))
+    settings = base_settings(content, name=study.base)
+    cells = cells_of(study, settings)
     check_compared(study, cells)
     if study.paper is not None:
         find_paper(study.paper)
@@ -146,10 +157,11 @@ def _ablate(words: list[str]) -> int:
         return planning
 
     if config.dry_run:
-        check_folder(study, cells, base=content, out=out)
-        planning = plan(cells)
+        every = with_search(study, settings, cells, out=out)
+        check_folder(study, every, base=content, out=out)
+        planning = plan(every)
         num_at_once = 1 if config.executor == "ray" else len(_places(config, planning))
-        print_plan(study, cells, planning.plans, out=out, num_at_once=num_at_once, errors=planning.errors)
+        print_plan(study, every, planning.plans, out=out, num_at_once=num_at_once, errors=planning.errors)
         return 1 if planning.errors else 0
 
     def prepare(to_run: Sequence[Cell]) -> Preparation:

@@ -1,4 +1,4 @@
-"""What a command line says of a study's axes, settings and baseline by dotted names, over what its config file says.
+"""What a command line says of a study's axes, settings, baseline and tuning by dotted names, over its config file.
 
 jsonargparse would keep the last `--settings.data.X` alone, and replace an axis by what one level of it is given:
 
@@ -7,6 +7,7 @@ jsonargparse would keep the last `--settings.data.X` alone, and replace an axis 
     --axes.norm.gn.model.weights FILE               one more setting of the level gn of the axis norm
     --axes.norm.plain.model.norm none               a level more
     --baseline.norm gn
+    --tune.model.base_lr '[0.1, 0.2, 0.4]'          all values of a tuned setting
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ import yaml
 
 from videogn.commands.usage import UsageError
 
-_FIELDS = ("axes", "settings", "baseline")
+_FIELDS = ("axes", "settings", "baseline", "tune")
 Given = list[tuple[str, str, Any]]
 
 
 def take_nested(words: Sequence[str]) -> tuple[list[str], Given]:
-    """Take the dotted words of axes, settings and baseline out of a command line.
+    """Take the dotted words of axes, settings, baseline and tune out of a command line.
 
     Returns:
         The words that are left; and, in their order, (field, dotted name, value).

@@ -152,6 +152,7 @@ def _names_text(names: Sequence[str], *, most: int = 6) -> str:
 
 def _varies_length(study: Study) -> bool:
     settings = {name for axis in study.parsed_axes for level in axis.levels for name in level.settings}
+    settings |= set(study.tune)
     return any(name.startswith(_LENGTH_SETTINGS) for name in settings)
 
 

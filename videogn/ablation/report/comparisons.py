@@ -9,7 +9,7 @@ from videogn.ablation.axes import NORM_BATCH_SIZE
 from videogn.ablation.report.contrasts import JUDGED, Contrast, Reach
 from videogn.ablation.report.estimates import ALPHA, Claim
 from videogn.ablation.report.findings import sides_text
-from videogn.ablation.report.gather import Gathered
+from videogn.ablation.report.gather import Answer, Gathered, answers_of
 from videogn.ablation.report.text import (
     bound_text,
     counted,
@@ -26,10 +26,15 @@ _WORDS = {"these": "these videos", "like them": "videos like them"}
 _DIGITS = 4
 
 
-def comparison_table(gathered: Gathered) -> Table | None:
-    """Return every comparison with what survives among them; None where none can be judged."""
-    contrasts = [contrast for contrast in gathered.contrasts if contrast.verdict != "same computation"]
-    judged, bound = [contrast for contrast in contrasts if contrast.verdict in JUDGED], gathered.study.equivalence
+def comparison_table(answer: Answer, *, bound: float | None) -> Table | None:
+    """Return every comparison with what survives among them; None where none can be judged.
+
+    Args:
+        answer: What the results say.
+        bound: Points within which settings count as equal; None: that was not tested.
+    """
+    contrasts = [contrast for contrast in answer.contrasts if contrast.verdict != "same computation"]
+    judged = [contrast for contrast in contrasts if contrast.verdict in JUDGED]
     if not judged:
         return None
     num = len(judged)
@@ -86,7 +91,11 @@ def _finding_text(contrast: Contrast, *, bound: float | None) -> str:
 
 def comparisons_csv(gathered: Gathered) -> str:
     """Return a row for each comparison: its points, and its figures as report.json has them."""
-    rows = [_row(contrast, gathered.contrasts) for contrast in gathered.contrasts]
+    rows = [
+        ({} if gathered.best is None else {"answer": head}) | _row(contrast, answer.contrasts)
+        for head, answer in answers_of(gathered)
+        for contrast in answer.contrasts
+    ]
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()

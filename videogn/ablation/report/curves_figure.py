@@ -64,7 +64,8 @@ def draw_curves(gathered: Gathered) -> Drawing | None:
     _add_legend(figure, hue, {label: colour for label, colour in colours.items() if label in coloured})
     has_seeds = any(len(curves) > 1 for _, curves in drawn)
     bands = "Lines: means over seeds, bands: lowest to highest seed" if has_seeds else "One seed: no bands"
-    set_title(figure, title_lines(gathered, head="Error while training", marks=bands))
+    head = "Error while training" + ("" if gathered.best is None else ", at the same settings")
+    set_title(figure, title_lines(gathered, head=head, marks=bands))
     caption = (
         "Solid: validation, one centre view. Thin and dashed: training, over its augmented clips and while the network "
         "changed." + (" Lines are means over seeds, bands from the lowest to the highest seed." if has_seeds else "")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from videogn.ablation.cells import Cell
+from videogn.ablation.choices import is_to_run
 from videogn.ablation.outcome import Outcome
 from videogn.ablation.report.contrasts import Contrast, contrasts_of, named_contrast
 from videogn.ablation.report.points import Point, points_of
@@ -57,7 +58,9 @@ def look_at(study: Study, outcomes: Sequence[Outcome]) -> Look:
 
 def outcomes_asked(study: Study, outcomes: Sequence[Outcome]) -> list[Outcome]:
     """Return what became of the cells that are asked for now: of all seeds but those that a rule has not added."""
-    seeds = study.all_seeds if study.seed_rule is None else look_at(study, outcomes).seeds
+    if study.seed_rule is None:
+        return list(outcomes)
+    seeds = look_at(study, outcomes).seeds
     return [outcome for outcome in outcomes if outcome.cell.seed in seeds]
 
 
@@ -65,8 +68,7 @@ def cells_to_run(study: Study, outcomes: Sequence[Outcome]) -> list[Cell]:
     """Return the cells that are to be run now; none where a rule has come to its end, although some may have failed."""
     if study.seed_rule is not None and look_at(study, outcomes).is_over:
         return []
-    asked = outcomes_asked(study, outcomes)
-    return [outcome.cell for outcome in asked if outcome.cell.same_as is None and outcome.state != "done"]
+    return [outcome.cell for outcome in outcomes_asked(study, outcomes) if is_to_run(outcome)]
 
 
 def compared(study: Study, points: Sequence[Point]) -> list[Contrast]:

@@ -10,8 +10,9 @@ from videogn.ablation.cells import cell_folder
 from videogn.ablation.report.caveats import again_command, cells_by_value, cells_by_version, places_text
 from videogn.ablation.report.comparisons import comparison_table
 from videogn.ablation.report.drawing import Drawing
+from videogn.ablation.report.findings import Findings
 from videogn.ablation.report.frontier import frontier_text, panels_of
-from videogn.ablation.report.gather import Gathered
+from videogn.ablation.report.gather import Gathered, answers_of
 from videogn.ablation.report.paper import other_totals_text
 from videogn.ablation.report.points import cost_text, status_of
 from videogn.ablation.report.question import (
@@ -24,11 +25,19 @@ from videogn.ablation.report.question import (
     what_stays,
 )
 from videogn.ablation.report.tables import accuracy_table, cell_table, cost_table
-from videogn.ablation.report.text import counted
+from videogn.ablation.report.text import counted, listed
+from videogn.ablation.report.tuned import choice_facts, search_facts, search_table, tuning_outcomes
 from videogn.training.result import Result
 
 
-def document_of(gathered: Gathered, *, error: Drawing | None, curves: Drawing | None, cost: Drawing | None) -> str:
+def document_of(
+    gathered: Gathered,
+    *,
+    error: Drawing | None,
+    curves: Drawing | None,
+    cost: Drawing | None,
+    search: Drawing | None = None,
+) -> str:
     """Return the report as Markdown.
 
     Args:
@@ -36,6 +45,7 @@ def document_of(gathered: Gathered, *, error: Drawing | None, curves: Drawing | 
         error: The figure of the answer, error.png, where there is one.
         curves: The figure of the trainings, curves.png, where there is one.
         cost: The figure of accuracy against cost, cost.png, where there is one.
+        search: The figure of the search, search.png, where there is one.
     """
     study, status = gathered.study, status_of(gathered.outcomes)
     seeds = counted(len(gathered.points[0].outcomes), "seed")
@@ -47,7 +57,8 @@ def document_of(gathered: Gathered, *, error: Drawing | None, curves: Drawing | 
     sections = {
         "Findings": _findings(gathered),
         "Accuracy": _accuracy(gathered, error),
-        "Comparisons": [page.table(comparisons)] if (comparisons := comparison_table(gathered)) else [],
+        "Comparisons": _comparisons(gathered),
+        "Search": _search(gathered, search),
         "While training": [_picture("curves.png", curves)] if curves else [],
         "Question": _question(gathered),
         "Cost": _cost(gathered, cost),
@@ -55,7 +66,6 @@ def document_of(gathered: Gathered, *, error: Drawing | None, curves: Drawing | 
         "Provenance": _provenance(gathered),
     }
     parts = [f"# {page.text(title_of(study))}", page.paragraph(lead)]
-    parts += [page.paragraph(gathered.findings.sure)] if gathered.findings.sure else []
     parts += _notices(gathered)
     for title, blocks in sections.items():
         parts += [f"## {title}", *blocks] if blocks else []
@@ -77,8 +87,37 @@ def _notices(gathered: Gathered) -> list[str]:
 
 
 def _findings(gathered: Gathered) -> list[str]:
-    sentences, notes = gathered.findings.sentences, gathered.findings.notes
-    return [*([page.bullets(sentences)] if sentences else []), *map(page.note, notes)]
+    blocks = []
+    for head, answer in answers_of(gathered):
+        blocks += [*([f"### {head}"] if gathered.best is not None else []), *_found(answer.findings)]
+    return blocks
+
+
+def _found(findings: Findings) -> list[str]:
+    return [
+        *([page.bullets(findings.sentences)] if findings.sentences else []),
+        *([page.paragraph(findings.sure)] if findings.sure is not None else []),
+        *map(page.note, findings.notes),
+    ]
+
+
+def _comparisons(gathered: Gathered) -> list[str]:
+    blocks = []
+    for head, answer in answers_of(gathered):
+        table = comparison_table(answer, bound=gathered.study.equivalence)
+        if table is not None:
+            blocks += [*([f"### {head}"] if gathered.best is not None else []), page.table(table)]
+    return blocks
+
+
+def _search(gathered: Gathered, drawing: Drawing | None) -> list[str]:
+    if gathered.best is None:
+        return []
+    return [
+        page.facts(search_facts(gathered.study, gathered.searches, gathered.outcomes)),
+        *([_picture("search.png", drawing)] if drawing else []),
+        page.table(search_table(gathered.study, gathered.searches)),
+    ]
 
 
 def _accuracy(gathered: Gathered, error: Drawing | None) -> list[str]:
@@ -110,16 +149,24 @@ def _picture(name: str, drawing: Drawing) -> str:
 def _question(gathered: Gathered) -> list[str]:
     cells = [outcome.cell for outcome in gathered.outcomes]
     return [
-        page.paragraph(what_stays(gathered.study, gathered.outcomes)),
+        page.paragraph(what_stays(gathered.study, gathered.outcomes) + _what_is_tuned(gathered)),
         page.facts(asked_facts(gathered.study, gathered.outcomes)),
+        "Which videos each choice was made on:",
+        page.facts(choice_facts(gathered.study, gathered.searches, gathered.outcomes)),
         "Three batch sizes, in clips:",
         page.facts(batch_facts(gathered.study, cells)),
     ]
 
 
+def _what_is_tuned(gathered: Gathered) -> str:
+    if gathered.best is None:
+        return ""
+    return f" At each setting's best, {listed(list(gathered.study.tune))} is what its own search chose instead."
+
+
 def _failures(gathered: Gathered) -> list[str]:
     blocks = []
-    for outcome in gathered.outcomes:
+    for outcome in (*gathered.outcomes, *tuning_outcomes(gathered.searches)):
         failure = outcome.failure
         if failure is None or outcome.cell.same_as is not None:
             continue
@@ -149,20 +196,20 @@ def _provenance(gathered: Gathered) -> list[str]:
         ("fingerprint of the test data", _values_text(cells_by_value(one_each, lambda r: r.dataset_fingerprint))),
         ("fingerprint of the training data", _values_text(cells_by_value(one_each, lambda r: r.train_fingerprint))),
         ("seeds", seeds_text(study, gathered.outcomes)),
+        *([("choices", str(out / "tuning.json"))] if gathered.best else []),
         ("started from", starts_text(gathered.points) or "scratch"),
         ("trained on", _values_text(cells_by_value(one_each, _device_text), is_named=True)),
     ]
     versions = [f"{name} {_values_text(cells)}" for name, cells in cells_by_version(one_each).items()]
     facts += [("versions", ", ".join(versions))] if versions else []
     settings = [f"{name}: {value_text(value)}" for name, value in sorted(study.settings.items())]
-    commands = page.code(again_command(study, outcome.cell, out=out) for outcome in one_each)
+    runs = [outcome.cell for outcome in (*one_each, *tuning_outcomes(gathered.searches)) if not outcome.cell.is_open]
+    commands = page.code(again_command(study, cell, out=out) for cell in runs)
     again = f"videogn ablate --config {shlex.quote(str(out / 'study.json'))} --out {shlex.quote(str(out))}"
     return [
         page.facts(facts),
         *([page.details("Settings that every run was given", page.code(settings))] if settings else []),
-        page.details(
-            f"One command per run that makes it again ({len(one_each)})", *_working_folder(gathered), commands
-        ),
+        page.details(f"One command per run that makes it again ({len(runs)})", *_working_folder(gathered), commands),
         "Going on with this study, or extending it by seeds and levels (results that are there are kept):",
         page.code([again]),
         "The figures behind all this: report.csv (a row for every setting and seed), "

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from videogn.ablation.base import base_settings
-from videogn.ablation.cells import cell_folder, cells_of
+from videogn.ablation.cells import Kind, cell_folder, cells_of
+from videogn.ablation.choices import Search, chosen_of, searches_of
 from videogn.ablation.outcome import Outcome, read_outcomes
 from videogn.ablation.report.caveats import mixture_of, warnings_of
 from videogn.ablation.report.contrasts import Contrast, contrast_of, contrasts_of
@@ -15,24 +16,43 @@ from videogn.ablation.report.findings import Findings, findings_of
 from videogn.ablation.report.paper import PaperRow, find_paper, nothing_beside_text, read_paper, row_beside
 from videogn.ablation.report.points import Point, point_at, points_of
 from videogn.ablation.report.scores import read_scores
+from videogn.ablation.report.tuned import tuning_warnings
 from videogn.ablation.study import Study
 from videogn.ablation.study_folder import load_study
+from videogn.ablation.tuning import best_cells_of
+from videogn.training.video_scores import VideoScores
 
 
-@dataclass(frozen=True)
-class Gathered:
-    """A study and what came of it.
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What the results say of the grid.
 
     Args:
-        out: Its folder.
-        study: What was asked.
-        base: The content of its base config.
-        outcomes: What became of each cell.
         points: The grid over seeds.
         baseline: The point that the tables compare all others with.
         to_baseline: Each point against it, by Point.levels.
         contrasts: Every comparison that the findings speak of.
         findings: What they say.
+    """
+
+    points: Sequence[Point]
+    baseline: Point
+    to_baseline: Mapping[tuple[str, ...], Contrast]
+    contrasts: Sequence[Contrast]
+    findings: Findings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gathered(Answer):
+    """A study and what came of it; the answer is the one at the same settings.
+
+    Args:
+        out: Its folder.
+        study: What was asked.
+        base: The content of its base config.
+        outcomes: What became of each cell of a result.
+        best: The answer with each point at its best; None where nothing is tuned.
+        searches: How the best of each point was chosen.
         curves: Of the cells that are done, by the name of the one that was run.
         paper: The paper's row beside a point, by Point.levels.
         paper_note: That none stands beside any point, where the paper's figures were asked for and could be read.
@@ -45,11 +65,8 @@ class Gathered:
     study: Study
     base: bytes
     outcomes: Sequence[Outcome]
-    points: Sequence[Point]
-    baseline: Point
-    to_baseline: Mapping[tuple[str, ...], Contrast]
-    contrasts: Sequence[Contrast]
-    findings: Findings
+    best: Answer | None
+    searches: Sequence[Search]
     curves: Mapping[str, Curves]
     paper: Mapping[tuple[str, ...], PaperRow]
     paper_note: str | None
@@ -74,18 +91,20 @@ def gather(out: Path) -> Gathered:
         ValueError: It holds no study.
     """
     study, base = load_study(out)
-    all_outcomes = read_outcomes(cells_of(study, base_settings(base, name=str(out / "base.yaml"))), out=out)
+    settings = base_settings(base, name=str(out / "base.yaml"))
+    cells = cells_of(study, settings)
+    best = best_cells_of(study, settings, cells, chosen=chosen_of(study, out=out))
+    all_outcomes = read_outcomes([*cells, *best], out=out)
     outcomes = outcomes_asked(study, all_outcomes)
     scores, problems = read_scores(outcomes, out=out)
-    points = points_of(study, outcomes, scores)
-    baseline, contrasts = point_at(points, study.baseline), contrasts_of(study, points)
+    searches = searches_of(study, settings, out=out)
+    answer = answer_of(study, outcomes, scores, kind="same")
     look: Look | None = None
-    stopping: list[str] = []
     if study.seed_rule is not None:
         look = look_at(study, all_outcomes)
-        stopping = [stopping_note(study, look, outcomes)]
-    findings = findings_of(study, points, contrasts)
-    warnings = warnings_of(study, outcomes, out=out) + problems
+        notes = (stopping_note(study, look, outcomes), *answer.findings.notes)
+        answer = replace(answer, findings=replace(answer.findings, notes=notes))
+    warnings = [*warnings_of(study, outcomes, out=out), *problems, *tuning_warnings(study, searches, outcomes)]
     paper, paper_note = {}, None
     if study.paper is not None:
         try:
@@ -93,7 +112,7 @@ def gather(out: Path) -> Gathered:
         except (OSError, ValueError) as error:  # days of training are behind us: the report is to be written
             warnings.append(f"Without the paper's figures: {error}.")
         else:
-            beside = {point.levels: row_beside(study, point.outcomes[0].cell, rows) for point in points}
+            beside = {point.levels: row_beside(study, point.outcomes[0].cell, rows) for point in answer.points}
             paper = {levels: row for levels, row in beside.items() if row is not None}
             paper_note = None if paper else nothing_beside_text(study.paper, rows)
     curves = {}
@@ -106,15 +125,32 @@ def gather(out: Path) -> Gathered:
         study=study,
         base=base,
         outcomes=outcomes,
-        points=points,
-        baseline=baseline,
-        to_baseline={point.levels: contrast_of(point, baseline, axis="") for point in points},
-        contrasts=contrasts,
-        findings=replace(findings, notes=(*stopping, *findings.notes)),
+        **vars(answer),
+        best=answer_of(study, outcomes, scores, kind="best") if best else None,
+        searches=searches,
         curves=curves,
         paper=paper,
         paper_note=paper_note,
         mixture=mixture_of(outcomes),
         warnings=warnings,
         look=look,
+    )
+
+
+def answers_of(gathered: Gathered) -> list[tuple[str, Answer]]:
+    """Return a study's one answer, or two, each under its head."""
+    best = [] if gathered.best is None else [("Each at its best", gathered.best)]
+    return [("At the same settings", gathered), *best]
+
+
+def answer_of(study: Study, outcomes: Sequence[Outcome], scores: Mapping[str, VideoScores], *, kind: Kind) -> Answer:
+    """Return what the results of one kind of cells say."""
+    points = points_of(study, outcomes, scores, kind=kind)
+    baseline, contrasts = point_at(points, study.baseline), contrasts_of(study, points)
+    return Answer(
+        points=points,
+        baseline=baseline,
+        to_baseline={point.levels: contrast_of(point, baseline, axis="") for point in points},
+        contrasts=contrasts,
+        findings=findings_of(study, points, contrasts),
     )

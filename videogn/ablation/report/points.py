@@ -10,6 +10,7 @@ from functools import cached_property
 from itertools import product
 from types import MappingProxyType
 
+from videogn.ablation.cells import Kind
 from videogn.ablation.durations import duration_text
 from videogn.ablation.outcome import Outcome
 from videogn.ablation.report.caveats import are_mixed
@@ -87,30 +88,37 @@ class Point:
 
 
 def points_of(
-    study: Study, outcomes: Sequence[Outcome], scores: Mapping[str, VideoScores] = MappingProxyType({})
+    study: Study,
+    outcomes: Sequence[Outcome],
+    scores: Mapping[str, VideoScores] = MappingProxyType({}),
+    *,
+    kind: Kind = "same",
 ) -> list[Point]:
-    """Return a point for each combination of levels, in the order of the study's axes.
+    """Return a point for each combination of levels, in the order of the study's axes, over its cells of one kind.
 
     Args:
         study: What was asked.
         outcomes: What became of each cell.
         scores: What the runs found of each test video, by the name of the cell that was run.
+        kind: Of the cells.
     """
     labels_by_name = {outcome.cell.name: outcome.cell.labels for outcome in outcomes}
     by_levels: dict[tuple[str, ...], list[Outcome]] = {}
     for outcome in outcomes:
+        if outcome.cell.kind != kind:
+            continue
         by_levels.setdefault(tuple(outcome.cell.labels.values()), []).append(outcome)
     points = []
     for levels in product(*(axis.levels for axis in study.parsed_axes)):
         here = by_levels[tuple(level.label for level in levels)]
-        other = here[0].cell.same_as
-        own = {each.cell.seed: scores.get(each.cell.same_as or each.cell.name) for each in here if each.result}
+        own, other = here[0].cell.labels, labels_by_name.get(here[0].cell.same_as or "")
+        found = {each.cell.seed: scores.get(each.cell.same_as or each.cell.name) for each in here if each.result}
         points.append(
             Point(
-                here[0].cell.labels,
+                own,
                 tuple(here),
-                None if other is None else labels_by_name[other],
-                {seed: found for seed, found in own.items() if found is not None},
+                None if other == own else other,
+                {seed: one for seed, one in found.items() if one is not None},
                 study.alpha,
             )
         )

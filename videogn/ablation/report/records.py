@@ -8,14 +8,19 @@ from dataclasses import asdict
 from typing import Any
 
 from videogn.ablation.axes import NORM_BATCH_SIZE
+from videogn.ablation.cells import Cell
+from videogn.ablation.choices import Search
 from videogn.ablation.outcome import Outcome
 from videogn.ablation.report.caveats import again_command
 from videogn.ablation.report.comparisons import claim_fields, comparison_fields
 from videogn.ablation.report.contrasts import Contrast
 from videogn.ablation.report.estimates import Estimate
-from videogn.ablation.report.gather import Gathered
+from videogn.ablation.report.gather import Answer, Gathered
 from videogn.ablation.report.points import Point, cost_text, status_of
 from videogn.ablation.report.question import title_of
+from videogn.ablation.report.tuned import chosen_trial, judge_text, tuning_outcomes
+from videogn.ablation.search import edge_of
+from videogn.ablation.study import Study
 
 _RESULT_FIELDS = (
     "top1",
@@ -43,8 +48,11 @@ _DIGITS = 4
 
 
 def rows_of(gathered: Gathered) -> list[dict[str, Any]]:
-    """Return a row for each point and seed."""
-    return [_row(gathered, outcome) for point in gathered.points for outcome in point.outcomes]
+    """Return a row for each point and seed; of a tuned study, behind them those of each point at its best."""
+    answers = [gathered] if gathered.best is None else [gathered, gathered.best]
+    return [
+        _row(gathered, answer, outcome) for answer in answers for point in answer.points for outcome in point.outcomes
+    ]
 
 
 def report_csv(gathered: Gathered) -> str:
@@ -66,23 +74,11 @@ def report_json(gathered: Gathered) -> str:
         "is_complete": gathered.is_complete,
         "mixture": list(gathered.mixture),
         "warnings": list(gathered.warnings),
-        "findings": list(gathered.findings.sentences),
-        "notes": list(gathered.findings.notes),
-        "how_sure": gathered.findings.sure,
         "cost": cost_text(gathered.outcomes),
-        "points": [_point(gathered, point) for point in gathered.points],
-        "comparisons": [
-            {
-                "axis": contrast.axis,
-                "point": dict(contrast.points[0].labels),
-                "reference": dict(contrast.points[1].labels),
-                **comparison_fields(contrast, gathered.contrasts),
-            }
-            for contrast in gathered.contrasts
-            if not contrast.is_of_losses
-        ],
+        **_answer(gathered, gathered),
         "stopping": _stopping(gathered),
-        "interactions": [_interaction(gathered, each) for each in gathered.contrasts if each.is_of_losses],
+        "at_its_best": None if gathered.best is None else _answer(gathered, gathered.best),
+        "searches": [_search(study, search) for search in gathered.searches],
         "cells": rows_of(gathered),
         "provenance": {
             "study": asdict(study),
@@ -94,22 +90,64 @@ def report_json(gathered: Gathered) -> str:
             },
             "commands": {
                 o.cell.name: again_command(study, o.cell, out=gathered.out)
-                for o in gathered.outcomes
-                if o.cell.same_as is None
+                for o in (*gathered.outcomes, *tuning_outcomes(gathered.searches))
+                if o.cell.same_as is None and not o.cell.is_open
             },
         },
     }
     return json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
 
 
-def _row(gathered: Gathered, outcome: Outcome) -> dict[str, Any]:
+def _answer(gathered: Gathered, answer: Answer) -> dict[str, Any]:
+    return {
+        "findings": list(answer.findings.sentences),
+        "notes": list(answer.findings.notes),
+        "how_sure": answer.findings.sure,
+        "points": [_point(gathered, answer, point) for point in answer.points],
+        "comparisons": [
+            {
+                "axis": contrast.axis,
+                "point": dict(contrast.points[0].labels),
+                "reference": dict(contrast.points[1].labels),
+                **comparison_fields(contrast, answer.contrasts),
+            }
+            for contrast in answer.contrasts
+            if not contrast.is_of_losses
+        ],
+        "interactions": [_interaction(answer, each) for each in answer.contrasts if each.is_of_losses],
+    }
+
+
+def _search(study: Study, search: Search) -> dict[str, Any]:
+    chosen = chosen_trial(search)
+    return {
+        "labels": dict(search.labels),
+        "same_as": search.same_as,
+        "judged_on": judge_text([search]),
+        "chosen": None if chosen is None else dict(chosen.candidate),
+        "edges": {} if chosen is None else {k: edge_of(v, study.tune[k]) for k, v in chosen.candidate.items()},
+        "trials": [
+            {
+                "settings": dict(trial.candidate),
+                "top1": _rounded(trial.top1),
+                "loss": _rounded(trial.loss),
+                "diverged": trial.num_diverged,
+                "cells": [outcome.cell.same_as or outcome.cell.name for outcome in trial.outcomes],
+            }
+            for trial in search.trials
+        ],
+    }
+
+
+def _row(gathered: Gathered, answer: Answer, outcome: Outcome) -> dict[str, Any]:
     cell, result, failure = outcome.cell, outcome.result, outcome.failure
     curves = gathered.curves_of(outcome)
-    to_baseline = gathered.to_baseline[tuple(cell.labels.values())]
+    to_baseline = answer.to_baseline[tuple(cell.labels.values())]
     code_train, code_test = (result.code_pair if result is not None else None) or (None, None)
     own = {
         "cell": cell.name,
         "same_as": cell.same_as,
+        **({} if gathered.best is None else _settings_columns(gathered.study, cell)),
         "seed": cell.seed,
         "state": outcome.state,
         "effective_norm": cell.norm,
@@ -117,7 +155,7 @@ def _row(gathered: Gathered, outcome: Outcome) -> dict[str, Any]:
         "device_batch_size": cell.batches.device,
         "total_batch_size": cell.batches.total,
         **{name: _rounded(getattr(result, _PROPERTIES.get(name, name), None)) for name in _RESULT_FIELDS},
-        "top1_less_baseline": _rounded(_less_baseline(gathered, outcome, to_baseline)),
+        "top1_less_baseline": _rounded(_less_baseline(answer, outcome, to_baseline)),
         "pairs_with_baseline": _num_pairs(to_baseline),
         "clips_per_second": None if curves is None else _rounded(curves.clips_per_second),
         "code_train": code_train,
@@ -149,7 +187,7 @@ def _stopping(gathered: Gathered) -> dict[str, Any] | None:
     }
 
 
-def _interaction(gathered: Gathered, contrast: Contrast) -> dict[str, Any]:
+def _interaction(answer: Answer, contrast: Contrast) -> dict[str, Any]:
     large, large_reference, small, _ = (point.labels for point in contrast.points)
     return {
         "axis": contrast.axis,
@@ -157,12 +195,18 @@ def _interaction(gathered: Gathered, contrast: Contrast) -> dict[str, Any]:
         "reference": large_reference[contrast.axis],
         "norm_batch_size": small[NORM_BATCH_SIZE],
         "largest_norm_batch_size": large[NORM_BATCH_SIZE],
-        **comparison_fields(contrast, gathered.contrasts),
+        **comparison_fields(contrast, answer.contrasts),
     }
 
 
-def _point(gathered: Gathered, point: Point) -> dict[str, Any]:
-    row, to_baseline = gathered.paper.get(point.levels), gathered.to_baseline[point.levels]
+def _settings_columns(study: Study, cell: Cell) -> dict[str, Any]:
+    """Return at which settings a result is: "same" or "best", and the values of what was tuned."""
+    values = {f"tuned.{name}": None if cell.is_open else cell.effective.get(name) for name in study.tune}
+    return {"settings": cell.kind, **values}
+
+
+def _point(gathered: Gathered, answer: Answer, point: Point) -> dict[str, Any]:
+    row, to_baseline = gathered.paper.get(point.levels), answer.to_baseline[point.levels]
     return {
         "labels": dict(point.labels),
         "same_as": None if point.same_as is None else dict(point.same_as),
@@ -178,9 +222,9 @@ def _point(gathered: Gathered, point: Point) -> dict[str, Any]:
     }
 
 
-def _less_baseline(gathered: Gathered, outcome: Outcome, contrast: Contrast) -> float | None:
+def _less_baseline(answer: Answer, outcome: Outcome, contrast: Contrast) -> float | None:
     """Return a cell's top-1 less that of the baseline's cell of the same seed."""
-    theirs = gathered.baseline.results.get(outcome.cell.seed)
+    theirs = answer.baseline.results.get(outcome.cell.seed)
     if contrast.verdict in ("same computation", "mixed", "other videos") or outcome.result is None or theirs is None:
         return None
     return outcome.result.top1 - theirs.top1

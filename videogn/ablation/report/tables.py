@@ -8,7 +8,7 @@ from videogn.ablation.cells import Cell
 from videogn.ablation.durations import duration_text
 from videogn.ablation.outcome import Outcome
 from videogn.ablation.report.estimates import ALPHA
-from videogn.ablation.report.gather import Gathered
+from videogn.ablation.report.gather import Answer, Gathered
 from videogn.ablation.report.paper import other_total
 from videogn.ablation.report.points import Point
 from videogn.ablation.report.question import starts_text
@@ -25,6 +25,7 @@ from videogn.ablation.report.text import (
     protocol_text,
     range_text,
 )
+from videogn.ablation.report.tuned import chosen_text
 from videogn.page import Column, Table
 from videogn.training.result import Result
 from videogn.training.schedule import REFERENCE_BATCH_SIZE, scaled_lr
@@ -38,8 +39,9 @@ def accuracy_table(gathered: Gathered) -> Table:
         (Column("videos like them"), lambda point: interval_text(point.top1.videos if point.top1 else None)),
         (Column("sd"), lambda point: number_text(point.top1.deviation if point.top1 else None)),
         (Column("to baseline"), lambda point: _difference_text(gathered, point)),
+        *_best_columns(gathered),
         (Column("top-5 %"), lambda point: number_text(point.top5.mean if point.top5 else None)),
-        (Column("seeds"), lambda point: f"{len(point.results)} of {len(point.outcomes)}"),
+        (Column("seeds"), _seeds_text),
         (Column("videos"), lambda point: coverage_text(point.results.values())),
         (Column("protocol", is_text=True), lambda point: protocol_text(point.results.values())),
     ]
@@ -56,10 +58,31 @@ def accuracy_table(gathered: Gathered) -> Table:
         f" to baseline: top-1 less that of {point_words(gathered.study.baseline)}, paired by seed, in points, ± for"
         f" these videos, * a finding{' (** on videos like them, too)' if has_more else ''}; videos: scored / expected."
     )
+    if gathered.best is not None:
+        caption += (
+            " Best: with the values that each setting's own search chose; all other columns are at the same settings."
+        )
     starts = starts_text(gathered.points)
     if starts is not None:
         caption += f" Starts: {starts}."
     return _point_table(gathered.points, columns, caption=caption)
+
+
+def _best_columns(gathered: Gathered) -> list[tuple[Column, Callable[[Point], str]]]:
+    """Return the columns of each point at its best; none where nothing is tuned."""
+    best = gathered.best
+    if best is None:
+        return []
+    points = {point.levels: point for point in best.points}
+    chosen = {tuple(search.labels.values()): chosen_text(search) for search in gathered.searches}
+    columns: list[tuple[Column, Callable[[Point], str]]] = [
+        (Column("best: top-1 %"), lambda point: _top1_text(points[point.levels])),
+        (Column("best: to baseline"), lambda point: _difference_text(best, points[point.levels])),
+        (Column("chosen", is_text=True), lambda point: chosen[point.levels]),
+    ]
+    if any(_seeds_text(points[point.levels]) != _seeds_text(point) for point in gathered.points):
+        columns.append((Column("best: seeds"), lambda point: _seeds_text(points[point.levels])))
+    return columns
 
 
 def cost_table(gathered: Gathered) -> Table:
@@ -125,21 +148,25 @@ def _point_table(
     return Table((*names, *(column for column, _ in columns)), tuple(rows), caption)
 
 
+def _seeds_text(point: Point) -> str:
+    return f"{len(point.results)} of {len(point.outcomes)}"
+
+
 def _top1_text(point: Point) -> str:
     return "not averaged: mixed" if point.is_mixed else number_text(point.top1.mean if point.top1 else None)
 
 
-def _difference_text(gathered: Gathered, point: Point) -> str:
-    if point is gathered.baseline:
+def _difference_text(answer: Answer, point: Point) -> str:
+    if point is answer.baseline:
         return "baseline"
-    contrast = gathered.to_baseline[point.levels]
+    contrast = answer.to_baseline[point.levels]
     if contrast.verdict == "same computation":
         return "same runs"
     if contrast.verdict == "other videos":
         return "not compared: other videos"
     text = paired_text(contrast.difference, num_seeds=len(point.outcomes))
     runs = {contrast.points[0].runs, contrast.points[1].runs}
-    for one in gathered.contrasts:
+    for one in answer.contrasts:
         if len(one.points) == 2 and {each.runs for each in one.points} == runs and one.shows("apart", "these"):
             return f"{text} {'**' if one.shows('apart', 'like them') else '*'}"
     return text

@@ -13,11 +13,13 @@ from videogn.ablation.report.cost_figure import draw_cost
 from videogn.ablation.report.curves_figure import draw_curves
 from videogn.ablation.report.document import document_of
 from videogn.ablation.report.error_figure import draw_error
-from videogn.ablation.report.gather import Gathered, gather
+from videogn.ablation.report.gather import Gathered, answers_of, gather
 from videogn.ablation.report.points import cost_text, status_of
 from videogn.ablation.report.question import title_of
 from videogn.ablation.report.records import report_csv, report_json
+from videogn.ablation.report.search_figure import draw_search
 from videogn.ablation.report.tables import accuracy_table
+from videogn.ablation.report.tuned import search_facts, tuning_outcomes
 from videogn.files import replacing
 from videogn.page import Table, page_of
 
@@ -46,8 +48,8 @@ def write_files(gathered: Gathered, *, mixed: bool = False) -> dict[str, Path]:
         mixed: Report results that are not comparable, too: with loud warnings, and no mean over them.
 
     Returns:
-        The files written: "html", "markdown", "csv", "comparisons", "json", "error", "curves" and "cost" (PNG), and
-        "error_svg", "curves_svg" and "cost_svg"; no figure where there is nothing to draw.
+        The files written: "html", "markdown", "csv", "comparisons", "json", "error", "search", "curves" and "cost"
+        (PNG), and these as "error_svg" and so on; no figure where there is nothing to draw.
 
     Raises:
         MixedResults: There are such results and `mixed` is not set; nothing was written.
@@ -60,7 +62,12 @@ def write_files(gathered: Gathered, *, mixed: bool = False) -> dict[str, Path]:
             "those cells to run them again, use another --out, or report them as they are with --mixed"
             + (f". {out / 'report.md'} and the files beside it are of results from before" if is_old else "")
         )
-    drawings = {"error": draw_error(gathered), "curves": draw_curves(gathered), "cost": draw_cost(gathered)}
+    drawings = {
+        "error": draw_error(gathered),
+        "search": draw_search(gathered),
+        "curves": draw_curves(gathered),
+        "cost": draw_cost(gathered),
+    }
     markdown = document_of(gathered, **drawings)
     pictures = {f"{name}.png": drawing.svg for name, drawing in drawings.items() if drawing}
     files: dict[str, tuple[str, bytes | None]] = {
@@ -97,15 +104,22 @@ def print_summary(gathered: Gathered, *, paths: Mapping[str, Path]) -> None:
         console = Console(width=_FILE_WIDTH)
     _print_line(console, title_of(gathered.study), style="bold")
     console.print(_rich_table(accuracy_table(gathered)))
-    for line in (f"Cost: {cost_text(gathered.outcomes)}.", gathered.findings.sure):
-        if line is not None:
-            _print_line(console, line)
-    for sentence in gathered.findings.sentences:
-        _print_line(console, f"• {sentence}", style="bold")
-    for note in (*gathered.findings.notes, gathered.paper_note):
-        if note is not None:
+    _print_line(console, f"Cost: {cost_text(gathered.outcomes)}.")
+    for head, answer in answers_of(gathered):
+        if gathered.best is not None:
+            _print_line(console, f"{head}:")
+        if answer.findings.sure is not None:
+            _print_line(console, answer.findings.sure)
+        for sentence in answer.findings.sentences:
+            _print_line(console, f"• {sentence}", style="bold")
+        for note in answer.findings.notes:
             _print_line(console, note, style="dim")
-    for outcome in gathered.outcomes:
+    if gathered.paper_note is not None:
+        _print_line(console, gathered.paper_note, style="dim")
+    if gathered.best is not None:
+        for term, words in search_facts(gathered.study, gathered.searches, gathered.outcomes):
+            _print_line(console, f"search, {term}: {words}", style="dim")
+    for outcome in (*gathered.outcomes, *tuning_outcomes(gathered.searches)):
         if outcome.failure is not None and outcome.cell.same_as is None:
             failure = outcome.failure
             text = f"{outcome.cell.name}: failed, {failure.kind} in {failure.stage}: {failure.reason}"
@@ -113,7 +127,7 @@ def print_summary(gathered: Gathered, *, paths: Mapping[str, Path]) -> None:
     for warning in (*gathered.mixture, *gathered.warnings):
         _print_line(console, f"WARNING: {warning}", style="bold red")
     _print_line(console, status_of(gathered.outcomes) + ("." if gathered.is_complete else ": a PARTIAL report."))
-    for name in ("html", "markdown", "error", "curves", "cost", "csv", "comparisons", "json"):
+    for name in ("html", "markdown", "error", "search", "curves", "cost", "csv", "comparisons", "json"):
         if name in paths:
             _print_line(console, f"{name}: {paths[name]}")
 

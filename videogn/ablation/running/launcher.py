@@ -4,8 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+from videogn.ablation.base import base_settings
 from videogn.ablation.cells import COMMAND, Cell, cell_folder
+from videogn.ablation.choices import choose, is_settled, is_to_run, with_search
 from videogn.ablation.outcome import Failure, Outcome, read_outcome, read_outcomes, write_failure
 from videogn.ablation.plans import CellPlan
 from videogn.ablation.report.deciding import cells_to_run, look_at, look_text, outcomes_asked
@@ -44,11 +47,12 @@ def run_study(
 
     In this order: keep others out, check folder and code, prepare, record the study, run, report. What is refused
     leaves nothing behind. A cell with a result is skipped; one that failed or was stopped is tried again, from where it
-    was. The report is renewed after every cell, so a study that is killed has one too.
+    was. The report is renewed after every cell, so a study that is killed has one too. Where something is tuned, the
+    cells of the search run behind those at the same settings, and those of a point at its best once that is chosen.
 
     Args:
         study: What is asked.
-        cells: Its cells (cells_of).
+        cells: Its cells at the same settings (cells_of).
         base: The content of its base config.
         out: Its folder: study.json, base.yaml, cells/NAME/ and the report.
         prepare: Given the cells that are to be run, where there are some: refuses them, or says what runs them.
@@ -63,24 +67,36 @@ def run_study(
         MixedResults: All is run, and its results must not stand in one table.
         KeyboardInterrupt: The user, or SIGTERM or SIGHUP, ended it; what ran was stopped and the report written first.
     """
+    settings = base_settings(base, name=study.base)
     with claim_folder(out):
-        check_folder(study, cells, base=base, out=out)
-        before = read_outcomes(cells, out=out)
-        if not mixed and cells_to_run(study, before):
-            check_code(before, out=out)
+        check_folder(study, with_search(study, settings, cells, out=out), base=base, out=out)
+        choose(study, settings, out=out)  # of searches that had ended where we were stopped
+        before = read_outcomes(with_search(study, settings, cells, out=out), out=out)
         if not cells_to_run(study, before):
             record_study(study, base=base, out=out)
         else:
-            executor, plans = prepare([o.cell for o in before if o.cell.same_as is None and o.state != "done"])
+            if not mixed:
+                check_code(before, out=out)
+            # What is not chosen yet is of the same cost as what is.
+            executor, plans = prepare([o.cell for o in before if o.cell.same_as is None and not is_settled(o)])
             with closing(executor):
                 record_study(study, base=base, out=out)
                 work = _Work(
-                    study, before, out=out, plans=plans, mixed=mixed, display=Display(num_at_once=executor.num_at_once)
+                    study,
+                    before,
+                    settings=settings,
+                    out=out,
+                    plans=plans,
+                    mixed=mixed,
+                    display=Display(num_at_once=executor.num_at_once),
                 )
                 _run(work, executor=executor, command=command)
         gathered = gather(out)
         print_summary(gathered, paths=write_files(gathered, mixed=mixed))
-    return sum(outcome.state == "failed" and outcome.cell.same_as is None for outcome in gathered.outcomes)
+    outcomes = outcomes_asked(study, read_outcomes(with_search(study, settings, cells, out=out), out=out))
+    return sum(
+        outcome.state == "failed" and not is_settled(outcome) for outcome in outcomes if not outcome.cell.same_as
+    )
 
 
 def _run(work: "_Work", *, executor: Executor, command: Sequence[str]) -> None:
@@ -108,6 +124,7 @@ class _Work:
         study: Study,
         outcomes: Sequence[Outcome],
         *,
+        settings: Mapping[str, Any],
         out: Path,
         plans: Mapping[str, CellPlan],
         mixed: bool,
@@ -116,9 +133,11 @@ class _Work:
         self.out = out
         self.display = display
         self._study = study
+        self._settings = settings
         self._plans = plans
         self._mixed = mixed
         self._pending: dict[Future[float], Cell] = {}
+        self._tried: set[str] = set()  # names of cells
         self._seconds: dict[str, float] = {}
         # Of each cell; of one that is run now, from before.
         self._outcomes = {outcome.cell.name: outcome for outcome in outcomes}
@@ -129,12 +148,10 @@ class _Work:
         Raises:
             KeyboardInterrupt: A signal came.
         """
-        tried: set[str] = set()
-        while to_run := [cell for cell in cells_to_run(self._study, self._all) if cell.name not in tried]:
-            if tried:
+        while to_run := [cell for cell in cells_to_run(self._study, self._all) if cell.name not in self._tried]:
+            if self._tried:
                 self.report()
                 interruption.check()
-            tried |= {cell.name for cell in to_run}
             self._run(to_run, executor=executor, command=command, interruption=interruption)
             if self._study.seed_rule is not None and (look := look_at(self._study, self._all)).decisions:
                 self.display.say(look_text(self._study, look))
@@ -142,15 +159,20 @@ class _Work:
     def _run(
         self, to_run: Sequence[Cell], *, executor: Executor, command: Sequence[str], interruption: Interruption
     ) -> None:
-        for cell in to_run:
-            _forget_stage(cell_folder(cell, out=self.out))
-            job = job_of(self._study, cell=cell, out=self.out, command=command)
-            self._pending[executor.submit(job)] = cell
+        def submit(cells: Sequence[Cell]) -> None:
+            for cell in cells:
+                self._tried.add(cell.name)
+                _forget_stage(cell_folder(cell, out=self.out))
+                job = job_of(self._study, cell=cell, out=self.out, command=command)
+                self._pending[executor.submit(job)] = cell
+
+        submit(to_run)
         self.display.update(self._statuses())
         while self._pending:
             ended, _ = wait(self._pending, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
-            for future in ended:
-                self._take(future)
+            taken = [self._take(future) for future in ended]
+            if any(cell.kind == "tuning" for cell in taken):
+                submit(self._choose())
             self.display.update(self._statuses())
             if ended and self._pending:  # the last is reported when all is done
                 self.report()
@@ -166,7 +188,20 @@ class _Work:
             self.display.say(f"WARNING: the report was not renewed: {type(error).__name__}: {error}")
         return None
 
-    def _take(self, future: "Future[float]") -> None:
+    def _choose(self) -> list[Cell]:
+        """Choose where a search has ended, and return the cells that can run now."""
+        for sentence in choose(self._study, self._settings, out=self.out):
+            self.display.say(sentence)
+        before = self._outcomes
+        plain = [outcome.cell for outcome in before.values() if outcome.cell.kind == "same"]
+        cells = with_search(self._study, self._settings, plain, out=self.out)
+        self._outcomes = {cell.name: before.get(cell.name) or self._read(cell) for cell in cells}
+        return [one.cell for name, one in self._outcomes.items() if name not in before and is_to_run(one)]
+
+    def _read(self, cell: Cell) -> Outcome:
+        return read_outcome(cell, folder=cell_folder(cell, out=self.out))
+
+    def _take(self, future: "Future[float]") -> Cell:
         cell = self._pending.pop(future)
         error = future.exception()
         if error is not None:
@@ -174,7 +209,8 @@ class _Work:
         self._seconds[cell.name] = 0.0 if error is not None else future.result()
         for name, outcome in self._outcomes.items():
             if name == cell.name or outcome.cell.same_as == cell.name:
-                self._outcomes[name] = read_outcome(outcome.cell, folder=cell_folder(cell, out=self.out))
+                self._outcomes[name] = self._read(outcome.cell)
+        return cell
 
     def _fail(self, cell: Cell, error: BaseException) -> None:
         """Record that not the command failed but what runs it: a full disk, a folder that a node does not see."""
@@ -196,7 +232,7 @@ class _Work:
     def _status(self, outcome: Outcome) -> CellStatus:
         cell = outcome.cell
         folder = cell_folder(cell, out=self.out)
-        plan = self._plans.get(cell.name)
+        plan = self._plans.get(cell.name) or self._plans.get(cell.open_name)
         num_steps = plan.num_steps if plan else None
         if (cell.same_as or cell.name) in {pending.name for pending in self._pending.values()}:
             progress = read_progress(folder, plan=plan)

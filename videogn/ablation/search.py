@@ -1,0 +1,136 @@
+"""What a tuned study searches: settings with their values, the same for every point of the grid, and who judges.
+
+A candidate is one value of each tuned setting; a search tries all of them, each once a tuning seed.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any
+
+from videogn.ablation.axes import check_setting_names, plain_text, slug_of, value_text
+
+# The share of the training list that judges a search where no list of validation videos is apart from the test's.
+HELD_OUT_SHARE = 0.2
+# The lists of a data root that a run takes where none is named (data/lists/formats.py).
+_USUAL_VAL = ("val.csv", "val.txt", "val.json", "val", "validate", "validation")
+
+Candidate = Mapping[str, Any]
+
+
+def read_tune(tune: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Return the values of each tuned setting, by its dotted name; 1e-3, which YAML reads as text, as a number.
+
+    Raises:
+        ValueError: A setting has no list of values, or the same value twice.
+    """
+    check_setting_names(tune, where="tune")
+    for name, values in tune.items():
+        if not isinstance(values, list | tuple) or not values:
+            raise ValueError(f"tune, {name}: got {values!r}; expected a list with at least one value")
+        texts = [plain_text(value) for value in values]
+        for place, text in enumerate(texts):
+            if text in texts[:place]:
+                raise ValueError(f"tune, {name}: {value_text(values[place])} stands there more than once; name it once")
+    return {
+        name: [number(value) if isinstance(value, str) and number(value) is not None else value for value in values]
+        for name, values in tune.items()
+    }
+
+
+def candidates_of(tune: Mapping[str, Sequence[Any]]) -> list[Candidate]:
+    """Return every combination of values; none where nothing is tuned."""
+    return [dict(zip(tune, values, strict=True)) for values in product(*tune.values())] if tune else []
+
+
+def candidate_slug(candidate: Candidate) -> str:
+    """Return a candidate as part of a folder's name, such as base_lr0.15."""
+    return "+".join(slug_of(name.rsplit(".", 1)[-1] + value_text(value)) for name, value in candidate.items())
+
+
+def candidate_text(candidate: Candidate) -> str:
+    """Return a candidate as a reader is told it, such as "base_lr 0.15"."""
+    return ", ".join(f"{name.rsplit('.', 1)[-1]} {value_text(value)}" for name, value in candidate.items())
+
+
+def is_same(one: Candidate, other: Candidate) -> bool:
+    """Return whether two candidates are the same: 0.10 is 0.1."""
+    return {k: plain_text(v) for k, v in one.items()} == {k: plain_text(v) for k, v in other.items()}
+
+
+def judge_settings(effective: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings by which a tuning run is scored on videos that no result is scored on.
+
+    A run whose test list is another than its validation list is scored on the latter. Where they are one, a part of the
+    training list is held out for it.
+
+    Args:
+        effective: The settings of the run that is tuned.
+
+    Raises:
+        ValueError: Its runs hold out videos of the training list themselves, to be tested on.
+    """
+    if effective.get("data.hold_out") is not None:
+        raise ValueError(
+            "data.hold_out: results would be of the videos that a search is judged on; leave it out in a study that "
+            "tunes: what its runs hold out follows from their lists"
+        )
+    return {"data.test_list": None} if has_test_list(effective) else {"data.hold_out": HELD_OUT_SHARE}
+
+
+def has_test_list(effective: Mapping[str, Any]) -> bool:
+    """Return whether a run is tested on another list than the one that validates it, as far as their names tell."""
+    test, val = effective.get("data.test_list"), effective.get("data.val_list")
+    if effective.get("data.hold_out") is not None:  # neither list is read
+        return False
+    return test is not None and (test not in _USUAL_VAL if val is None else test != val)
+
+
+def distance(candidate: Candidate, base: Mapping[str, Any], tune: Mapping[str, Sequence[Any]]) -> float:
+    """Return how far a candidate is from the base's settings: by factors where numbers are positive, else by places."""
+    total = 0.0
+    for name, value in candidate.items():
+        at = base.get(name)
+        if is_same({name: value}, {name: at}):
+            continue
+        mine, theirs = number(value), number(at)
+        if mine is not None and theirs is not None and mine > 0 and theirs > 0:
+            total += abs(math.log(mine / theirs))
+        else:
+            total += 1 + [plain_text(one) for one in tune[name]].index(plain_text(value))
+    return total
+
+
+def number(value: Any) -> float | None:
+    """Return a setting's value as a number: YAML reads 1e-3 as text; None where it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        found = float(value)
+    except ValueError:
+        return None
+    return found if math.isfinite(found) else None
+
+
+def edge_of(value: Any, values: Sequence[Any]) -> str | None:
+    """Return "smallest" or "largest" where a number is that of its values; None inside, or where they have no order."""
+    numbers = [number(one) for one in values]
+    own = number(value)
+    known = [one for one in numbers if one is not None]
+    if own is None or len(known) < len(numbers) or len(known) < 2:
+        return None
+    return "smallest" if own == min(known) else "largest" if own == max(known) else None
+
+
+def widened(value: Any, values: Sequence[Any]) -> list[Any] | None:
+    """Return values with one more beyond the edge at which a value lies, as far again as its neighbour; None inside."""
+    edge = edge_of(value, values)
+    if edge is None:
+        return None
+    ordered = sorted(known for one in values if (known := number(one)) is not None)
+    at, inside = (ordered[0], ordered[1]) if edge == "smallest" else (ordered[-1], ordered[-2])
+    beyond = at * at / inside if min(ordered) > 0 else 2 * at - inside
+    new: Any = float(f"{beyond:.3g}")
+    if all(isinstance(one, int) for one in values) and new == int(new):
+        new = int(new)
+    return [new, *values] if edge == "smallest" else [*values, new]
