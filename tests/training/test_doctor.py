@@ -8,11 +8,13 @@ import pytest
 import torch
 
 from videogn.models.batch_norm import batch_norms
+from videogn.models.c3d import C3D
 from videogn.tools.doctor import motion as motion_file
 from videogn.tools.doctor.learning import Clips, learnt_after, rate_range, rising, warmed_up
 from videogn.tools.doctor.motion import motion
 from videogn.tools.doctor.subject import Subject
 from videogn.tools.doctor.training import Rates, by_heart, learning_rate, variants
+from videogn.training.module import VideoClassifier
 
 ARCHITECTURE = {
     "norm": "gn", "num_groups": None, "channels_per_group": 16, "weight_standardization": False, "input": "rgb",
@@ -71,6 +73,16 @@ def test_batch_statistics_are_over_as_many_clips_as_in_the_run():
     assert groups(2) == {2}
     assert groups(None) == {None}
     assert groups(64) == {None}  # no more than there are
+
+
+def test_c3d_is_asked_about_by_a_small_c3d():
+    own = VideoClassifier("bn", network="c3d", width=4, num_frames=20, crop_size=80).architecture
+    small = Subject(own, torch.device("cpu")).in_small()
+    assert isinstance(small.network(), C3D)
+    kept = ("network", "width", "num_frames", "crop_size", "layout")
+    assert [small.architecture[name] for name in kept] == ["c3d", 16, 16, 64, None]
+    for changes in variants(small.architecture).values():
+        assert isinstance(small.network(**changes), C3D)
 
 
 def test_variants_leave_out_what_the_run_is_already():

@@ -35,21 +35,8 @@ def build_network(network: NetworkName = "i3d", **settings: Any) -> VideoNetwork
         return i3d_r50(**settings)
     if network != "c3d":
         raise ValueError(f"unknown network {network!r}; expected one of {', '.join(get_args(NetworkName))}")
-    check_has(network, {name: value for name, value in settings.items() if name in OF_I3D})
-    return c3d(**{name: value for name, value in settings.items() if name not in OF_I3D})
-
-
-def check_has(network: NetworkName, given: Mapping[str, Any]) -> None:
-    """Refuse settings of I3D for another network.
-
-    Args:
-        network: Which.
-        given: Settings of OF_I3D.
-
-    Raises:
-        ValueError: One is not at its default.
-    """
-    for name, value in given.items():
-        default = OF_I3D[name]
+    for name, default in OF_I3D.items():
+        value = settings.pop(name, None)
         if value is not None and (tuple(value) if isinstance(default, tuple) else value) != default:
             raise ValueError(f"{name} is {value!r}, and network {network} has no {name}: leave it at {default!r}")
+    return c3d(**settings)

@@ -24,7 +24,8 @@ from videogn.norms import NormName
 # Channels of the convolutions in conv1 ... conv5, and of fc6 and fc7, in multiples of the width.
 _CHANNELS: tuple[tuple[int, ...], ...] = ((1,), (2,), (4, 4), (8, 8), (8, 8))
 _FULLY_CONNECTED = 64
-# Kernel, which is the stride too, and padding of the max pool behind each: the last is padded in the authors' code.
+# Kernel, which is the stride too, and padding of the max pool behind each: the last is padded, such that
+# 7x7 become 4x4 as in the paper.
 _POOLS: tuple[tuple[Size3, Size3], ...] = (
     ((1, 2, 2), (0, 0, 0)),
     *[((2, 2, 2), (0, 0, 0))] * 3,
@@ -140,20 +141,17 @@ def _convolutions(
 
 
 def _initialize(model: C3D) -> None:
-    """Return He-normal (fan-in) convolutions and fully connected layers, normal(0, 0.01) last layer.
+    """Draw He-normal (fan-in) convolutions and fully connected layers, and a normal(0, 0.01) last layer.
 
     Source: He et al., "Delving Deep into Rectifiers", 2015: what goes forward keeps its size at any width, without a
-    norm too. (The authors' fixed deviations are for their widths and for a training without norms.)
+    norm too. (The authors' fixed deviations are for their widths.)
     """
-    last = model.get_submodule("blocks.5.proj")
     for module in model.modules():
         if isinstance(module, nn.Conv3d):
-            if module is last:
-                nn.init.normal_(module.weight, std=0.01)
-            else:
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+    nn.init.normal_(model.get_submodule("blocks.5.proj").get_parameter("weight"), std=0.01)
 
 
 def _size_after(parts: int, size: Size3) -> Size3:

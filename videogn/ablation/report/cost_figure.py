@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 # Names in a legend of three columns are shorter than this.
 _SHORT = 20
-# An axis' unit by its cost: those below the largest value, the greatest of them is taken.
+# The units of an axis: the largest that is no larger than its largest value is taken.
 _UNITS: Mapping[Cost, Mapping[str, float]] = {
     TIME: {"s": 1, "min": 60, "h": 3600},
     MEMORY: {"MiB": 2**20, "GiB": 2**30},
@@ -41,11 +41,11 @@ def draw_cost(gathered: Gathered) -> Drawing | None:
     panels = panels_of(gathered.points)
     if not panels:
         return None
-    drawn = [each.point for each in panels[0].priced]
-    drawn = [point for point in gathered.points if point in drawn]
+    levels = {each.point.levels for each in panels[0].priced}
+    drawn = [point for point in gathered.points if point.levels in levels]
     styles = _styles(drawn)
-    num_rows = -(-len(drawn) // 2)
-    figure = new_figure(6.3, 3.3 + 0.19 * num_rows)
+    num_columns = 3 if max(len(point_words(point.labels)) for point in drawn) < _SHORT else 2
+    figure = new_figure(6.3, 3.3 + 0.19 * -(-len(drawn) // num_columns))
     bars = bars_of(gathered.points)
     marks = {point.levels: mark_of(gathered, point, bars=bars) for point in drawn}
     for axes, panel in zip(figure.subplots(1, len(panels), sharey=True, squeeze=False).flat, panels, strict=True):
@@ -66,17 +66,18 @@ def draw_cost(gathered: Gathered) -> Drawing | None:
                 capsize=3,
                 zorder=3,
             )
-            results = each.point.results.values()
-            if len(results) > 1:
-                costs = [(panel.cost.of(result) or 0) / size for result in results]
-                draw_seeds(axes, costs, [result.top1 for result in results], colour=colour)
+            seeds = [
+                (cost / size, result.top1) for result in each.point.results.values() if (cost := panel.cost.of(result))
+            ]
+            if len(seeds) > 1:
+                draw_seeds(axes, *zip(*seeds, strict=True), colour=colour)
         _draw_frontier(axes, [(each.cost / size, each.top1) for each in panel.frontier])
         axes.set_xlim(0, 1.08 * panel.priced[-1].cost / size)
         devices = "device " if panel.cost is TIME else ""
         axes.set_xlabel(f"{panel.cost.name} ({devices}{unit})")
         axes.label_outer()
     figure.axes[0].set_ylabel("top-1 (%)")
-    _add_legend(figure, drawn, styles)
+    _add_legend(figure, drawn, styles, num_columns=num_columns)
     head = "Accuracy against cost; line: the frontier"
     set_title(figure, title_lines(gathered, head=head, marks=bars_text(list(marks.values()), bars)))
     description = "Top-1 in percent against cost. " + " ".join(map(frontier_text, panels))
@@ -112,7 +113,9 @@ def _draw_frontier(axes: "Axes", corners: Sequence[tuple[float, float]]) -> None
     axes.step([*costs, 1e9], [*top1, top1[-1]], where="post", color=MUTED, linewidth=1.4, zorder=2)
 
 
-def _add_legend(figure: "Figure", points: Sequence[Point], styles: Mapping[tuple[str, ...], tuple[str, str]]) -> None:
+def _add_legend(
+    figure: "Figure", points: Sequence[Point], styles: Mapping[tuple[str, ...], tuple[str, str]], *, num_columns: int
+) -> None:
     from matplotlib.lines import Line2D
 
     looks = [styles[point.levels] for point in points]
@@ -120,7 +123,7 @@ def _add_legend(figure: "Figure", points: Sequence[Point], styles: Mapping[tuple
         [Line2D([], [], color=colour, marker=marker, linestyle="none", markersize=6) for colour, marker in looks],
         [plain(point_words(point.labels)) for point in points],
         loc="outside lower left",
-        ncols=3 if max(len(point_words(point.labels)) for point in points) < _SHORT else 2,
+        ncols=num_columns,
         frameon=False,
         fontsize=TEXT - 1,
         labelcolor=INK,
