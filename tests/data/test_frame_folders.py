@@ -121,7 +121,7 @@ def test_training_and_test_views_are_those_of_the_frames(frames_root, monkeypatc
         """The frames of a folder, all read by Pillow itself."""
 
         def __init__(self, path, *, frames_per_second=None):
-            self.path = str(path)
+            self.path, self.rate = str(path), None
             self.frames = [np.array(Image.open(file)) for file in sorted(Path(path).iterdir())]
             self.num_frames = len(self.frames)
 

@@ -45,10 +45,10 @@ def about(model: TrainedModel, run_dir: Path) -> dict[str, Any]:
             for name in ("num_frames", "frame_interval", "target_fps", "test_scale_size", "test_crop_size")
         },
         "architecture": model.module.architecture,
-        "steps": run["steps"],
-        "seed": run["seed"],
-        "train_fingerprint": run["train_fingerprint"],
-        "started_from": run["weights"],
+        "steps": run.get("steps"),
+        "seed": run.get("seed"),
+        "train_fingerprint": run.get("train_fingerprint"),
+        "started_from": run.get("weights"),
         "result": None if found is None else asdict(found),
         "versions": {"videogn": videogn.__version__, "torch": torch.__version__},
     }
@@ -60,7 +60,7 @@ def _result(run_dir: Path, run: dict[str, Any]) -> Result | None:
         found = read_result(run_dir / "result.json")
     except ResultError:
         return None
-    same = (found.steps, found.train_fingerprint) == (run["steps"], run["train_fingerprint"])
+    same = (found.steps, found.train_fingerprint) == (run.get("steps"), run.get("train_fingerprint"))
     return found if same else None
 
 

@@ -31,9 +31,9 @@ _COLUMNS: dict[str, tuple[str, type[np.generic], tuple[int, ...]]] = {
     "seconds": ("F64", np.float64, (2,)),
     "features": ("F32", np.float32, ()),
 }
-
-
 Columns = Mapping[str, IO[bytes]]
+# Readers of .safetensors refuse a header of more than 100 MB, and it holds the videos' names.
+_MOST_NAMES_BYTES = 50_000_000
 
 
 @dataclass
@@ -81,10 +81,16 @@ def write_features(
         on_done: Told of each video: its path, why it could not be decoded if so, how many are done, of how many.
 
     Raises:
-        ValueError: None of the videos can be decoded, or the network has no such layer.
+        ValueError: None of the videos can be decoded, their names are too many for the file, or the network has no such
+            layer.
         OSError: There is no room for it.
     """
     written = Written()
+    if out.suffix == ".safetensors" and (size := sum(len(json.dumps(one.path)) for one in videos)) > _MOST_NAMES_BYTES:
+        raise ValueError(
+            f"the names of {len(videos):,} videos are {size / 1e6:.0f} MB, too many for a .safetensors file (at most "
+            f"{_MOST_NAMES_BYTES / 1e6:.0f}): write a .npy file, or several files"
+        )
     with ExitStack() as stack:
         columns = {name: stack.enter_context(TemporaryFile(dir=out.parent)) for name in _COLUMNS}
         for place, found in enumerate(model.features_of(videos, layer=layer, per=per)):
