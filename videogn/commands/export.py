@@ -29,8 +29,8 @@ scaling and cropping, are up to who calls it; a video's probabilities are the me
 Before the file takes its place, it is read back and held against the network on real clips (default: of the run's
 validation videos), in batches of several sizes: a probability that differs by 1e-4 or more is an error, and nothing is
 written. Both are timed, in turn. Beside it, X.pt2.md is a card: classes, sizes, fingerprints of the data, accuracy (of
-result.json, where that is of the same checkpoint), and what the check found. The file itself has the same as JSON:
-"videogn.json" among the extra files of a .pt2, "videogn" in the metadata of an .onnx.
+result.json, where that is of the same checkpoint), and what the check found. All but the last is in the file itself, as
+JSON: "videogn.json" among the extra files of a .pt2, "videogn" in the metadata of an .onnx.
 """
 EXAMPLES = """\
 examples:
