@@ -387,7 +387,8 @@ class KineticsDataModule(LightningDataModule):
             frames = MemoryVideo(np.asarray(in_memory), frames_per_second=rate)
             record = VideoRecord(frames.path, label=0, index=0, name=frames.path)
             if self.target_fps is not None and rate is None:
-                raise ValueError(f"decoded frames do not say their rate, which target_fps {self.target_fps:g} needs")
+                needs = f"which target_fps {self.target_fps:g} needs"
+                raise ValueError(f"decoded frames do not say their rate, {needs}: give it as fps")
         return self._test_dataset([record], self.protocol, frames_per_second=rate).views_of(record, frames)
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
