@@ -35,6 +35,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """What decides how many examples hypothesis makes, before files of tests are read."""
+    os.environ["VIDEOGN_TEST_FULL"] = "1" if config.getoption("--full") else ""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Has files with many slow tests begin first: short ones fill what is left of two processes' time."""
     num_slow = Counter(item.path for item in items if item.get_closest_marker("slow"))

@@ -50,6 +50,10 @@ class Interrupt(Callback):
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
         self._at("batch end")
 
+    def on_validation_start(self, trainer, pl_module) -> None:
+        if not trainer.sanity_checking:
+            self._at("statistics")
+
     def on_validation_batch_end(self, trainer, *_) -> None:
         if not trainer.sanity_checking:
             self._at("validation")

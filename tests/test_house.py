@@ -33,11 +33,15 @@ ALLOWED = {
             "training.video_scores",
             "data.views.protocols",
         ),
-        *("files", "locks", "norms", "page", "code_version"),
+        *("files", "locks", "norms", "page", "code_version", "settings_file"),
     },
     "code_version": set(),
+    "settings_file": set(),
     "cli": {"commands.usage", "files"},
-    "commands": {"ablation", "data", "files", "locks", "machine", "models", "norms", "tools", "trained", "training"},
+    "commands": {
+        *("ablation", "data", "files", "locks", "machine", "models", "norms", "settings_file", "tools", "trained"),
+        "training",
+    },
     "__init__": {"data", "models", "trained", "training"},
     "__main__": {"cli"},
 }

@@ -4,6 +4,9 @@ import csv
 import os
 import random
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -108,13 +111,15 @@ def test_killed_at_random_places_it_ends_with_the_same_bits(whole, data_root, tm
         check_same(tmp_path / f"run{number}", whole)
 
 
-@pytest.mark.parametrize("place", ["validation:2", "validation:8"])  # within an epoch, and at its end
+# Within an epoch, at its end, and before a validation whose statistics are re-estimated.
+@pytest.mark.parametrize("place", ["validation:2", "validation:8", "statistics:1"])
 def test_told_to_end_it_saves_and_says_so_by_its_status(whole, data_root, tmp_path, monkeypatch, place):
     words = [*config(tmp_path, "run", every="0", workers=1), "--data.root", str(data_root)]
     monkeypatch.setenv(BY, str(int(signal.SIGTERM)))
     text = killed(tmp_path, words, place, monkeypatch, status=75)
     steps = 3 if place.endswith("8") else 1
-    assert f"told to end: saved after update {steps}, within its validation; run it again to go on\n" in text
+    within = "the statistics of its validation" if place == "statistics:1" else "its validation"
+    assert f"told to end: saved after update {steps}, within {within}; run it again to go on\n" in text
     monkeypatch.setenv(BY, f"{int(signal.SIGUSR1)} {int(signal.SIGTERM)}")  # a job's, and then once more
     text = killed(tmp_path, words, "batch start:3", monkeypatch, status=75)
     assert "told to end by SIGUSR1: saving after this batch" in text
@@ -123,6 +128,21 @@ def test_told_to_end_it_saves_and_says_so_by_its_status(whole, data_root, tmp_pa
     assert f"goes on after update {steps + 1}" in videogn(*words, cwd=tmp_path)
     check_same(tmp_path / "run", whole)
     assert not [name for name in os.listdir(tmp_path / "run/checkpoints") if name.startswith(".")]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_told_to_end_before_it_has_begun_it_says_so_by_its_status(data_root, tmp_path):
+    words = [*config(tmp_path, "run"), "--data.root", str(data_root)]
+    run = subprocess.Popen([sys.executable, "-m", "videogn", *words], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    while "libtorch" not in Path(f"/proc/{run.pid}/maps").read_text():
+        assert run.poll() is None
+        time.sleep(0.01)
+    run.send_signal(signal.SIGTERM)
+    assert run.communicate(timeout=60)[1] == (
+        "videogn fit: error: told to end, before anything was begun; run it again\n"
+    )
+    assert run.returncode == 75
+    assert not (tmp_path / "run").exists()
 
 
 def test_other_devices_and_forwards_go_on_with_the_same_clips(data_root, tmp_path, monkeypatch):

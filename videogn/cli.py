@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 import traceback
 import warnings
@@ -12,7 +13,7 @@ from importlib import import_module
 from typing import Any
 
 import videogn
-from videogn.commands.usage import RunError, UsageError
+from videogn.commands.usage import RunAgain, RunError, UsageError
 from videogn.files import ODD_NAMES
 
 # Command -> the file of its `run(words) -> exit status`.
@@ -89,6 +90,8 @@ def main(args: Sequence[str] | None = None) -> int:
 
     VIDEOGN_TRACEBACK=1 shows where an error came from.
     """
+    if args is None and sys.argv[1:2] and COMMANDS.get(sys.argv[1]) == "trainer":
+        return _told_to_end_at_any_time(sys.argv[1:])
     words = list(sys.argv[1:] if args is None else args)
     if not words or words[0] in {"-h", "--help", "help"}:
         print(OVERVIEW, end="")
@@ -111,6 +114,22 @@ def main(args: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         print(f"videogn {words[0]}: error: {' '.join(str(error).split())}", file=sys.stderr)
         return error.status
+
+
+def _told_to_end_at_any_time(words: list[str]) -> int:
+    """Run a command that a signal may end also while it is imported (seconds), and when it is over."""
+    status = None
+
+    def leave(number: int, frame: object) -> None:
+        if status is None:
+            os.write(2, f"videogn {words[0]}: error: told to end, before anything was begun; run it again\n".encode())
+        os._exit(RunAgain.status if status is None else status)
+
+    for number in (signal.SIGTERM, signal.SIGUSR1):  # the work itself has its own answer; see training/stopping.py
+        signal.signal(number, leave)
+    status = main(words)
+    sys.stdout.flush()
+    return status
 
 
 def _show_warning(message: Warning | str, *where: Any, **more: Any) -> None:

@@ -142,3 +142,16 @@ def write_json(path: str | Path, content: Any, *, ensure_ascii: bool = False) ->
     with replacing(path) as partial:
         # What UTF-8 can't hold, half of a surrogate pair, JSON escapes in just this way.
         partial.write_bytes(text.encode("utf-8", ODD_NAMES))
+
+
+def read_json(path: str | Path) -> Any:
+    """Return what a JSON file holds.
+
+    Raises:
+        OSError: It can't be read.
+        ValueError: It holds no JSON, or some that is nested too deeply.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError("its JSON is nested too deeply") from None

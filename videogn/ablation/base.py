@@ -1,11 +1,9 @@
 """The base config of a study: its settings by dotted names."""
 
-from collections.abc import Mapping
 from typing import Any
 
-import yaml
-
 from videogn.ablation.axes import flatten
+from videogn.settings_file import read_settings
 
 
 def base_settings(content: bytes, *, name: str) -> dict[str, Any]:
@@ -15,9 +13,6 @@ def base_settings(content: bytes, *, name: str) -> dict[str, Any]:
         ValueError: It is no YAML of settings.
     """
     try:
-        settings = yaml.safe_load(content)
-    except yaml.YAMLError as error:
-        raise ValueError(f"base: {name} is no YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(settings, Mapping):
-        raise ValueError(f"base: {name} holds no settings (got {type(settings).__name__})")
-    return dict(flatten(settings))
+        return dict(flatten(read_settings(content)))
+    except ValueError as error:
+        raise ValueError(f"base: {name}: {error}") from error

@@ -1,13 +1,12 @@
 """What became of a cell: done with a result, failed with a reason, or not run; read from its folder alone."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 from videogn.ablation.cells import Cell, cell_folder
-from videogn.files import write_json
+from videogn.files import read_json, write_json
 from videogn.training.result import Result, ResultError, read_result
 
 FailureKind = Literal["out of memory", "not finite", "killed", "refused", "crashed", "no result"]
@@ -72,7 +71,7 @@ def write_failure(failure: Failure, *, folder: Path) -> None:
 
 def _read_failure(path: Path) -> Failure | None:
     try:
-        fields = json.loads(path.read_text())
+        fields = read_json(path)
         return Failure(**fields)
     except FileNotFoundError:
         return None

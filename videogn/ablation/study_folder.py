@@ -13,7 +13,7 @@ from videogn.ablation.axes import plain_text
 from videogn.ablation.base import base_settings
 from videogn.ablation.cells import Cell, cell_folder
 from videogn.ablation.study import GROWING, SHOWN_ONLY, Study
-from videogn.files import replacing, write_json
+from videogn.files import read_json, replacing, write_json
 
 
 @contextmanager
@@ -83,7 +83,7 @@ def load_study(out: Path) -> tuple[Study, bytes]:
     """
     path = out / "study.json"
     try:
-        stored = json.loads(path.read_text())
+        stored = read_json(path)
         base = (out / "base.yaml").read_bytes()
     except FileNotFoundError as error:
         raise ValueError(f"{out} holds no study: there is no {Path(error.filename).name}") from error
@@ -190,7 +190,7 @@ def _check_cell_folders(cells: Sequence[Cell], *, out: Path) -> None:
 def read_record(folder: Path) -> dict[str, Any] | None:
     """Return what CELL/cell.json says, or None where there is none that can be read."""
     try:
-        record = json.loads((folder / "cell.json").read_text())
+        record = read_json(folder / "cell.json")
     except (FileNotFoundError, ValueError):
         return None
     return record if isinstance(record, dict) else None

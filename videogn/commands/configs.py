@@ -7,6 +7,7 @@ from pathlib import Path
 
 import videogn
 from videogn.commands.usage import UsageError
+from videogn.settings_file import read_settings
 
 
 def find_config(name: str, *, setting: str = "--config") -> str:
@@ -32,14 +33,30 @@ def find_config(name: str, *, setting: str = "--config") -> str:
 
 
 def resolve_configs(words: Sequence[str]) -> list[str]:
-    """Return the words with every name behind --config (or -c, --config=) replaced by a path."""
+    """Return the words with every name behind --config (or -c, --config=) replaced by a path.
+
+    Raises:
+        UsageError: There is no such file, or it is no file of settings.
+    """
     resolved: list[str] = []
     for place, word in enumerate(words):
         flag, equals, value = word.partition("=")
         if place and words[place - 1] in {"--config", "-c"}:
-            resolved.append(find_config(word))
+            resolved.append(_read_config(word))
         elif equals and flag in {"--config", "-c"}:
-            resolved.append(f"{flag}={find_config(value)}")
+            resolved.append(f"{flag}={_read_config(value)}")
         else:
             resolved.append(word)
     return resolved
+
+
+def _read_config(name: str) -> str:
+    path = find_config(name)
+    try:
+        if "config" in read_settings(Path(path).read_bytes()):
+            raise ValueError("it names a config of its own; give several --config instead")
+    except OSError as error:
+        raise UsageError(f"--config {path} can't be read: {error.strerror}") from error
+    except ValueError as error:
+        raise UsageError(f"--config {path}: {error}") from error
+    return path

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import errno
 import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
+from lightning import Trainer
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch._dynamo.exc import TorchDynamoException
 
 from videogn.commands import processes
-from videogn.commands.usage import NotFinite, OutOfMemory, RunAgain, RunError
-from videogn.training.errors import NonFiniteLoss
+from videogn.commands.beats import Beats
+from videogn.commands.usage import NotFinite, OutOfMemory, RunAgain, RunError, UsageError, in_a_line
+from videogn.training.errors import CheckpointError, NonFiniteLoss
 from videogn.training.less_memory import recomputing, smaller_forwards
 
 if TYPE_CHECKING:
@@ -25,13 +28,16 @@ _ALLOCATION_FAILED = ("can't allocate memory", "not enough memory", "Cannot allo
 SHARED_MEMORY = Path("/dev/shm")
 
 
-def as_told(error: BaseException, *, run: VideoCLI) -> RunError | None:
+def as_told(error: BaseException, *, run: VideoCLI, beats: Beats | None = None) -> RunError | UsageError | None:
     """Return the error of a run that its user is told; None for one that is ours to mend, or no error.
 
     Args:
         error: What ended its work.
         run: The run.
+        beats: What is heard of its other processes, where there are some.
     """
+    if isinstance(error, CheckpointError):
+        return UsageError(str(error))
     if isinstance(error, NonFiniteLoss):
         return NotFinite(str(error))
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
@@ -47,10 +53,35 @@ def as_told(error: BaseException, *, run: VideoCLI) -> RunError | None:
         return RunAgain(f"told to end, and then: {_without_traceback(error)}")
     if lacks_memory(error):
         return _out_of_memory(error, run)
-    if (lost := processes.lost(error, trainer=run.trainer)) is not None:
+    if (lost := processes.lost(error, trainer=run.trainer, beats=beats)) is not None:
         return lost
     hint = _shared_memory_hint(error)
     return RunError(f"{_without_traceback(error)}{hint}") if hint else None
+
+
+def refuse_odd_checkpoints(trainer: Trainer, path: str | None) -> None:
+    """Have Lightning say in a line what it can't restore: it reads many parts, and looks at few before.
+
+    Args:
+        trainer: Before its work.
+        path: The checkpoint.
+    """
+
+    def refusing(restore: Callable[..., None]) -> Callable[..., None]:
+        def run(*given: Any, **named: Any) -> None:
+            try:
+                restore(*given, **named)
+            except torch.OutOfMemoryError:
+                raise
+            except (LookupError, TypeError, AttributeError, RuntimeError) as error:
+                reason = in_a_line(error)
+                raise CheckpointError(f"--ckpt_path {path} does not hold what videogn writes ({reason})") from error
+
+        return run
+
+    connector = trainer._checkpoint_connector
+    for name in ("resume_start", "restore_model", "restore_callbacks", "restore_training_state"):
+        setattr(connector, name, refusing(getattr(connector, name)))
 
 
 def lacks_memory(error: BaseException) -> bool:

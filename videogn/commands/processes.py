@@ -9,16 +9,17 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from subprocess import Popen
 from typing import Any
 
 import lightning.pytorch.strategies.launchers.subprocess_script as launching
 from lightning import Trainer
-from lightning.fabric.plugins.environments import LightningEnvironment
+from lightning.fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 
-from videogn.commands.usage import RunError
+from videogn.commands.beats import MEMORY, Beats, meeting
+from videogn.commands.usage import RunError, UsageError
 
-MEMORY = "as the kernel does where memory does not suffice (its log says so: dmesg)"
 # How long a process whose run has lost another one may take to end by itself.
 _GRACE_SECONDS = 5.0
 _POLL_SECONDS = 0.5
@@ -28,15 +29,44 @@ _LOST_WORKER = re.compile(
 _EXCHANGE = re.compile("gloo|NCCL|c10d|[Cc]onnection (reset|closed|refused)|Broken pipe")
 
 
-def watch(trainer: Trainer, *, command: str) -> None:
+def check_number(trainer: Trainer) -> None:
+    """Refuse to work as one process where torchrun or srun has started several: each would do all of it.
+
+    Raises:
+        UsageError: It is so.
+    """
+    for by, variable in {"torchrun": "WORLD_SIZE", "srun": "SLURM_STEP_NUM_TASKS"}.items():
+        if by == "torchrun" and not TorchElasticEnvironment.detect():
+            continue
+        started = int(os.environ.get(variable, 1))
+        if trainer.world_size == 1 < started:
+            raise UsageError(
+                f"{by} has started {started} processes, and the run is of one: say how many there are on each machine, "
+                f"by --trainer.devices, and on how many machines, by --trainer.num_nodes"
+            )
+
+
+def watched(trainer: Trainer, *, command: str) -> AbstractContextManager[Beats | None]:
     """Have this process end where the run loses another one that it can't do without, even within an exchange.
 
     The first process watches those that it starts, instead of Lightning, which kills it without a word; they watch it.
+    Where something else started them, or others on other machines, each gives signs of life.
+
+    Returns:
+        What the work is to be done in.
     """
     environment = getattr(trainer.strategy, "cluster_environment", None)
-    if trainer.world_size == 1 or not isinstance(environment, LightningEnvironment):
-        return  # torchrun, SLURM and others look after theirs
+    if trainer.world_size == 1 or environment is None:
+        return nullcontext()
+    if isinstance(environment, LightningEnvironment):
+        _watch_family(environment, command)
+        if trainer.num_nodes == 1:
+            return nullcontext()
+    meet = meeting(environment.main_address, environment.main_port)
+    return Beats(meet, rank=trainer.global_rank, size=trainer.world_size, command=command)
 
+
+def _watch_family(environment: LightningEnvironment, command: str) -> None:
     def observe(children: list[Popen[Any]]) -> None:
         threading.Thread(target=_watch_children, args=(children, command), daemon=True).start()
 
@@ -45,7 +75,7 @@ def watch(trainer: Trainer, *, command: str) -> None:
         threading.Thread(target=_watch_parent, args=(os.getppid(),), daemon=True).start()
 
 
-def lost(error: Exception, *, trainer: Trainer) -> RunError | None:
+def lost(error: Exception, *, trainer: Trainer, beats: Beats | None = None) -> RunError | None:
     """Return what an error of torch's means, where it is that a process was lost; None for any other."""
     if (found := _LOST_WORKER.search(str(error))) is not None:
         how = f"ended by signal {found[2]}" if found[2] else "was lost"
@@ -62,6 +92,8 @@ def lost(error: Exception, *, trainer: Trainer) -> RunError | None:
         if (ended := _ended(children)) is not None:
             return _error(*ended)
         time.sleep(_POLL_SECONDS / 5)
+    if beats is not None and (loss := beats.loss()) is not None:
+        return loss
     reason = _EXCHANGE.search(str(error).partition("] ")[2] or str(error))
     return RunError(
         f"the exchange with another process of this run failed ({reason[0] if reason else error}): it ended, and what "

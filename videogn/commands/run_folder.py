@@ -9,12 +9,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import yaml
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 
 from videogn.commands.usage import UsageError
 from videogn.files import is_partial
 from videogn.locks import OF_RUNS, Locked, holder, locked
+from videogn.settings_file import read_settings
 from videogn.training import checkpoint_file
 from videogn.training.checkpoint import CHECKPOINT_KEY
 from videogn.training.checkpoint_file import checkpoint_of, damage_in
@@ -208,7 +208,11 @@ def _at_work(run_dir: Path, who: str, *, command: str) -> str:
 def weights_of(run_dir: Path) -> str | None:
     """Return the file that a run's config.yaml says that it started from."""
     path = run_dir / "config.yaml"
-    return yaml.safe_load(path.read_text(encoding="utf-8"))["model"]["weights"] if path.is_file() else None
+    try:
+        model = read_settings(path.read_bytes()).get("model") if path.is_file() else None
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}") from error
+    return model.get("weights") if isinstance(model, dict) else None
 
 
 def read_checkpoint(path: str) -> dict[str, Any]:

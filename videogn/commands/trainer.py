@@ -20,8 +20,9 @@ from lightning.pytorch.callbacks import ProgressBar as AnyProgressBar
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from videogn.commands import half_precision, processes
+from videogn.commands.beats import Beats
 from videogn.commands.configs import resolve_configs
-from videogn.commands.failures import as_told
+from videogn.commands.failures import as_told, refuse_odd_checkpoints
 from videogn.commands.predictions import report_predictions
 from videogn.commands.run_folder import (
     alone,
@@ -34,8 +35,8 @@ from videogn.commands.run_folder import (
     weights_of,
     with_run_config,
 )
-from videogn.commands.trainer_arguments import TrainerArguments
-from videogn.commands.usage import RunAgain, UsageError, check_json
+from videogn.commands.trainer_arguments import ODD, TrainerArguments
+from videogn.commands.usage import RunAgain, UsageError, check_json, in_a_line
 from videogn.data.lists.entries import Split
 from videogn.files import add_name, is_partial, replacing, write_json
 from videogn.locks import OF_RUNS
@@ -141,6 +142,11 @@ class VideoCLI(TrainerArguments):
                     check_weights(self.weights_given, self.training_found["weights"])
         if settings.trainer.sync_batchnorm:
             raise UsageError("--trainer.sync_batchnorm would replace the norms under study: use --model.norm sync_bn")
+        if settings.trainer.overfit_batches:
+            raise UsageError(
+                "--trainer.overfit_batches would replace the order of videos: give --trainer.limit_train_batches, or "
+                "ask `videogn doctor`, which learns a batch by heart"
+            )
         if settings.trainer.precision not in {None, 32, "32", "32-true", 16, "16", "16-mixed", "bf16", "bf16-mixed"}:
             raise UsageError(
                 f"--trainer.precision is {settings.trainer.precision}; expected 32-true, bf16-mixed or 16-mixed"
@@ -164,6 +170,8 @@ class VideoCLI(TrainerArguments):
             super().instantiate_classes()
         except (ValueError, MisconfigurationException) as error:
             raise UsageError(str(error)) from error
+        except ODD as error:
+            raise UsageError(f"a setting is of another kind than expected: {in_a_line(error)}") from error
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         fitting = self.subcommand == "fit"
@@ -173,12 +181,13 @@ class VideoCLI(TrainerArguments):
         self.estimates = wanted > 0 and (
             fitting or wanted != (self.training_found.get("precise_bn") or {}).get("batches")
         )
+        checkpoints = Checkpoints(self.run_dir / "checkpoints", every=self.saves, stop=self.stop)
         if self.estimates:
-            callbacks.append(PreciseBatchNorm(wanted))
+            callbacks.append(PreciseBatchNorm(wanted, between=checkpoints.between_statistics))
         if not at_terminal:
             callbacks.append(ProgressLines())
         if fitting:
-            callbacks += [Throughput(), Checkpoints(self.run_dir / "checkpoints", every=self.saves, stop=self.stop)]
+            callbacks += [Throughput(), checkpoints]
         settings = self._get(self.config_init, "trainer")
         given = settings.get("callbacks") or []
         settings["callbacks"] = [*(given if isinstance(given, list) else [given]), *callbacks]
@@ -200,7 +209,11 @@ class VideoCLI(TrainerArguments):
         torch.backends.cudnn.allow_tf32 = self.config[self.subcommand].allow_tf32
         torch.backends.cuda.matmul.allow_tf32 = self.config[self.subcommand].allow_tf32
         settings["use_distributed_sampler"] = False  # ours deals the videos, and none twice
-        trainer = super().instantiate_trainer(**kwargs)
+        try:
+            trainer = super().instantiate_trainer(**kwargs)
+        except RuntimeError as error:  # Lightning's words on variables of SLURM's
+            raise UsageError(str(error)) from error
+        processes.check_number(trainer)
         if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # Lightning's own, not one that was asked for
             trainer.strategy.checkpoint_io = WholeFiles()
         return trainer
@@ -287,11 +300,15 @@ class VideoCLI(TrainerArguments):
                 flush=True,
             )
             return
+        refuse_odd_checkpoints(self.trainer, self.config[self.subcommand].ckpt_path)
         # Lightning's own answer to SIGTERM ends an epoch's work before it is saved, and tests not at all.
         self.trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+        with processes.watched(self.trainer, command=subcommand) as beats:
+            self._work(subcommand, beats)
+
+    def _work(self, subcommand: str, beats: Beats | None) -> None:
         try:
             self._check_kernels()
-            processes.watch(self.trainer, command=subcommand)
             # Of a run on several devices, the first alone writes, and has the lock.
             name = OF_RUNS.get(subcommand) if self.trainer.is_global_zero else None
             with nullcontext() if name is None else alone(self.run_dir, name, command=subcommand):
@@ -299,7 +316,7 @@ class VideoCLI(TrainerArguments):
         except UsageError:
             raise
         except BaseException as error:
-            if (told := as_told(error, run=self)) is None:
+            if (told := as_told(error, run=self, beats=beats)) is None:
                 raise
             raise told from error
 

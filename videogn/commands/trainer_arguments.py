@@ -11,7 +11,7 @@ from jsonargparse import ActionYesNo, DefaultHelpFormatter
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from videogn.commands.refusals import in_words
-from videogn.commands.usage import UsageError
+from videogn.commands.usage import UsageError, in_a_line
 from videogn.data.datamodule import KineticsDataModule
 from videogn.training.module import VideoClassifier
 
@@ -29,11 +29,20 @@ DESCRIPTIONS = {
     "`--ckpt_path best`).",
 }
 
+# What Lightning and jsonargparse raise for values of kinds that they do not look at.
+ODD = (TypeError, AttributeError, LookupError, RecursionError, OSError)
+
 USAGE = "videogn {} --config FILE [--SETTING VALUE ...]"
 
 
 class Parser(LightningArgumentParser):
     """Says what is wrong in one line."""
+
+    def parse_args(self, *given: Any, **named: Any) -> Any:
+        try:
+            return super().parse_args(*given, **named)
+        except ODD as error:
+            raise UsageError(f"a setting can't be read: {in_a_line(error)}") from error
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         raise UsageError(in_words(" ".join(message.split()))) from ex

@@ -41,6 +41,11 @@ class RunAgain(RunError):
     status = 75
 
 
+def in_a_line(error: BaseException, *, most: int = 300) -> str:
+    """Return what kind of error it is, and what it says, in one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:most]
+
+
 class CommandParser(argparse.ArgumentParser):
     """An ArgumentParser that says what is wrong in one line."""
 

@@ -117,14 +117,20 @@ class Checkpoints(Checkpoint):
         self.stop.waits = False
 
     def on_validation_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
-        assert isinstance(pl_module, VideoClassifier)
-        if trainer.sanity_checking or trainer.state.fn != TrainerFn.FITTING:
-            return
+        if not trainer.sanity_checking and trainer.state.fn == TrainerFn.FITTING:
+            self._end_if_told(trainer, pl_module, within="its validation")
+
+    def between_statistics(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """End a training that was told to, as within a validation: statistics are re-estimated before one."""
+        self._end_if_told(trainer, pl_module, within="the statistics of its validation")
+
+    def _end_if_told(self, trainer: Trainer, module: LightningModule, *, within: str) -> None:
+        assert isinstance(module, VideoClassifier)
         (told,) = self._agreement.of_all(self.stop.asked)
         if told:
-            pl_module.is_validating = True
+            module.is_validating = True
             self._save_last(trainer)
-            raise ToldToEnd(f"told to end: saved after update {trainer.global_step:,}, within its validation")
+            raise ToldToEnd(f"told to end: saved after update {trainer.global_step:,}, within {within}")
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         self.stop.waits = False

@@ -121,7 +121,7 @@ def check_own(own: Any) -> None:
         CheckpointError: It is so; the part is named.
     """
     wrong = first_wrong(own, _Own) if isinstance(own, dict) else "architecture"
-    if wrong == "training" and isinstance(own["training"], dict):
+    if wrong == "training" and isinstance(own.get("training"), dict):
         wrong = f"training.{first_wrong(own['training'], _Training)}"
     if wrong is None:
         try:
@@ -150,8 +150,9 @@ def check_optimizer(optimizer: torch.optim.Optimizer) -> None:
     """
     for parameter, state in optimizer.state.items():
         for name, value in state.items():
-            if isinstance(value, Tensor) and value.ndim and value.shape != parameter.shape:
+            shape = tuple(value.shape) if isinstance(value, Tensor) else None
+            if shape != (() if name == "step" else tuple(parameter.shape)):
                 raise CheckpointError(
-                    f"the checkpoint's {name} is of shape {tuple(value.shape)}, and its parameter of "
-                    f"{tuple(parameter.shape)}: it is of another network, or damaged"
+                    f"the checkpoint's {name} is of shape {shape}, and its parameter of {tuple(parameter.shape)}: "
+                    f"videogn did not write it so"
                 )

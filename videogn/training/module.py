@@ -29,6 +29,7 @@ from videogn.models.weights import LoadReport, load_weights, read_weights
 from videogn.norms import DEFAULT_NUM_GROUPS, HELP, NormName, find_norm
 from videogn.training.batch_sizes import BatchSizes, batch_sizes
 from videogn.training.checkpoint import CHECKPOINT_KEY, check_same_model, own_part
+from videogn.training.checkpoint_content import check_optimizer
 from videogn.training.ema import WeightAverage, taken_from
 from videogn.training.epoch_figures import EpochFigures
 from videogn.training.errors import NonFiniteLoss
@@ -319,6 +320,9 @@ class VideoClassifier(Scorer):
             self.average = WeightAverage(self.model, self.ema, before=self._average_before)
             self._average_before = None
         self._started = time.monotonic()
+
+    def on_train_start(self) -> None:
+        check_optimizer(self.trainer.optimizers[0])
 
     def on_train_epoch_start(self) -> None:
         self._steps_before_epoch = self.global_step

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 
 from videogn.models.batch_norm import BatchNorm, PopulationStatistics, batch_norms
@@ -18,6 +19,8 @@ from videogn.models.batch_renorm import BatchRenorm
 from videogn.norms import NORMS
 from videogn.training.missing import filled
 from videogn.training.module import VideoClassifier
+
+Between = Callable[[Trainer, LightningModule], None]
 
 
 class PreciseBatchNorm(Callback):
@@ -30,17 +33,20 @@ class PreciseBatchNorm(Callback):
 
     Args:
         num_batches: Total batches (the clips of an optimiser step); at most an epoch of them.
+        between: Called between two batches before a validation of a training, on all devices; what it raises ends it.
     """
 
-    def __init__(self, num_batches: int) -> None:
+    def __init__(self, num_batches: int, *, between: Between | None = None) -> None:
         if num_batches < 1:
             raise ValueError(f"num_batches is {num_batches}; expected at least 1 batch")
         self.num_batches = num_batches
+        self.between = between
         self._estimated_at: int | None = None
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.sanity_checking:
-            self._estimate(trainer, pl_module)
+            fitting = trainer.state.fn == TrainerFn.FITTING
+            self._estimate(trainer, pl_module, between=self.between if fitting else None)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._estimate(trainer, pl_module)
@@ -51,18 +57,18 @@ class PreciseBatchNorm(Callback):
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._estimate(trainer, pl_module)
 
-    def _estimate(self, trainer: Trainer, module: LightningModule) -> None:
+    def _estimate(self, trainer: Trainer, module: LightningModule, *, between: Between | None = None) -> None:
         assert isinstance(module, VideoClassifier)
         if not precise_norms(module.model) or self._estimated_at == trainer.global_step:
             return
         # Of norms in training in a network in evaluation, torch.compile would make a graph of its own.
         with module.averaged(), trainer.precision_plugin.forward_context(), torch.compiler.set_stance("force_eager"):
-            clips = estimate_statistics(module.model, self._views(module), module)
+            clips = estimate_statistics(module.model, self._views(module, between), module)
         on_all = trainer.strategy.reduce(torch.tensor(clips, device=module.device), reduce_op="sum")
         module.precise_bn = {"batches": self.num_batches, "clips": int(on_all)}
         self._estimated_at = trainer.global_step
 
-    def _views(self, module: VideoClassifier) -> Iterator[Tensor]:
+    def _views(self, module: VideoClassifier, between: Between | None) -> Iterator[Tensor]:
         # A normalisation batch in which a clip is missing is left out: one in its place would count twice. Where all
         # devices share statistics, all must go on, and one does stand in its place.
         norm_batch, keep_all = module.batch_sizes.norm, NORMS[module.architecture["norm"]].over_devices
@@ -70,6 +76,8 @@ class PreciseBatchNorm(Callback):
         if module.data is None:
             raise ValueError("PreciseBatchNorm reads training clips of its own: give the trainer a KineticsDataModule")
         for batch in module.data.statistics_batches(self.num_batches * module.trainer.accumulate_grad_batches):
+            if between is not None:
+                between(module.trainer, module)
             if keep_all:
                 views = filled(batch, norm_batch=len(batch["labels"]))
             else:

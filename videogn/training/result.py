@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from videogn.files import ODD_NAMES, replacing, write_json
+from videogn.files import ODD_NAMES, read_json, replacing, write_json
 from videogn.training.kinds import is_of
 
 KS = (1, 5)
@@ -186,7 +185,7 @@ def read_result(path: Path) -> Result:
         ResultError: It is no JSON object, or holds no top-1 accuracy from 0 to 100.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
     except (OSError, ValueError) as error:
         raise ResultError(f"{path.name} cannot be read: {error}") from error
     if not isinstance(found, dict):

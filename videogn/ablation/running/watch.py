@@ -4,7 +4,6 @@ Times are those of day: a cell's start, its last row and who looks may be of sev
 in common. Where one is set, a figure is off or left out; none is negative.
 """
 
-import json
 import os
 import time
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from videogn.ablation.plans import CellPlan
 from videogn.ablation.study_folder import read_record
+from videogn.files import read_json
 
 _TAIL_BYTES = 1 << 16
 _HEAD_BYTES = 1 << 12
@@ -97,8 +97,8 @@ def read_progress(folder: Path, *, plan: CellPlan | None = None, now: float | No
 def steps_saved(folder: Path) -> int:
     """Return how many optimiser steps a run's last checkpoint holds; 0 where there is none."""
     try:
-        return int(json.loads((folder / "checkpoints" / "last.json").read_text())["steps"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return int(read_json(folder / "checkpoints" / "last.json")["steps"])
+    except (OSError, ValueError, LookupError, TypeError):
         return 0
 
 
