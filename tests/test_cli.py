@@ -130,9 +130,11 @@ def test_a_run_that_failed_leaves_its_folder_free(base, capsys, tmp_path, data_r
     outside = ["--data.allow_outside", "true"]
     fails(capsys, [*base, "--data.train_list", str(listing), "--data.batch_size", "1", *outside], 1)
     assert main(base) == 0
-    # None of the test videos can be decoded: no result, and no green exit status.
     capsys.readouterr()
-    line = fails(capsys, ["test", "--run_dir", "runs/tiny", "--data.test_list", str(listing), *outside], 1)
+    test = ["test", "--run_dir", "runs/tiny", "--data.test_list", str(listing), *outside]
+    assert "1 of 2 test videos failed so far, more than --data.skip_undecodable 0 allows" in fails(capsys, test, 1)
+    # None of the test videos can be decoded: no result, and no green exit status.
+    line = fails(capsys, [*test, "--data.skip_undecodable", "1"], 1)
     assert "none of the 2 videos could be scored" in line
 
 
@@ -141,7 +143,7 @@ def test_broken_videos_are_skipped_at_any_device_batch(base, capsys, tmp_path, d
     (tmp_path / "broken.mp4").write_text("no video")
     listing = tmp_path / "some.csv"
     listing.write_text((data_root / "train.csv").read_text() + f"{tmp_path}/broken.mp4 jump\n")
-    words = ["--data.train_list", str(listing), "--data.skip_undecodable", "true", "--data.batch_size", "1"]
+    words = ["--data.train_list", str(listing), "--data.skip_undecodable", "1", "--data.batch_size", "1"]
     words += ["--data.allow_outside", "true"]
     assert main([*base, *words, "--total_batch_size", "13"]) == 0
     assert "1 videos skipped" in capsys.readouterr().out
@@ -225,7 +227,7 @@ def test_a_video_that_cannot_be_decoded_stops_training_or_is_counted(base, capsy
     assert "1.mp4: " in line
     assert "skip_undecodable" in line
 
-    assert main([*words, "--run_dir", "goes_on", "--data.skip_undecodable", "true"]) == 0
+    assert main([*words, "--run_dir", "goes_on", "--data.skip_undecodable", "1"]) == 0
     assert "1 videos skipped" in capsys.readouterr().out
     assert main(["test", "--run_dir", "goes_on"]) == 0
     said = capsys.readouterr().out

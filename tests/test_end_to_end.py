@@ -218,7 +218,7 @@ def test_two_devices_train_as_one(trained, data_root, tmp_path, norm):
         lines = (data_root / "train.csv").read_text().splitlines()
         listed = [*lines[:5], f"{tmp_path / 'broken.mp4'} run", *lines[6:]]
         (tmp_path / "train.csv").write_text("\n".join(listed) + "\n")
-        words += ["--data.train_list", str(tmp_path / "train.csv"), "--data.skip_undecodable", "true"]
+        words += ["--data.train_list", str(tmp_path / "train.csv"), "--data.skip_undecodable", "1"]
         words += ["--data.allow_outside", "true"]
     cpu = ["--trainer.accelerator", "cpu"]
     split = ["--model.norm_batch_size", "2"] if norm == "bn" else []

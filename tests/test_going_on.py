@@ -105,11 +105,11 @@ def test_other_settings_are_refused_and_nothing_is_touched(run, capsys, norm, wo
 def test_length_and_what_changes_no_number_may_be_others(run, capsys):
     more = ["--data.num_workers", "1", "--data.protocol", "10x1", "--trainer.log_every_n_steps", "2"]
     more += ["--trainer.limit_train_batches", "3", "--trainer.gradient_clip_algorithm", "norm"]  # all, and of no use
-    more += ["--data.skip_undecodable", "true"]  # as a run that stopped at a broken video is told
+    more += ["--data.skip_undecodable", "1"]  # as a run that stopped at a broken video is told
     assert go_on("bn", *more) == 0
     found = training("bn/checkpoints/last.ckpt")
     assert [(part["first_step"], part["planned_steps"]) for part in found["parts"]] == [(0, 3), (3, 6)]
-    assert [part["skip_undecodable"] for part in found["parts"]] == [False, True]
+    assert [part["skip_undecodable"] for part in found["parts"]] == [0, 1]
     assert "goes on after update 3" in capsys.readouterr().out
     assert main(["test", "--run_dir", "bn"]) == 0
     parts = json.loads((run / "bn/result.json").read_text())["parts"]

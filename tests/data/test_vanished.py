@@ -62,8 +62,8 @@ class Unmount(lightning.Callback):
     ("moment", "words", "video"),
     [
         ("on_train_batch_start", [], "train"),
-        ("on_train_batch_start", ["--data.skip_undecodable", "true"], "train"),
-        ("on_validation_start", ["--data.skip_undecodable", "true"], "val"),
+        ("on_train_batch_start", ["--data.skip_undecodable", "1"], "train"),
+        ("on_validation_start", ["--data.skip_undecodable", "1"], "val"),
     ],
 )
 def test_a_run_whose_videos_are_gone_says_so(moment, words, video, data_root, tmp_path, monkeypatch, capsys):

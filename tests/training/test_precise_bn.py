@@ -128,7 +128,7 @@ def test_estimates_do_not_depend_on_how_a_batch_with_a_failure_is_cut(data_root,
     for device_batch in (4, 2):
         data = KineticsDataModule(
             str(data_root), train_list=str(tmp_path / "train.csv"), **size, **views, batch_size=device_batch,
-            num_workers=0, skip_undecodable=True, allow_outside=True,
+            num_workers=0, skip_undecodable=1, allow_outside=True,
         )  # fmt: skip
         torch.manual_seed(0)
         model = VideoClassifier(

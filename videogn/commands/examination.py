@@ -88,7 +88,7 @@ def _findings(run: PlannedRun, *, seconds: float) -> Iterator[Finding]:
     show_passing("decoding training clips ...")
     decoding, batches = _train_batches(data, NUM_BATCHES * BATCH)
     clips = stacked(batches).select(slice(NUM_BATCHES * BATCH))
-    yield _decodable(batches, skips=data.skip_undecodable)
+    yield _decodable(batches, skips=data.skip_undecodable > 0)
     if len(clips) < BATCH:
         return
     sizes = model.batch_sizes

@@ -19,13 +19,11 @@ from lightning.fabric.plugins.environments import LightningEnvironment, TorchEla
 
 from videogn.commands.beats import MEMORY, Beats, meeting
 from videogn.commands.usage import RunError, UsageError
+from videogn.data.loader import MOST_DEATHS, WorkersDied
 
 # How long a process whose run has lost another one may take to end by itself.
 _GRACE_SECONDS = 5.0
 _POLL_SECONDS = 0.5
-_LOST_WORKER = re.compile(
-    r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\) (?:is killed by signal: ([^.]+)|exited unexp)"
-)
 _EXCHANGE = re.compile("gloo|NCCL|c10d|[Cc]onnection (reset|closed|refused)|Broken pipe")
 
 
@@ -77,12 +75,11 @@ def _watch_family(environment: LightningEnvironment, command: str) -> None:
 
 def lost(error: Exception, *, trainer: Trainer, beats: Beats | None = None) -> RunError | None:
     """Return what an error of torch's means, where it is that a process was lost; None for any other."""
-    if (found := _LOST_WORKER.search(str(error))) is not None:
-        how = f"ended by signal {found[2]}" if found[2] else "was lost"
-        how += f", {MEMORY}" if found[2] == "Killed" else ""
+    if isinstance(error, WorkersDied):
+        more = f" ({MEMORY})" if any(status == -signal.SIGKILL for _, status, _ in error.workers) else ""
         return RunError(
-            f"a process that decodes ({found[1]}) {how}: where it was memory, fewer --data.num_workers need less; "
-            f"`videogn data check` finds a file that ends a decoder"
+            f"{error}{more}, the last of more than {MOST_DEATHS} that no video caused: where it was memory, fewer "
+            f"--data.num_workers need less"
         )
     if trainer.world_size == 1 or not _EXCHANGE.search(str(error)):
         return None

@@ -28,6 +28,7 @@ class Batch(TypedDict):
         weights: float32 [B]; 0 for a video that was skipped, else 1.
         missing: Rows of videos that could not be decoded: they are grey.
         failures: (place in the list, reason) of these videos.
+        in_full: Places in the list of videos that had to be decoded in full: their packets were not as promised.
     """
 
     views: Tensor
@@ -36,6 +37,7 @@ class Batch(TypedDict):
     weights: Tensor
     missing: list[int]
     failures: list[tuple[int, str]]
+    in_full: list[int]
 
 
 class VideoBatch(TypedDict):
@@ -46,12 +48,14 @@ class VideoBatch(TypedDict):
         labels: int64 [B].
         indices: int64 [B], places in the list.
         failures: (place in the list, reason) of videos that could not be decoded.
+        in_full: As of a Batch.
     """
 
     views: list[VideoViews]
     labels: Tensor
     indices: Tensor
     failures: list[tuple[int, str]]
+    in_full: list[int]
 
 
 class VideoViews:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,21 +16,23 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from videogn.data.batch import Batch, VideoBatch, VideoViews
-from videogn.data.dataset import TestDataset, TrainDataset, as_it_is
-from videogn.data.decoding import DecodeError, DecoderName, PacketIndex
+from videogn.data.dataset import DECODE_SECONDS, TestDataset, TrainDataset, as_it_is
+from videogn.data.decoding import DecoderName, PacketIndex
 from videogn.data.decoding.memory import MemoryVideo
 from videogn.data.glance import check_rates, doubts
+from videogn.data.known import Known
 from videogn.data.lists.catalog import Catalog
 from videogn.data.lists.entries import Split
 from videogn.data.lists.given import read_given
 from videogn.data.lists.records import Records, VideoRecord
-from videogn.data.loader import ClipLoader, beside_devices, forwards, live_with_the_run
+from videogn.data.loader import VideoLoader, forwards
 from videogn.data.sampler import TestSampler, TrainSampler
-from videogn.data.settings import SCALE_SIZE, check_settings
+from videogn.data.settings import SCALE_SIZE, allowed_share, check_settings
 from videogn.data.vanished import check_not_vanished
 from videogn.data.views.protocols import PROTOCOLS, ClipPolicy, ProtocolName
 from videogn.data.views.testing import TestViews
 from videogn.data.views.training import RegionViews, TrainViews
+from videogn.data.workers import beside_devices, live_with_the_run
 from videogn.machine import available_cores
 
 if TYPE_CHECKING:
@@ -107,7 +108,10 @@ class KineticsDataModule(LightningDataModule):
         decoder: pyav (exact on every file, the fastest of these), decord or torchcodec (an optional extra).
         protocol: How `test` and `predict` see a video: clips x crops.
         clip_policy: Where test clips start: nonlocal (the paper's; the last ones wrap around) or spread (SlowFast's).
-        skip_undecodable: Go on training without videos that can't be decoded (counted) instead of stopping.
+        skip_undecodable: Share of the videos of a list that may fail while a run is under way: 0.01 for one in a
+            hundred. Within it the run goes on without them and counts them; past it, and by default at the first one,
+            it stops and names them. Videos that are missing from the start are not among them.
+        decode_seconds: That reading one video may take; one that takes longer has failed.
         index: File that keeps which packet of a video shows which frame, so that a video is looked through only once.
             Default: none; with the command, index.sqlite in the run's folder.
         predict_paths: Files and folders for `predict`.
@@ -161,7 +165,8 @@ class KineticsDataModule(LightningDataModule):
         decoder: DecoderName = "pyav",
         protocol: ProtocolName = "10x3",
         clip_policy: ClipPolicy = "nonlocal",
-        skip_undecodable: bool = False,
+        skip_undecodable: float | bool = 0.0,
+        decode_seconds: float = DECODE_SECONDS,
         index: str | None = None,
         predict_paths: list[str] | None = None,
         seed: int = 0,
@@ -188,7 +193,8 @@ class KineticsDataModule(LightningDataModule):
         self.decoder: DecoderName = decoder
         self.protocol: ProtocolName = protocol
         self.clip_policy: ClipPolicy = clip_policy
-        self.skip_undecodable = skip_undecodable
+        self.skip_undecodable = allowed_share(skip_undecodable)
+        self.decode_seconds = decode_seconds
         self.index = index
         self.predict_paths = predict_paths or []
         self.hold_out = hold_out
@@ -207,6 +213,8 @@ class KineticsDataModule(LightningDataModule):
             allow_outside=allow_outside,
             hold_out=hold_out,
         )
+        # What this run has found out about the videos of each list; a training that goes on begins with its own.
+        self.known: dict[Split, Known] = {split: Known() for split in lists}
         # Of a training that goes on: the epoch, and how many of its updates are done.
         self.begins = (0, 0)
 
@@ -279,6 +287,8 @@ class KineticsDataModule(LightningDataModule):
             frames_per_second=self.frames_per_second,
             pixels=self._pixels,
             clips_per_video=self.clips_per_video,
+            known=self.known["train"],
+            decode_seconds=self.decode_seconds,
         )
 
     def _train_loader(self, epoch: int, **settings: Any) -> DataLoader[Batch]:
@@ -344,19 +354,19 @@ class KineticsDataModule(LightningDataModule):
         records = self.catalog.present("val")
         wanted = np.zeros(len(records), np.bool_)
         wanted[np.linspace(0, len(records) - 1, min(most, len(records))).astype(int)] = True
-        yield from self._test_loader(records.select(wanted), "1x1")
+        yield from self._test_loader(records.select(wanted), "1x1", known=self.known["val"])
 
     def val_dataloader(self) -> DataLoader[VideoBatch]:
         """Return batches of one centre view a video."""
-        return self._test_loader(self.catalog.records("val"), "1x1")
+        return self._test_loader(self.catalog.records("val"), "1x1", known=self.known["val"])
 
     def test_dataloader(self) -> DataLoader[VideoBatch]:
         """Return batches of all views of a video under the protocol."""
-        return self._test_loader(self.catalog.records("test"), self.protocol)
+        return self._test_loader(self.catalog.records("test"), self.protocol, known=self.known["test"])
 
     def predict_dataloader(self, records: Records | None = None) -> DataLoader[VideoBatch]:
         """Return batches as in testing, of videos whose labels are 0; default: those of `predict_paths`."""
-        return self._test_loader(self.predict_records() if records is None else records, self.protocol)
+        return self._test_loader(self.predict_records() if records is None else records, self.protocol, known=Known())
 
     def predict_records(self) -> Records:
         """Return the videos and images of `predict_paths`, those of a folder in sorted order and without thumbnails.
@@ -392,47 +402,60 @@ class KineticsDataModule(LightningDataModule):
         return self._test_dataset([record], self.protocol, frames_per_second=rate).views_of(record, frames)
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Stop a training run at a video that can't be decoded, unless those are to be skipped.
+        """Take note of videos that failed or had to be decoded in full, but in a prediction.
 
-        Any run but a prediction stops where not the video is broken but its folder gone.
+        With several devices, one alone must not stop: all of them do, after they have exchanged what they know.
 
         Raises:
-            DecodeError: A training video can't be decoded.
+            TooManyFailed: More videos of the list failed than may.
             Vanished: The folder of the videos is gone.
         """
         stage = self.trainer.state.stage if self.trainer is not None else None
-        if stage in _SPLITS:
-            self._check_there(batch["failures"], _SPLITS[stage])
-        if stage == RunningStage.TRAINING:
-            self._check_decoded(batch)
+        if self.trainer is not None and stage in _SPLITS:
+            self._note(batch, _SPLITS[stage], epoch=self.trainer.current_epoch)
         return batch
 
-    def _check_there(self, failures: list[tuple[int, str]], split: Split) -> None:
-        for index, _ in failures:
-            path = self.catalog.records(split).of_line(index).path
-            if path is not None:
+    def _note(self, batch: Batch | VideoBatch, split: Split, *, epoch: int) -> None:
+        known, after = self.known[split], epoch + 1 if split == "train" else 0
+        for place, reason in batch["failures"]:
+            path = self.catalog.records(split).of_line(place).path
+            if path is not None:  # what was missing from the start was said then
                 check_not_vanished(path, root=self.catalog.root_path)
+                known.add_failed(place, reason, first_epoch=after)
+        for place in batch["in_full"]:
+            known.add_in_full(place, first_epoch=after)
+        if self._place()[1] == 1:
+            self.check_failed(split)
+
+    def check_failed(self, split: Split) -> None:
+        """Refuse to go on where more videos of a list are known to fail than may.
+
+        Raises:
+            TooManyFailed: More are.
+        """
+        if self.known[split].failed:
+            name = {"train": "training", "val": "validation", "test": "test"}[split]
+            self.known[split].check(share=self.skip_undecodable, num_videos=len(self.catalog.present(split)), name=name)
 
     def statistics_batches(self, num_batches: int) -> Iterator[Batch]:
         """Yield at most `num_batches` training batches of this device, the same ones whenever they are asked for.
 
         Raises:
-            DecodeError: A video can't be decoded, and those are not to be skipped.
+            TooManyFailed: More training videos failed than may.
             Vanished: The folder of the videos is gone.
         """
         loader = self._train_loader(STATISTICS_EPOCH, persistent_workers=False)
         for batch in islice(loader, num_batches):
-            self._check_there(batch["failures"], "train")
-            self._check_decoded(batch)
+            self._note(batch, "train", epoch=STATISTICS_EPOCH)
             yield batch
 
-    def _check_decoded(self, batch: Batch) -> None:
-        if batch["failures"] and not self.skip_undecodable:
-            reason = batch["failures"][0][1]
-            raise DecodeError(reason, "can't train on it; --data.skip_undecodable true goes on without such")
-
     def _test_dataset(
-        self, records: Sequence[VideoRecord], protocol: ProtocolName, *, frames_per_second: float | None
+        self,
+        records: Sequence[VideoRecord],
+        protocol: ProtocolName,
+        *,
+        frames_per_second: float | None,
+        known: Known | None = None,
     ) -> TestDataset:
         views = TestViews(
             self.num_frames,
@@ -449,10 +472,12 @@ class KineticsDataModule(LightningDataModule):
             index=self._index(),
             target_fps=self.target_fps,
             frames_per_second=frames_per_second,
+            known=known,
+            decode_seconds=self.decode_seconds,
         )
 
-    def _test_loader(self, records: Records, protocol: ProtocolName) -> DataLoader[VideoBatch]:
-        dataset = self._test_dataset(records, protocol, frames_per_second=self.frames_per_second)
+    def _test_loader(self, records: Records, protocol: ProtocolName, *, known: Known) -> DataLoader[VideoBatch]:
+        dataset = self._test_dataset(records, protocol, frames_per_second=self.frames_per_second, known=known)
         rank, num_devices = self._place()
         videos = max(1, self.batch_size // PROTOCOLS[protocol].num_views)
         sampler = TestSampler(len(records), rank=rank, num_devices=num_devices)
@@ -471,9 +496,9 @@ class KineticsDataModule(LightningDataModule):
             "pin_memory": torch.cuda.is_available(),
             "multiprocessing_context": beside_devices() if num_devices > 1 and self.num_workers > 0 else None,
         }
-        loader = DataLoader[Any] if clips == 1 else partial(ClipLoader, clips_per_video=clips)
-        return loader(
+        return VideoLoader(
             dataset,
+            clips_per_video=clips,
             collate_fn=as_it_is,
             worker_init_fn=live_with_the_run,
             num_workers=self.num_workers,

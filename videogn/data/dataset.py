@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from videogn.data.at_work import AtWork
 from videogn.data.batch import GREY, Batch, VideoBatch, VideoViews, empty, shared
 from videogn.data.decoding import (
     DecodeError,
@@ -29,11 +30,13 @@ from videogn.data.decoding import (
     PacketIndex,
     TooFewFrames,
     Video,
+    Watch,
     open_video,
 )
 from videogn.data.decoding.video import window_on
 from videogn.data.decoding.window import cut
 from videogn.data.heap import Heap
+from videogn.data.known import Known
 from videogn.data.lists.records import VideoRecord
 from videogn.data.views.sampling import interval_at
 from videogn.data.views.testing import TestViews
@@ -45,11 +48,73 @@ from videogn.data.views.training import RegionViews, TrainViews
 Key = tuple[int, int]
 # The place that stands for no video: it keeps the number of batches equal on all devices of a test.
 NO_VIDEO = -1
+DECODE_SECONDS = 60.0  # that a reading of one video may take
 LEAST_FPS, MOST_FPS = 0.01, 1000  # what a header says beyond these is no rate of frames
 PixelsOf = Callable[[NDArray[np.uint8], Sequence[int]], None]
 
 
-class TrainDataset(Dataset[Batch]):
+class _Videos(Dataset[Any]):
+    """Videos that are read by their keys, with what the run knows of them; see `TrainDataset`."""
+
+    def __init__(
+        self,
+        records: Sequence[VideoRecord],
+        *,
+        decoder: DecoderName,
+        index: PacketIndex | None,
+        target_fps: float | None,
+        frames_per_second: float | None,
+        known: Known | None,
+        decode_seconds: float,
+    ) -> None:
+        self.records = records
+        self.target_fps = target_fps
+        self.known = Known() if known is None else known
+        self.decode_seconds = decode_seconds
+        self.at_work: AtWork | None = None  # of a loader with workers
+        self._open = partial(open_video, backend=decoder, index=index, frames_per_second=frames_per_second)
+        self._heap = Heap()
+        self._in_full: list[int] = []  # places in the list, of the batch that is being made
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def record_of(self, key: Key) -> VideoRecord:
+        """Return the video of a key."""
+        return self.records[key[1] % len(self.records)]
+
+    def _read(
+        self,
+        record: VideoRecord,
+        key: Key,
+        views: TrainViews | RegionViews | TestViews,
+        entropies: Sequence[tuple[int, ...]],
+        *,
+        exact_count: bool,
+        open_file: Callable[..., AbstractContextManager[Video]] | None = None,
+    ) -> Iterator[ReadFrame]:
+        """Yield the frames of a video as `_frames` does, seen from outside by what dies or hangs with it.
+
+        Raises:
+            DecodeError: It can't be decoded, or takes too long.
+        """
+        watch = Watch(self.decode_seconds, in_full=self.known.reads_in_full(record.index, epoch=key[0]))
+        noted = nullcontext() if self.at_work is None else self.at_work.on(key, most_seconds=self.decode_seconds)
+        with noted:
+            yield from _frames(
+                record,
+                partial(open_file or self._open, watch=watch),
+                views,
+                entropies,
+                exact_count=exact_count,
+                target_fps=self.target_fps,
+                watch=watch,
+            )
+        if watch.broke_promise:
+            self._in_full.append(record.index)
+
+
+class TrainDataset(_Videos):
     """One random view of each video, or several from one decode.
 
     A clip's place goes by the number of frames that the packets tell. For the few files for which only a full decode
@@ -65,6 +130,8 @@ class TrainDataset(Dataset[Batch]):
         frames_per_second: Of folders of frames, which do not say.
         pixels: Changes a clip [T, H, W, C] in place, by its entropy; default: nothing does.
         clips_per_video: Views of each video: a batch holds the first of all its videos, then the second, ...
+        known: What the run has found out about the videos.
+        decode_seconds: After which reading a video fails.
     """
 
     def __init__(
@@ -79,18 +146,22 @@ class TrainDataset(Dataset[Batch]):
         frames_per_second: float | None = None,
         pixels: PixelsOf | None = None,
         clips_per_video: int = 1,
+        known: Known | None = None,
+        decode_seconds: float = DECODE_SECONDS,
     ) -> None:
-        self.records = records
+        super().__init__(
+            records,
+            decoder=decoder,
+            index=index,
+            target_fps=target_fps,
+            frames_per_second=frames_per_second,
+            known=known,
+            decode_seconds=decode_seconds,
+        )
         self.views = views
         self.seed = seed
         self.pixels = pixels
         self.clips_per_video = clips_per_video
-        self.target_fps = target_fps
-        self._open = partial(open_video, backend=decoder, index=index, frames_per_second=frames_per_second)
-        self._heap = Heap()
-
-    def __len__(self) -> int:
-        return len(self.records)
 
     def __getitem__(self, key: Key) -> Batch:
         """Return a batch of one; see `__getitems__`."""
@@ -102,14 +173,15 @@ class TrainDataset(Dataset[Batch]):
         A batch is of constant size: batch statistics, accumulation and several devices rely on it. A video that can't
         be decoded keeps its place, grey and with weight 0.
         """
+        self._in_full = []
         turns = [divmod(place, len(self.records)) for _, place in keys]
         records = [self.records[place] for _, place in turns]
         size = self.views.crop_size
         views = empty(self.clips_per_video * len(keys), 1, self.views.num_frames, size, size, 3)
         clips = views[:, 0].unflatten(0, (self.clips_per_video, len(keys))).numpy()
         errors = [
-            self._fill(clips[:, row], epoch, record, times_before=times)
-            for row, ((epoch, _), (times, _), record) in enumerate(zip(keys, turns, records, strict=True))
+            self._fill(clips[:, row], key, times_before=times)
+            for row, (key, (times, _)) in enumerate(zip(keys, turns, strict=True))
         ] * self.clips_per_video
         records *= self.clips_per_video
         self._heap.count(len(keys))
@@ -120,28 +192,33 @@ class TrainDataset(Dataset[Batch]):
             weights=shared([error is None for error in errors], torch.float32),
             missing=[row for row, error in enumerate(errors) if error is not None],
             failures=[(r.index, error) for r, error in zip(records, errors, strict=True) if error is not None],
+            in_full=self._in_full,
         )
 
-    def _fill(self, clips: NDArray[np.uint8], epoch: int, record: VideoRecord, *, times_before: int) -> str | None:
+    def _fill(self, clips: NDArray[np.uint8], key: Key, *, times_before: int) -> str | None:
         """Write the views [clips, T, H, W, C] of a video, or grey; return why it could not be decoded."""
+        epoch, record = key[0], self.record_of(key)
         place = (self.seed, epoch, record.index)
         numbers = range(times_before * len(clips), (times_before + 1) * len(clips))  # of these clips in the epoch
         # The first clip's stream is that of the only one: more clips leave it as it is.
         entropies = [(*place, number) if number else place for number in numbers]
-        try:
-            found = _frames(record, self._open, self.views, entropies, exact_count=False, target_fps=self.target_fps)
-            for index, clip, frame, indices in found:
-                clips[clip, indices[clip] == index] = frame
-        except DecodeError as error:
+        failure = self.known.reason(record.index, epoch=epoch)
+        if failure is None:
+            try:
+                for index, clip, frame, indices in self._read(record, key, self.views, entropies, exact_count=False):
+                    clips[clip, indices[clip] == index] = frame
+            except DecodeError as error:
+                failure = str(error)
+        if failure is not None:
             clips[:] = GREY  # also where some of its frames could be decoded
-            return str(error)
+            return failure
         if self.pixels is not None:
             for number, clip in zip(numbers, clips, strict=True):
                 self.pixels(clip, (*place, number))
         return None
 
 
-class TestDataset(Dataset[VideoBatch]):
+class TestDataset(_Videos):
     """All views of each video under a test protocol. Clips' places go by the exact number of frames.
 
     Args:
@@ -151,6 +228,8 @@ class TestDataset(Dataset[VideoBatch]):
         index: Where what the packets of files tell is kept.
         target_fps: Frames a second that the views' interval is meant at; default: each video's own.
         frames_per_second: Of folders of frames, which do not say.
+        known: What the run has found out about the videos.
+        decode_seconds: After which reading a video fails.
     """
 
     __test__ = False  # its name looks like a test's
@@ -164,15 +243,19 @@ class TestDataset(Dataset[VideoBatch]):
         index: PacketIndex | None = None,
         target_fps: float | None = None,
         frames_per_second: float | None = None,
+        known: Known | None = None,
+        decode_seconds: float = DECODE_SECONDS,
     ) -> None:
-        self.records = records
+        super().__init__(
+            records,
+            decoder=decoder,
+            index=index,
+            target_fps=target_fps,
+            frames_per_second=frames_per_second,
+            known=known,
+            decode_seconds=decode_seconds,
+        )
         self.views = views
-        self.target_fps = target_fps
-        self._open = partial(open_video, backend=decoder, index=index, frames_per_second=frames_per_second)
-        self._heap = Heap()
-
-    def __len__(self) -> int:
-        return len(self.records)
 
     def __getitem__(self, key: Key) -> VideoBatch:
         """Return a batch of one; see `__getitems__`."""
@@ -180,25 +263,34 @@ class TestDataset(Dataset[VideoBatch]):
 
     def __getitems__(self, keys: Sequence[Key]) -> VideoBatch:
         """Return the videos of (epoch, place), without NO_VIDEO; those that can't be decoded are left out and named."""
-        batch = VideoBatch(views=[], labels=torch.empty(0), indices=torch.empty(0), failures=[])
+        self._in_full = []
+        batch = VideoBatch(views=[], labels=torch.empty(0), indices=torch.empty(0), failures=[], in_full=self._in_full)
         scored = []
-        for record in (self.records[place] for _, place in keys if place != NO_VIDEO):
-            try:
-                batch["views"].append(self.views_of(record))
-                scored.append(record)
-            except DecodeError as error:
-                batch["failures"].append((record.index, str(error)))
+        for key in keys:
+            if key[1] == NO_VIDEO:
+                continue
+            record = self.record_of(key)
+            failure = self.known.reason(record.index, epoch=key[0])
+            if failure is None:
+                try:
+                    batch["views"].append(self.views_of(record, key=key))
+                    scored.append(record)
+                    continue
+                except DecodeError as error:
+                    failure = str(error)
+            batch["failures"].append((record.index, failure))
         self._heap.count(len(keys))
         batch["labels"] = _int64(record.label for record in scored)
         batch["indices"] = _int64(record.index for record in scored)
         return batch
 
-    def views_of(self, record: VideoRecord, video: Video | None = None) -> VideoViews:
+    def views_of(self, record: VideoRecord, video: Video | None = None, *, key: Key = (0, 0)) -> VideoViews:
         """Return the views of a video.
 
         Args:
             record: The video.
             video: Its frames, where they are not to be read from its file.
+            key: By which it was asked for.
 
         Raises:
             DecodeError: It can't be decoded.
@@ -210,13 +302,13 @@ class TestDataset(Dataset[VideoBatch]):
         rate: Fraction | None = None
 
         @contextmanager
-        def open_file(path: str) -> Iterator[Video]:
+        def open_file(path: str, watch: Watch) -> Iterator[Video]:
             nonlocal rate
-            with self._open(path) if video is None else nullcontext(video) as opened:
+            with self._open(path, watch=watch) if video is None else nullcontext(video) as opened:
                 rate = opened.rate
                 yield opened
 
-        found = _frames(record, open_file, self.views, [(0, 0, 0)], exact_count=True, target_fps=self.target_fps)
+        found = self._read(record, key, self.views, [(0, 0, 0)], exact_count=True, open_file=open_file)
         for index, _, frame, indices in found:
             part, corners = self.views.crops(frame)
             if indices is not planned:  # the first frame, or the first by another number of frames
@@ -254,6 +346,7 @@ def _frames(
     *,
     exact_count: bool,
     target_fps: float | None,
+    watch: Watch,
 ) -> Iterator[ReadFrame]:
     """Yield each frame that a video's views need.
 
@@ -267,9 +360,10 @@ def _frames(
         entropies: What is random about them, for each draw of views.
         exact_count: Whether clips must go by the exact number of frames.
         target_fps: Frames a second that the views' interval is meant at; None: the video's own.
+        watch: Over the reading.
 
     Raises:
-        DecodeError: The file is missing, can't be decoded, or has no frame rate where one is needed.
+        DecodeError: The file is missing, can't be decoded, takes too long, or has no frame rate where one is needed.
     """
     if record.path is None:
         raise DecodeError(record.name, "no file of this name below the data root")
@@ -280,14 +374,14 @@ def _frames(
             views = replace(views, frame_interval=interval_at(video.rate, views.frame_interval, target_fps=target_fps))
         promised = video.num_frames
         try:
-            yield from _by_count(promised, video, views, entropies, exact_count=exact_count)
+            yield from _by_count(promised, video, views, entropies, exact_count=exact_count, watch=watch)
         except TooFewFrames as error:
             if not 0 < error.num_frames < promised:
                 raise
         else:
             if not exact_count or video.num_frames == promised:
                 return
-        yield from _by_count(video.num_frames, video, views, entropies, exact_count=exact_count)
+        yield from _by_count(video.num_frames, video, views, entropies, exact_count=exact_count, watch=watch)
 
 
 def _by_count(
@@ -297,6 +391,7 @@ def _by_count(
     entropies: Sequence[tuple[int, ...]],
     *,
     exact_count: bool,
+    watch: Watch,
 ) -> Iterator[ReadFrame]:
     """Yield the frames of the clips that a video of `total` frames has."""
     rngs = [np.random.default_rng(entropy) for entropy in entropies]
@@ -309,6 +404,7 @@ def _by_count(
     # Several draws show several parts of a frame, which are cut out of all of it.
     only = windows[0] if len(windows) == 1 else None
     for index, frame in video.read(indices.ravel().tolist(), window=only, exact_count=exact_count):
+        watch.check(video.path)
         if only is not None:
             yield index, 0, frame, indices
             continue

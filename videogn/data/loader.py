@@ -1,52 +1,44 @@
-"""Loading: more than one clip of each video from one decode, and workers that do not end before their process."""
+"""Loading: workers that live as long as their run, and whose death costs the video that caused it, not the run."""
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
-import os
 import signal
-import threading
+import sys
 from collections.abc import Iterator
-from multiprocessing import parent_process
-from multiprocessing.context import ForkServerContext
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from videogn.data.at_work import PATIENCE, AtWork, ended_if_longer
 from videogn.data.batch import Batch
+from videogn.data.dataset import Key, TestDataset, TrainDataset
+from videogn.data.decoding.watch import too_long
+from videogn.data.workers import dead_of, deaths_held_back, forget, how_it_ended, live_with_the_run, remember
+
+# Deaths of workers in a pass over the videos that no video caused: more of them end the run. Where memory does not
+# suffice, one more follows soon.
+MOST_DEATHS = 2
+# A worker that died: its process, its exit status, and what it was at.
+Dead = tuple[int, int, Key | None]
 
 
-def live_with_the_run(worker: int) -> None:
-    """Let a loader's worker live as long as its run's process: what a loader calls in each.
+class VideoLoader(DataLoader[Any]):
+    """A loader that goes on where a worker dies, with the same batches in the same order.
 
-    Where a whole process group, or job, is told to end, it goes on: the run needs it up to the end of an update. Where
-    its run tells it, or is gone by whatever death, it ends. (torch looks whether the worker's parent is there. That may
-    be a fork server, which is there as long as a worker is.)
-    """
-    run = parent_process()
-    assert run is not None
+    A worker that dies while it reads a video makes that video a suspect. It is read once more, alone, in a process of
+    its own: where that dies too, the video has failed, with its death for the reason; where not, none has. Then new
+    workers begin at the batch that is due: what they read depends on their keys alone. A call into a decoder that hangs
+    is such a death, of which no second is waited for.
 
-    def watch() -> None:
-        run.join()
-        os._exit(1)
-
-    def wait() -> None:
-        while signal.sigwaitinfo({signal.SIGTERM}).si_pid != run.pid:
-            pass
-        os._exit(0)
-
-    if hasattr(signal, "sigwaitinfo"):  # not on macOS
-        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # also in the threads that begin after this
-        threading.Thread(target=wait, daemon=True).start()
-    threading.Thread(target=watch, daemon=True).start()
-
-
-class ClipLoader(DataLoader[Batch]):
-    """A loader whose workers make several forwards at once: each shows another clip of the same videos.
-
-    So no forward, and no normalisation batch, holds a video twice.
+    With clips_per_video, workers make several forwards at once: each shows another clip of the same videos. So no
+    forward, and no normalisation batch, holds a video twice.
 
     Args:
         dataset: Gives all first clips of its videos, then all second ones, ...
@@ -54,16 +46,162 @@ class ClipLoader(DataLoader[Batch]):
         settings: As for a DataLoader; batch_size counts videos.
     """
 
-    def __init__(self, dataset: Any, *, clips_per_video: int, **settings: Any) -> None:
+    dataset: TrainDataset | TestDataset
+    _iterator: Any  # torch's, with workers that outlive a pass
+
+    def __init__(self, dataset: TrainDataset | TestDataset, *, clips_per_video: int = 1, **settings: Any) -> None:
         self.clips_per_video = clips_per_video
+        self._given = _Given()
         super().__init__(dataset, **settings)
+        if self.num_workers:
+            dataset.at_work = AtWork(self.num_workers)
 
     def __len__(self) -> int:
         return super().__len__() * self.clips_per_video
 
-    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
-        for batch in super().__iter__():
-            yield from forwards(batch, self.clips_per_video)
+    @property
+    def _index_sampler(self) -> Any:
+        return _Rest(super()._index_sampler, self._given)
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        self._given.number, deaths = 0, 0
+        if self._iterator is not None and self._known_to_workers < self.dataset.known.size:
+            self._end(self._iterator)
+        batches = None
+        while True:
+            died = False
+            try:
+                if batches is None:
+                    batches = self._begin()
+                batch = self._next(batches)
+            except StopIteration:
+                return
+            except Exception:  # of whatever kind: what a dead worker has left behind can't be read
+                batches = self._iterator if batches is None else batches  # they may have died between two passes
+                died = self.num_workers > 0 and batches is not None and bool(dead_of(batches, wait_seconds=1))
+                if not died:
+                    raise
+            if died:  # outside of the error's block, whose frames would keep this loader alive
+                dead = self._dead(batches)
+                self._end(batches)
+                deaths += self._was_no_videos(dead)
+                if deaths > MOST_DEATHS:
+                    raise WorkersDied(dead)
+                batches = None
+                continue
+            self._given.number += 1
+            yield from (batch,) if self.clips_per_video == 1 else forwards(batch, self.clips_per_video)
+
+    def _begin(self) -> Any:
+        """Return torch's iterator over the batches from the next one on."""
+        if self._iterator is None:
+            self._known_to_workers = self.dataset.known.size
+        with deaths_held_back():
+            batches = super().__iter__()
+            forget(batches)
+        return batches
+
+    def _next(self, batches: Any) -> Any:
+        """Return the next batch.
+
+        Raises:
+            StopIteration: There is none.
+            RuntimeError: A worker died.
+        """
+        if not self.num_workers:
+            return next(batches)
+        try:
+            if dead_of(batches):
+                raise RuntimeError("a worker died")
+            remember(batches)  # only in here: elsewhere torch would raise its error at any place of the training
+            return next(batches)
+        finally:
+            forget(batches)
+
+    def _dead(self, batches: Any) -> list[Dead]:
+        assert self.dataset.at_work is not None
+        forget(batches)
+        return [(each.pid, each.exitcode, self.dataset.at_work.of(n)) for n, each in dead_of(batches).items()]
+
+    def _end(self, batches: Any) -> None:
+        """End the workers, those that are left."""
+        batches._shutdown_workers()
+        self._iterator = None
+
+    def _was_no_videos(self, dead: list[Dead]) -> bool:
+        """Find out whether a video caused deaths, and make known that it fails; return whether none did."""
+        caused = False
+        for _, status, key in dead:
+            if key is None:
+                continue
+            record, again = self.dataset.record_of(key), status
+            path = record.path or record.name
+            if status == -signal.SIGALRM:
+                most = self.dataset.decode_seconds
+                reason = too_long(most, f"its process was ended after {PATIENCE * most:g} s, in a call of the decoder")
+            else:
+                again = self._alone(key)
+                reason = f"its decoder ended the process, twice ({how_it_ended(again)})"
+            if again:
+                self.dataset.known.add_failed(record.index, f"{path}: {reason}", first_epoch=key[0])
+                caused = True
+            else:
+                print(
+                    f"a process that decodes {how_it_ended(status)} while it read {path}, which can be read: going on "
+                    f"with new ones",
+                    file=sys.stderr,
+                    flush=True,
+                )
+        return not caused
+
+    def _alone(self, key: Key) -> int:
+        """Read a video in a process of its own, with no other beside it; return that process's exit status."""
+        process = (self.multiprocessing_context or multiprocessing).Process(
+            target=_read_alone, args=(self.dataset, key), daemon=True
+        )
+        process.start()
+        process.join()
+        assert process.exitcode is not None
+        return process.exitcode
+
+
+@dataclass
+class _Given:
+    """How many batches of a pass were given."""
+
+    number: int = 0
+
+
+class _Rest:
+    """The batches of a pass that are yet to come, as lists of keys."""
+
+    def __init__(self, batches: Any, given: _Given) -> None:
+        self.batches = batches
+        self.given = given  # the loader itself would keep its iterator alive, and that the workers
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[Any]:
+        return islice(iter(self.batches), self.given.number, None)
+
+
+class WorkersDied(RuntimeError):
+    """Workers died, again and again, and no video was the cause."""
+
+    def __init__(self, workers: list[Dead]) -> None:
+        self.workers = workers
+        how = (f"a process that decodes ({pid}) {how_it_ended(status)}" for pid, status, _ in workers)
+        super().__init__(", ".join(how))
+
+
+def _read_alone(dataset: TrainDataset | TestDataset, key: Key) -> None:
+    gc.disable()  # of what it has inherited, an iterator that is collected here would end the workers of the run
+    live_with_the_run(0)
+    torch.set_num_threads(1)
+    # An error of the program's own is no death: whoever asks for the video again gets it.
+    with suppress(Exception), ended_if_longer(dataset.decode_seconds):
+        dataset.__getitems__([key])
 
 
 def forwards(batch: Batch, number: int) -> Iterator[Batch]:
@@ -73,16 +211,6 @@ def forwards(batch: Batch, number: int) -> Iterator[Batch]:
     failed = list(zip(batch["missing"], batch["failures"], strict=True))
     for part in range(number):
         own = [(row - part * size, failure) for row, failure in failed if row // size == part]
-        rest = {"missing": [row for row, _ in own], "failures": [failure for _, failure in own]}
+        rest: dict[str, Any] = {"missing": [row for row, _ in own], "failures": [failure for _, failure in own]}
+        rest["in_full"] = [] if part else batch["in_full"]
         yield {**{name: parts[part] for name, parts in tensors.items()}, **rest}  # type: ignore[typeddict-item]
-
-
-def beside_devices() -> ForkServerContext:
-    """Return how workers are started beside other devices: forked from a process that has no threads.
-
-    Processes that train together have threads that exchange tensors. A worker that is forked from one of them may hang
-    at once, on a lock that such a thread held at that moment.
-    """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["videogn.data.dataset", "videogn.data.decoding.pyav"])  # imported once, not by each
-    return context

@@ -193,6 +193,8 @@ class ResultWriter(Callback):
             num_videos_scored=len(scored),
             num_videos_excluded=data.catalog.num_excluded["test"],
             failed_videos=[{"video": videos[index].name, "reason": reason} for index, reason in pl_module.failures],
+            num_videos_decoded_in_full=len(data.known["test"].in_full),
+            train_videos=run.get("train_videos"),
             dataset_fingerprint=fingerprint,
             checkpoint=str(trainer.ckpt_path),
             chosen=_chosen(run, Path(str(trainer.ckpt_path)), fingerprint=fingerprint),

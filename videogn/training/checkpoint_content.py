@@ -35,6 +35,18 @@ class _Weights(TypedDict):
     sha256: str
 
 
+class _Known(TypedDict):
+    failed: list[list[Any]]
+    in_full: list[list[int]]
+
+
+class _TrainVideos(TypedDict):
+    num_videos: int
+    failed_videos: list[dict[str, str]]
+    num_skipped_clips: int
+    num_decoded_in_full: int
+
+
 class _OfAll(TypedDict):
     steps: int
     epochs: int
@@ -58,6 +70,8 @@ class _Training(_OfAll, total=False):
     precise_bn: dict[str, int] | None
     renorm: dict[str, float] | None
     train_fingerprint: str | None
+    train_videos: _TrainVideos | None
+    known: _Known
     total_batch_size: int
     device_batch_size: int
     num_devices: int

@@ -39,7 +39,8 @@ from videogn.training.non_finite import first_not_finite, origin_of
 from videogn.training.optimizer import OptimizerName, limited, num_steps, optimizer_of
 from videogn.training.position import Position, begin_at, position_of
 from videogn.training.recipe import check_same_recipe, recipe_of
-from videogn.training.record import fingerprint_of, record_of
+from videogn.training.record import fingerprint_of, record_of, train_videos_of
+from videogn.training.result import train_videos_text
 from videogn.training.schedule import Schedule, lr_factor, scaled_lr
 from videogn.training.scoring import Scorer
 from videogn.training.update import Update
@@ -259,6 +260,7 @@ class VideoClassifier(Scorer):
         self.is_best = False  # whether a checkpoint that is saved now is saved because it is the best
         self._steps_per_epoch = 1
         self.planned_steps: int | None = None
+        self.skipped_clips: Tensor | int = 0  # in all updates so far, on all devices
         self._seconds_before = 0.0
         self._started: float | None = None
 
@@ -305,6 +307,8 @@ class VideoClassifier(Scorer):
 
     def on_fit_start(self) -> None:
         self.check_classes()
+        if self.data is not None:
+            self.data.check_failed("train")
         if self.balance_classes:
             assert self.data is not None
             labels = self.data.catalog.present("train").labels()
@@ -340,7 +344,14 @@ class VideoClassifier(Scorer):
             return Position(epoch, updates, is_validating=True)
         return Position(epoch + 1, 0) if updates >= self._steps_per_epoch else Position(epoch, updates)
 
+    def on_train_end(self) -> None:
+        self.exchange_known()
+        if self.trainer.is_global_zero and (said := train_videos_text(train_videos_of(self))):
+            print(said, flush=True)
+
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        if batch_idx % self.trainer.accumulate_grad_batches == 0:
+            self.stop_together()
         # Dropout too derives from the seed and the place in the run: one that goes on is the one that never stopped.
         self.seed_forward(self.global_step, batch_idx)
 
@@ -393,6 +404,7 @@ class VideoClassifier(Scorer):
         for name, total in sums.items():
             # Never with prog_bar=True: Lightning then reads the value at every batch, with a bar or without.
             self.log(f"train/{name}_step", total / clips)
+        self.skipped_clips = self.skipped_clips + skipped
         self.epoch_figures.add(sums, clips, skipped=skipped)
         self.epoch_figures.log(self)
 
@@ -469,6 +481,7 @@ class VideoClassifier(Scorer):
     # Checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.exchange_known()  # no checkpoint is saved behind an update that has missed more videos than may fail
         self._check_losses()
         # The last update's gradients may have been infinite where its loss was not.
         if (broken := first_not_finite(self.model)) is not None:
@@ -492,6 +505,8 @@ class VideoClassifier(Scorer):
         self._steps_before_epoch = steps - position.updates
         if self.data is not None:
             self.data.begins = (position.epochs, position.updates)
+            self.data.known["train"].add(training.get("known", {"failed": [], "in_full": []}))
+        self.skipped_clips = (training.get("train_videos") or {}).get("num_skipped_clips", 0)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of another network, class count or, to go on with, recipe, before anything is loaded."""

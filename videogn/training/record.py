@@ -60,6 +60,8 @@ def record_of(model: VideoClassifier) -> dict[str, Any]:
             "peak_memory_bytes": int(trainer.strategy.reduce(peak, reduce_op="max")),
             "seed": data.seed if data else None,
             "train_fingerprint": fingerprint_of(model),
+            "train_videos": train_videos_of(model),
+            "known": data.known["train"].to_plain() if data else {"failed": [], "in_full": []},
             "validated_at_step": model.validated_at_step,
             "num_validations": model.num_validations,
             "best": model.best,
@@ -75,3 +77,18 @@ def record_of(model: VideoClassifier) -> dict[str, Any]:
 def fingerprint_of(model: VideoClassifier) -> str | None:
     """Return the training videos' fingerprint, on the first device alone: it asks for every file's size."""
     return model.data.catalog.fingerprint("train") if model.data and model.trainer.is_global_zero else None
+
+
+def train_videos_of(model: VideoClassifier) -> dict[str, Any] | None:
+    """Return what a result says of the training's videos: how many, which failed, and the clips that updates lacked."""
+    if model.data is None:
+        return None
+    videos, known = model.data.catalog.records("train"), model.data.known["train"]
+    return {
+        "num_videos": len(model.data.catalog.present("train")),
+        "failed_videos": [
+            {"video": videos.of_line(place).name, "reason": known.failed[place][1]} for place in sorted(known.failed)
+        ],
+        "num_skipped_clips": int(model.skipped_clips),
+        "num_decoded_in_full": len(known.in_full),
+    }

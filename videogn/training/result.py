@@ -56,7 +56,9 @@ class Result:
     (code_version) that trained and tested. dataset_fingerprint and train_fingerprint: of the test's videos and of the
     training's, equal for equal data sets wherever they lie. top1 and top5 are of the videos that could be scored;
     top1_of_expected and top5_of_expected count all others as wrong. num_videos_excluded: that the test's list has and
-    data.exclude names, and are not expected. device, num_devices: what trained it. precision: of the
+    data.exclude names, and are not expected. num_videos_decoded_in_full: whose packets were not as promised.
+    train_videos: how many the training had, which of them failed while it was under way, how many clips its updates
+    lacked by that, and how many had to be decoded in full. device, num_devices: what trained it. precision: of the
     training and of the test; kernels_checked: whether their layers were held against float32 before (None: in float32
     there is nothing to hold, or it is not known). top5 is None among
     fewer than five classes. extras: settings that were on and that the paper's run does without, by name. parts: one
@@ -98,6 +100,8 @@ class Result:
     num_videos_scored: int | None = None
     num_videos_excluded: int | None = None
     failed_videos: list[dict[str, str]] = field(default_factory=list)
+    num_videos_decoded_in_full: int | None = None
+    train_videos: dict[str, Any] | None = None
     dataset_fingerprint: str | None = None
     train_fingerprint: str | None = None
     checkpoint: str | None = None
@@ -158,7 +162,30 @@ class Result:
             line += ")" if self.top1_of_expected is None else f"; as wrong ones, top-1 {self.top1_of_expected:.2f} %)"
         if self.num_videos_excluded:
             line += f"; {self.num_videos_excluded} more left out by data.exclude"
+        if self.num_videos_decoded_in_full:
+            line += f"; {in_full_text(self.num_videos_decoded_in_full)}"
         return line if self.chosen is None else f"{line}; {chosen_text(self.chosen)}"
+
+
+def in_full_text(number: int) -> str:
+    """Return in words how many videos had to be decoded in full."""
+    return f"{number} had to be decoded in full, since their packets were not as promised"
+
+
+def train_videos_text(found: dict[str, Any] | None) -> str:
+    """Return in words what came of a training's videos (Result.train_videos); nothing where all were as they should."""
+    if found is None:
+        return ""
+    said, failed = [], found["failed_videos"]
+    if failed:
+        clips = f"{found['num_skipped_clips']} clips in all"
+        said.append(
+            f"{len(failed)} of {found['num_videos']} failed and were left out, {clips} (the first: "
+            f"{failed[0]['reason']})"
+        )
+    if found["num_decoded_in_full"]:
+        said.append(in_full_text(found["num_decoded_in_full"]))
+    return f"training videos: {'; '.join(said)}" if said else ""
 
 
 def chosen_text(chosen: dict[str, Any]) -> str:

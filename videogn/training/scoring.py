@@ -22,6 +22,7 @@ from videogn.models.compiled import Run, positions
 from videogn.models.features import listening
 from videogn.models.network import VideoNetwork
 from videogn.training.accuracy import TopK, ranks
+from videogn.training.agreement import Agreement
 from videogn.training.errors import NonFiniteLoss
 from videogn.training.non_finite import first_not_finite
 from videogn.training.result import ScoredVideo, ks_of, top_k
@@ -62,6 +63,7 @@ class Scorer(LightningModule):
         self.num_validations = 0
         self.scored: list[ScoredVideo] = []
         self.failures: list[tuple[int, str]] = []
+        self._news: Agreement | None = None  # on whether there is anything to exchange
 
     @property
     def data(self) -> KineticsDataModule | None:
@@ -142,11 +144,48 @@ class Scorer(LightningModule):
             self.val_accuracy.add(probabilities, batch["labels"])
         self.failures += batch["failures"]
 
+    # Videos that fail
+
+    def stop_together(self) -> None:
+        """Stop, all devices at the same place, where together they know of more videos that failed than may.
+
+        All of them ask as often as each other.
+        """
+        if self.data is None or not devices_share():
+            return  # one device alone stops by itself
+        self._news = self._news or Agreement(self.device)
+        (news,) = self._news.of_all(any(known.is_new for known in self.data.known.values()))
+        if news:
+            self.exchange_known()
+
+    def exchange_known(self) -> None:
+        """Have all devices know what each has found out about videos.
+
+        Raises:
+            TooManyFailed: More videos of a list failed than may.
+        """
+        if self.data is None or not devices_share():
+            return
+        parts = self._from_all_devices([{split: known.to_plain() for split, known in self.data.known.items()}])
+        for split, known in self.data.known.items():
+            for part in parts:
+                known.add(part[split])
+            known.is_new = False
+        for split in self.data.known:
+            self.data.check_failed(split)
+
+    def on_validation_batch_end(self, *_: Any) -> None:
+        self.stop_together()
+
+    def on_test_batch_end(self, *_: Any) -> None:
+        self.stop_together()
+
     def on_validation_epoch_start(self) -> None:
         self.failures = []
 
     def on_validation_epoch_end(self) -> None:
         # Here, and not in the steps: a device may have had no video to score, and must take part all the same.
+        self.exchange_known()
         self.failures = self._from_all_devices(self.failures)
         num_scored = sum(self._from_all_devices([int(self.val_loss.weight)]))
         if not self.trainer.sanity_checking:
@@ -182,6 +221,7 @@ class Scorer(LightningModule):
         self.scored += [ScoredVideo(*video) for video in values]
 
     def on_test_epoch_end(self) -> None:
+        self.exchange_known()
         self.scored = sorted(self._from_all_devices(self.scored), key=lambda video: video.index)
         self.failures = sorted(self._from_all_devices(self.failures))
         if self.scored:

@@ -17,6 +17,7 @@ import torch
 
 from videogn.data.decoding.index import PacketIndex
 from videogn.data.decoding.video import DecodeError, TooFewFrames, Video
+from videogn.data.decoding.watch import Watch
 from videogn.data.decoding.window import Frame, Window, WindowOf
 from videogn.data.media import is_image
 
@@ -31,6 +32,7 @@ __all__ = [
     "PacketIndex",
     "TooFewFrames",
     "Video",
+    "Watch",
     "Window",
     "WindowOf",
     "decode_frames",
@@ -45,6 +47,7 @@ def open_video(
     backend: DecoderName = "pyav",
     index: PacketIndex | None = None,
     frames_per_second: float | None = None,
+    watch: Watch | None = None,
 ) -> Iterator[Video]:
     """Open a video file, an image as a video of one frame, or a folder of frames, for as long as a `with` block runs.
 
@@ -55,6 +58,7 @@ def open_video(
         backend: Which library decodes it.
         index: Where what its packets tell is kept.
         frames_per_second: Of a folder of frames, whose images do not say; default: not known.
+        watch: Over the reading. pyav looks at it at each packet; the others don't.
 
     Raises:
         DecodeError: The file can't be opened, or has no video.
@@ -74,7 +78,7 @@ def open_video(
     elif backend == "pyav":
         from videogn.data.decoding.pyav import PyAVVideo
 
-        video = PyAVVideo(path, index=index)
+        video = PyAVVideo(path, index=index, watch=watch)
     elif backend == "decord":
         from videogn.data.decoding.decord import DecordVideo
 

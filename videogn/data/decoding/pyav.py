@@ -30,6 +30,7 @@ from videogn.data.decoding.index import PacketIndex
 from videogn.data.decoding.packets import PacketTable, Scan, scan
 from videogn.data.decoding.plan import Stretch, plan
 from videogn.data.decoding.video import DecodeError, TooFewFrames, distinct
+from videogn.data.decoding.watch import Watch
 from videogn.data.decoding.window import Frame, WindowOf, whole
 
 # Containers that say when each packet is shown. In others (AVI) the library makes it up.
@@ -54,13 +55,15 @@ class PyAVVideo:
     Args:
         path: The file.
         index: Where what its packets tell is kept.
+        watch: Over the reading.
 
     Raises:
         DecodeError: It can't be opened, or has no video stream.
     """
 
-    def __init__(self, path: str | Path, *, index: PacketIndex | None = None) -> None:
+    def __init__(self, path: str | Path, *, index: PacketIndex | None = None, watch: Watch | None = None) -> None:
         self.path = str(path)
+        self._watch = watch or Watch()
         self._index = index
         self._container, self._stream = self._open()
         self._is_fresh = True
@@ -200,12 +203,13 @@ class PyAVVideo:
         """Yield what `read` converts: frames as the decoder gives them."""
         wanted = distinct(indices)
         table = self.scan.table
-        if table is not None and wanted[-1] < table.num_frames:
+        if table is not None and wanted[-1] < table.num_frames and not self._watch.in_full:
             try:
                 yield from self._decode_planned(wanted, table)
                 return
             except (_Unexpected, FFmpegError):
-                # Not on record: what one reading comes upon must not change what other objects give.
+                # Not on record: what one reading comes upon must not change what others give at the same time.
+                self._watch.broke_promise = True
                 self._scan = Scan(self.scan.num_packets, None)
         yield from self._decode_counted(wanted, exact_count)
 
@@ -302,6 +306,7 @@ class PyAVVideo:
         while True:
             if self._reading != reading:
                 raise RuntimeError(f"{self.path}: it was read again, or closed, before this reading was done")
+            self._watch.check(self.path)
             try:
                 packet = next(packets)
             except (StopIteration, FFmpegError, IndexError):

@@ -1,0 +1,200 @@
+"""Videos that fail while a run is under way: each costs itself, whatever it does to the process that decodes it."""
+
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from videogn.data.datamodule import KineticsDataModule
+from videogn.data.decoding.pyav import PyAVVideo, _Unexpected
+from videogn.data.known import Known, TooManyFailed
+from videogn.data.loader import WorkersDied
+
+DEADLY = "train/04.mp4", "val/03.mp4"
+
+
+def module(root: Path, num_workers: int = 0, **settings) -> KineticsDataModule:
+    base = {"num_frames": 8, "crop_size": 32, "scale_size": (32, 40), "test_scale_size": 32, "test_crop_size": 32}
+    return KineticsDataModule(str(root), **{**base, "batch_size": 2, "num_workers": num_workers, **settings})
+
+
+def train_clips(data: KineticsDataModule) -> list[tuple[int, float, bytes]]:
+    """(place in the list, weight, pixels) of each clip of an epoch, in order."""
+    return [
+        (int(place), float(weight), views.numpy().tobytes())
+        for batch in data.train_dataloader()
+        for place, weight, views in zip(batch["indices"], batch["weights"], batch["views"], strict=True)
+    ]
+
+
+def test_views(data: KineticsDataModule) -> list[tuple[int, bytes]]:
+    return [
+        (int(place), torch.stack(list(views)).numpy().tobytes())
+        for batch in data.val_dataloader()
+        for place, views in zip(batch["indices"], batch["views"], strict=True)
+    ]
+
+
+test_views.__test__ = False
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch):
+    """Has a function look at the path of each file before it is read, in processes that decode."""
+
+    def watched(look) -> None:
+        read = PyAVVideo.read
+
+        def reading(self, *args, **settings):
+            if multiprocessing.parent_process() is not None:
+                look(self.path)
+            return read(self, *args, **settings)
+
+        monkeypatch.setattr(PyAVVideo, "read", reading)
+
+    return watched
+
+
+def end(number: signal.Signals):
+    def look(path: str) -> None:
+        if path.endswith(DEADLY):
+            os.kill(os.getpid(), number)
+
+    return look
+
+
+@pytest.mark.parametrize(("num_workers", "number"), [(1, signal.SIGKILL), (2, signal.SIGTRAP)])
+def test_a_decoder_that_ends_its_process_costs_its_video_and_changes_no_other(data_root, reads, num_workers, number):
+    clips, views = train_clips(module(data_root)), test_views(module(data_root))
+    reads(end(number))
+    data = module(data_root, num_workers)
+    found = train_clips(data)
+    lost = [place for place, weight, _ in found if not weight]
+    assert lost == [4]
+    assert [clip for clip in found if clip[0] != 4] == [clip for clip in clips if clip[0] != 4]
+    assert [place for place, *_ in found] == [place for place, *_ in clips]
+    first, reason = data.known["train"].failed[4]
+    assert first == 0
+    assert reason.endswith(f"train/04.mp4: its decoder ended the process, twice ({ended(number)})")
+    assert test_views(data) == [each for each in views if each[0] != 3]
+    assert list(data.known["val"].failed) == [3]
+
+
+def ended(number: signal.Signals) -> str:
+    return f"ended by signal {number:d} ({signal.strsignal(number)})"
+
+
+def test_a_death_that_no_video_caused_costs_nothing(data_root, reads, tmp_path, capfd):
+    clips = train_clips(module(data_root))
+
+    def once(path: str) -> None:
+        if path.endswith(DEADLY) and not (tmp_path / "once").exists():
+            (tmp_path / "once").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    reads(once)
+    data = module(data_root, 2)
+    assert train_clips(data) == clips
+    assert not data.known["train"].failed
+    assert (
+        f"ended by signal 9 (Killed) while it read {data_root}/train/04.mp4, which can be read"
+        in capfd.readouterr().err
+    )
+
+
+def test_deaths_without_end_that_no_video_causes_end_the_run(data_root, reads):
+    def look(path: str) -> None:
+        if torch.utils.data.get_worker_info() is not None:  # read alone, each is read
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    reads(look)
+    with pytest.raises(WorkersDied, match=r"a process that decodes \(\d+\) ended by signal 9"):
+        train_clips(module(data_root, 1))
+
+
+def test_a_reading_that_takes_too_long_fails_with_its_time(data_root, monkeypatch):
+    packets = PyAVVideo._packets
+
+    def slow(self, stream):
+        for packet in packets(self, stream):
+            time.sleep(0.02 * self.path.endswith(DEADLY))
+            yield packet
+
+    monkeypatch.setattr(PyAVVideo, "_packets", slow)
+    data = module(data_root, decode_seconds=0.15)
+    found = train_clips(data)
+    assert [place for place, weight, _ in found if not weight] == [4]
+    batch = next(batch for batch in data.train_dataloader() if batch["failures"])
+    assert "train/04.mp4: reading it took longer than 0.15 s: it was given up after 0." in batch["failures"][0][1]
+
+
+def test_a_call_that_hangs_is_ended_with_its_process(data_root, reads):
+    reads(lambda path: time.sleep(60 * path.endswith(DEADLY)))
+    data = module(data_root, 1, decode_seconds=0.4)
+    found = train_clips(data)
+    assert [place for place, weight, _ in found if not weight] == [4]
+    reason = data.known["train"].failed[4][1]
+    assert "reading it took longer than 0.4 s: its process was ended after 0.8 s, in a call of the decoder" in reason
+
+
+def test_what_is_known_holds_from_its_epoch_on_and_comes_back_from_plain_types():
+    known = Known()
+    known.add_failed(3, "a.mp4: broken", first_epoch=2)
+    known.add_in_full(5, first_epoch=1)
+    assert [known.reason(3, epoch=epoch) for epoch in (1, 2, 3)] == [None, *["a.mp4: broken"] * 2]
+    assert [known.reads_in_full(5, epoch=epoch) for epoch in (0, 1)] == [False, True]
+    known.add_failed(3, "a.mp4: later", first_epoch=4)
+    other = Known()
+    other.add(known.to_plain())
+    assert (other.failed, other.in_full) == (known.failed, known.in_full) == ({3: (2, "a.mp4: broken")}, {5: 1})
+
+
+def test_more_failures_than_the_share_allows_stop_a_run_and_name_files():
+    known = Known()
+    for place in range(5):
+        known.check(share=0.5, num_videos=8, name="test")
+        known.add_failed(place, f"{place}.mp4: broken", first_epoch=0)
+    with pytest.raises(
+        TooManyFailed,
+        match=r"^5 of 8 test videos failed so far, more than --data.skip_undecodable 0.5 allows: 0.mp4: broken; "
+        r"1.mp4: broken; 2.mp4: broken; \.\.\.\. Leave them out .*skip_undecodable 0.63 lets as many fail$",
+    ):
+        known.check(share=0.5, num_videos=8, name="test")
+    known.check(share=5 / 8, num_videos=8, name="test")
+
+
+def test_a_share_is_a_number(data_root):
+    assert module(data_root, skip_undecodable=False).skip_undecodable == 0  # as earlier configs have it
+    with pytest.raises(ValueError, match=r"skip_undecodable is true; expected the share of a list's videos .* 0\.01"):
+        module(data_root, skip_undecodable=True)
+    with pytest.raises(ValueError, match="skip_undecodable is 2; expected a share"):
+        module(data_root, skip_undecodable=2)
+
+
+def test_a_file_that_lied_is_decoded_in_full_at_once_from_the_next_epoch_on(data_root, monkeypatch):
+    planned, decode = [], PyAVVideo._decode_planned
+
+    def lying(self, *args):
+        planned.append(self.path)
+        if self.path.endswith(DEADLY):
+            raise _Unexpected
+        return decode(self, *args)
+
+    clips = [train_clips(module(data_root)), test_views(module(data_root))]
+    monkeypatch.setattr(PyAVVideo, "_decode_planned", lying)
+    data = module(data_root)
+    loader = data.train_dataloader()
+    told = [place for batch in loader for place in batch["in_full"]]
+    assert told == [4]
+    data.known["train"].add_in_full(4, first_epoch=1)
+    planned.clear()
+    loader.sampler.set_epoch(1)
+    again = list(loader)
+    assert not any(batch["in_full"] for batch in again)
+    assert len(planned) == 11  # of 12 videos
+    assert not any(path.endswith("04.mp4") for path in planned)
+    assert [train_clips(data), test_views(data)] == clips
