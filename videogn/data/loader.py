@@ -7,7 +7,7 @@ import multiprocessing
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -96,7 +96,9 @@ class VideoLoader(DataLoader[Any]):
         """Return torch's iterator over the batches from the next one on."""
         if self._iterator is None:
             self._known_to_workers = self.dataset.known.size
-        with deaths_held_back():
+        # A fork server that began in there would never hear of the deaths of its own.
+        forks = (self.multiprocessing_context or multiprocessing).get_start_method() == "fork"
+        with deaths_held_back() if forks else nullcontext():
             batches = super().__iter__()
             forget(batches)
         return batches
