@@ -72,7 +72,9 @@ def test_an_error_on_the_way_is_the_last_answer(tiny, tmp_path, data_root):
 def test_the_small_network_is_that_of_the_packaged_recipe():
     config = yaml.safe_load(Path(find_config("own_videos.yaml")).read_text())
     model, data = config["model"], config["data"]
-    assert {name: model[name] for name in ("depth", "width")} == {name: SMALL[name] for name in ("depth", "width")}
+    assert {name: model[name] for name in ("depth", "width")} == {
+        name: SMALL["i3d"][name] for name in ("depth", "width")
+    }
     assert {name: value for name, value in PROBE.items() if value is not None} == {
         name: model[name] for name in ("norm", "channels_per_group", "weight_standardization", "input")
     }
