@@ -256,7 +256,7 @@ def test_bare_names_find_packaged_configs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert Path(find_config("i3d_gn.yaml")).name == "i3d_gn.yaml"
     assert Path(find_config("ablations/motions_batch_size.yaml")).is_file()
-    (tmp_path / "i3d_gn.yaml").write_text("mine")
+    (tmp_path / "i3d_gn.yaml").write_text("total_batch_size: 8\n")
     assert find_config("i3d_gn.yaml") == "i3d_gn.yaml"
     resolved = resolve_configs(["fit", "--config", "i3d_bn.yaml", "--config=motions.yaml", "-c", "i3d_gn.yaml"])
     assert [Path(word.removeprefix("--config=")).name for word in resolved] == [

@@ -3,13 +3,12 @@
 import json
 import multiprocessing
 import shutil
-import threading
-import time
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from tests.data.dying import prepare_and_die
 from tests.data.prepared import write_numbered
 from tests.videos import write_video
 from videogn.data.lists.catalog import Catalog
@@ -218,20 +217,8 @@ def test_a_process_that_dies_takes_no_other_video_with_it(root, tmp_path):
 
 @pytest.mark.slow
 def test_a_video_whose_process_always_dies_is_named(root, tmp_path):
-    done = threading.Event()
-
-    def kill():
-        while not done.is_set():
-            for child in multiprocessing.active_children():
-                child.kill()
-            time.sleep(0.05)
-
-    threading.Thread(target=kill, daemon=True).start()
-    try:
-        jobs = [Job(root / "a", tmp_path / "a.mp4")]
-        outcomes = list(work_all(jobs, partial(prepare_job, settings=SMALL), num_workers=1))
-    finally:
-        done.set()
+    jobs = [Job(root / "a", tmp_path / "a.mp4")]
+    outcomes = list(work_all(jobs, prepare_and_die, num_workers=1))
     assert [outcome for _, outcome in outcomes] == [
         "the process that worked on it died: the decoder crashed, or memory ran out"
     ]
