@@ -90,9 +90,11 @@ def test_memory_handles_and_threads_are_flat_over_a_training_and_a_test(root):
         videogn(command, "--run_dir", "run", *more, cwd=root)
         found = json.loads((root / "holdings.json").read_text())
         assert len(found) >= 20
+        third = len(found) // 3
         for process in range(2):  # the run's own, and its worker
-            middle, end = (found[place][process] for place in (len(found) // 3, -1))
-            assert end["handles"] <= middle["handles"] + 2, (command, process)
-            assert end["threads"] == middle["threads"], (command, process)
-            # A frame kept of each clip would be more.
-            assert end["bytes"] < middle["bytes"] + 3_000_000, (command, process)
+            for what, more in {"handles": 2, "threads": 0, "bytes": 3_000_000}.items():
+                # The least of several: batches on their way to the trainer have handles, too.
+                middle, end = (
+                    min(each[process][what] for each in part) for part in (found[third : 2 * third], found[-third:])
+                )
+                assert end <= middle + more, (command, process, what)  # a frame kept of each clip would be more bytes
