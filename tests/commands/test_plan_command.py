@@ -81,7 +81,7 @@ def test_a_measured_step_says_seconds_and_bytes_and_leaves_nothing(tmp_path, dat
     axes = {
         "what": {
             "short": {},
-            "long": {"trainer.max_epochs": 2000},
+            "long": {"trainer.max_epochs": 20_000},
             "wide": {"model.width": 64, "model.norm": "bn", "data.num_frames": 32},
             "broken": {"data.train_list": str(tmp_path / "broken.csv")},
         }
