@@ -83,7 +83,7 @@ def test_a_measured_step_says_seconds_and_bytes_and_leaves_nothing(tmp_path, dat
             "short": {},
             "long": {"trainer.max_epochs": 20_000},
             "wide": {"model.width": 64, "model.norm": "bn", "data.num_frames": 32},
-            "broken": {"data.train_list": str(tmp_path / "broken.csv")},
+            "broken": {"data.train_list": str(tmp_path / "broken.csv"), "data.allow_outside": True},
         }
     }
     settings = {"data.root": str(data_root), "data.classes": str(_classes(tmp_path))}
