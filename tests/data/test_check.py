@@ -177,7 +177,7 @@ def test_touched_frames_are_those_of_all_starts(total, frames, interval):
     assert set(_touched(total, data, {"train"}, clip).tolist()) == trained
     records = Records(["a"], labels=[0])
     for split, protocol in (("val", "1x1"), ("test", "10x1")):
-        views = data._test_loader(records, protocol).dataset.views
+        views = data._test_dataset(records, protocol, frames_per_second=None).views
         assert set(_touched(total, data, {split}, clip).tolist()) == drawn(views)
 
 
