@@ -49,6 +49,13 @@ def test_distance_is_by_factors():
         ({"test_list": "val"}, False),
         ({"test_list": "v", "val_list": "v"}, False),
         ({"test_list": "t", "hold_out": 0.2}, False),
+        ({"test_list": "./val.csv"}, False),
+        ({"test_list": "validate.json"}, False),
+        ({"test_list": "./a.csv", "val_list": "a.csv"}, False),
+        ({"test_list": "b/../a.csv", "val_list": "a.csv"}, False),
+        ({"test_list": "/videos/a.csv", "val_list": "a.csv", "root": "/videos/"}, False),
+        ({"test_list": "videos/val.csv", "root": "./videos"}, False),
+        ({"test_list": "other/val.csv", "root": "videos"}, True),
     ],
 )
 def test_a_test_list_is_one_that_does_not_validate(lists, has_one):

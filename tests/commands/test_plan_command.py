@@ -10,6 +10,7 @@ import pytest
 
 from videogn.ablation.base import base_settings
 from videogn.ablation.cells import Cell, cells_of
+from videogn.ablation.choices import with_search
 from videogn.ablation.plans import CellPlan
 from videogn.ablation.study import Study
 from videogn.cli import main
@@ -70,6 +71,28 @@ def test_every_cell_has_fits_own_plan_or_its_reason(tmp_path, data_root, monkeyp
         own = 4 if name.startswith(("bn", "brn")) else None
         assert plan == CellPlan(sizes=BatchSizes(own, 4), **known), name
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny.yaml"]
+
+
+@pytest.mark.slow
+def test_a_test_list_that_shares_videos_with_what_judges_a_search_is_refused(tmp_path, data_root, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    judging = (data_root / "val.csv").read_text().splitlines()
+    for name, lines in {"judge": judging[:2], "shares": [judging[0], *judging[2:]]}.items():
+        (tmp_path / f"{name}.csv").write_text("".join(f"{line}\n" for line in lines))
+    study = Study(
+        base="tiny.yaml",
+        axes={"test": {"shares": {"data.test_list": "shares.csv"}}},
+        settings={"data.root": str(data_root), "data.val_list": "judge.csv", "data.classes": str(_classes(tmp_path))},
+        tune={"model.base_lr": [0.4]},
+    )
+    base = tmp_path / "tiny.yaml"
+    base.write_text(TINY)
+    settings = base_settings(TINY.encode(), name="tiny.yaml")
+    cells = with_search(study, settings, cells_of(study, settings), out=tmp_path)
+    errors = plan_cells(cells, base=base, measure=False).errors
+    assert set(errors) == {"shares-seed0", "shares-best-seed0"}
+    told = f"data.test_list shares.csv: 1 of its {len(judging) - 1} videos are in the validation list judge.csv, too"
+    assert errors["shares-seed0"].startswith(told)
 
 
 @pytest.mark.slow

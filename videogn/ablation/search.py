@@ -4,6 +4,7 @@ A candidate is one value of each tuned setting; a search tries all of them, each
 """
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
@@ -13,7 +14,7 @@ from videogn.ablation.axes import check_setting_names, plain_text, slug_of, valu
 # The share of the training list that judges a search where no list of validation videos is apart from the test's.
 HELD_OUT_SHARE = 0.2
 # The lists of a data root that a run takes where none is named (data/lists/formats.py).
-_USUAL_VAL = ("val.csv", "val.txt", "val.json", "val", "validate", "validation")
+_USUAL_VAL = [f"{name}{end}" for name in ("val", "validate", "validation") for end in (".csv", ".txt", ".json", "")]
 
 Candidate = Mapping[str, Any]
 
@@ -79,11 +80,22 @@ def judge_settings(effective: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def has_test_list(effective: Mapping[str, Any]) -> bool:
-    """Return whether a run is tested on another list than the one that validates it, as far as their names tell."""
+    """Return whether a run is tested on another list than the one that validates it, as far as their names tell.
+
+    By the names alone, from whatever folder: ./val.csv is val.csv, and so is ROOT/val.csv. That two lists of other
+    names have the same videos is found before the first cell runs (commands/planned.py).
+    """
     test, val = effective.get("data.test_list"), effective.get("data.val_list")
-    if effective.get("data.hold_out") is not None:  # neither list is read
+    if test is None or effective.get("data.hold_out") is not None:  # then neither list is read
         return False
-    return test is not None and (test not in _USUAL_VAL if val is None else test != val)
+    root = effective.get("data.root") or ""
+    validating = [_places(name, root=root) for name in (_USUAL_VAL if val is None else [val])]
+    return not any(_places(test, root=root) & places for places in validating)
+
+
+def _places(name: str, *, root: str) -> set[str]:
+    """Return where a list may lie: in the data root, or where its name says."""
+    return {os.path.normpath(name), os.path.normpath(os.path.join(root, name))}
 
 
 def distance(candidate: Candidate, base: Mapping[str, Any], tune: Mapping[str, Sequence[Any]]) -> float:

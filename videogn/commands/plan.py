@@ -23,6 +23,7 @@ from typing import Any
 from videogn.ablation.axes import value_text
 from videogn.ablation.cells import Cell, fit_command
 from videogn.ablation.plans import CellPlan
+from videogn.ablation.search import has_test_list
 from videogn.commands.usage import CommandParser, RunError, check_json, save_json, show_passing
 from videogn.training.batch_sizes import BatchSizes
 
@@ -90,6 +91,7 @@ def plan_cells(
     """Build what each cell's `videogn fit` would build, up to where it would begin; write nothing, train nothing.
 
     Cells that differ in the seed alone, or not at all, are planned once. Settings of a run that have no effect warn.
+    A run is refused whose test list shares videos with the validation list that judges the study's search.
 
     Args:
         cells: The study's.
@@ -105,13 +107,20 @@ def plan_cells(
     groups: dict[str, list[Cell]] = {}
     for cell in cells:
         groups.setdefault(_computation(cell), []).append(cell)
-    runs = list(groups.values())
+    runs, is_tuned = list(groups.values()), any(cell.kind != "same" for cell in cells)
     planning, notes = Planning(), dict[str, str]()
     test = [] if protocol is None else [f"--data.protocol={protocol}"]  # that of the test: refused now, not then
     with TemporaryDirectory(prefix="videogn-plans-") as folder:
         out = Path(folder)
         request = {
-            "runs": [{"words": [*fit_command(run[0], out=out, base=str(base), command=()), *test]} for run in runs],
+            "runs": [
+                {
+                    "words": [*fit_command(run[0], out=out, base=str(base), command=()), *test],
+                    # Then the validation list judges the search, and results are of the test list.
+                    "needs_apart": is_tuned and has_test_list(run[0].effective),
+                }
+                for run in runs
+            ],
             "measure": measure,
             "protocol": protocol,
             "num_cores": num_cores,

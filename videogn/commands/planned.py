@@ -33,6 +33,7 @@ from videogn.commands.measure import PlannedRun, measure
 from videogn.commands.run_folder import with_run_config
 from videogn.commands.trainer import QUIET
 from videogn.commands.usage import OutOfMemory, RunError, UsageError
+from videogn.data.lists.catalog import Catalog
 from videogn.machine import peak_resident_bytes
 from videogn.norms import NORMS
 from videogn.training.plan import FROM_SCRATCH, summary
@@ -97,7 +98,7 @@ def answer_for_study() -> None:
             def of_run(content: Mapping[str, Any]) -> None:
                 answer({"run": place, **content})
 
-            _plan(run["words"], request=request, imported=imported, answer=of_run)
+            _plan(run, request=request, imported=imported, answer=of_run)
 
         status = _in_a_fork(work)
         if status == -signal.SIGKILL:
@@ -125,12 +126,14 @@ def _in_a_fork(work: Callable[[], None]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
-def _plan(words: list[str], *, request: Mapping[str, Any], imported: tuple[float, int], answer: Answer) -> None:
+def _plan(asked: Mapping[str, Any], *, request: Mapping[str, Any], imported: tuple[float, int], answer: Answer) -> None:
     """Plan one run of a study; any error is this run's alone."""
     started, uncounted = time.monotonic(), imported[1] - peak_resident_bytes()
     with TemporaryDirectory(dir=request["scratch"]) as scratch:
         try:
-            run = PlannedRun(words, scratch=Path(scratch))
+            run = PlannedRun(asked["words"], scratch=Path(scratch))
+            if asked["needs_apart"]:
+                _check_apart(run.datamodule.catalog)
             plan = _cell_plan(run)
             answer({"plan": asdict(plan), "notes": run.notes})
             if request["measure"]:
@@ -143,6 +146,24 @@ def _plan(words: list[str], *, request: Mapping[str, Any], imported: tuple[float
                 answer({"plan": {**asdict(plan), **cost}})
         except Exception as error:
             answer({"error": _reason(error)})
+
+
+def _check_apart(catalog: Catalog) -> None:
+    """Refuse a test list that shares videos with the validation list, which is to judge a search.
+
+    Raises:
+        UsageError: They share some.
+    """
+    tested = catalog.present("test")
+    judging = {record.path for record in catalog.present("val")}
+    both = [record.name for record in tested if record.path in judging]
+    if both:
+        raise UsageError(
+            f"data.test_list {catalog.list_of('test')}: {len(both):,} of its {len(tested):,} videos are in the "
+            f"validation list {catalog.list_of('val')}, too (the first is {both[0]!r}), and that is to judge the "
+            "search: name lists that share no video, or leave data.test_list out: then a part of the training list "
+            "judges"
+        )
 
 
 def _cell_plan(run: PlannedRun) -> CellPlan:
