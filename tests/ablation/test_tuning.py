@@ -5,6 +5,7 @@ Runs here leave what a run leaves, and nothing is trained; test_tuning_end_to_en
 
 import json
 import math
+import re
 import shutil
 from collections.abc import Mapping
 from concurrent.futures import Future
@@ -18,7 +19,9 @@ from tests.ablation.conftest import cells as plain_cells
 from tests.ablation.studies import result
 from videogn.ablation.base import base_settings
 from videogn.ablation.choices import searches_of, with_search
+from videogn.ablation.report.document import document_of
 from videogn.ablation.report.gather import gather
+from videogn.ablation.report.search_figure import draw_search
 from videogn.ablation.running import launcher
 from videogn.ablation.running.launcher import run_study
 from videogn.ablation.running.run_cell import CellJob
@@ -203,9 +206,26 @@ def test_where_a_tuning_run_crashes_nothing_is_chosen_until_it_has_a_result(tmp_
 
 
 def test_where_no_value_trains_there_is_no_best(tmp_path, quick, capsys):
-    assert run(STUDY, tmp_path, {f"bn-nb2-tuning-base_lr{lr}-seed1000": "nan" for lr in (0.1, 0.2, 0.4)})[0] == 0
+    behaviour = {f"bn-nb2-tuning-base_lr{lr}-seed1000": "nan" for lr in (0.1, 0.2, 0.4)}
+    behaviour |= {f"gn-nb4-tuning-base_lr{lr}-seed1000": {"top1": top1} for lr, top1 in ((0.1, 0.5), (0.2, 99.5))}
+    assert run(STUDY, tmp_path, behaviour)[0] == 0
     assert "bn-nb2" not in chosen(tmp_path)
-    assert "BN at normalisation batch 2 trains with no value of the search: it has no best." in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "BN at normalisation batch 2 trains with no value of the search: it has no best." in text
+    assert "PARTIAL" not in text
+    assert "7 of 8 cells done, 1 without a best." in text
+    gathered = gather(tmp_path)
+    assert gathered.is_complete
+    assert [o.cell.name for o in gathered.outcomes if o.state == "no best"] == ["bn-nb2-best-seed0"]
+    assert "PARTIAL" not in document_of(gathered, error=None, curves=None, cost=None)
+    assert run(STUDY, tmp_path)[1].jobs == []
+    drawing = draw_search(gathered)
+    assert drawing is not None
+    assert "BN at normalisation batch 2: none: every value diverged" in drawing.description
+    svg = drawing.svg.decode()
+    assert svg.count(">base_lr<") == 3  # a panel for each computation
+    assert re.search(r">100<", svg)
+    assert not re.search(r">(−\d+|1[1-9]\d)<", svg), "no axis leads out of 0 to 100 %"
 
 
 def test_a_study_that_was_stopped_before_it_chose_goes_on(tmp_path, quick):

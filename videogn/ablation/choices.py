@@ -7,7 +7,7 @@ that is widened by values or tuning seeds chooses anew, and the choice before is
 import json
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +105,12 @@ def is_diverged(outcome: Outcome) -> bool:
 def is_settled(outcome: Outcome) -> bool:
     """Return whether a cell is not to be run again: it has a result, or shows that its value can't be trained with."""
     return outcome.state == "done" or (outcome.cell.kind == "tuning" and is_diverged(outcome))
+
+
+def with_no_best(study: Study, searches: Sequence[Search], outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Return outcomes, those of points that have no best marked as such: every value of their search diverged."""
+    points = {one.point for one in searches if one.is_settled and not one.recorded and one.best(study.tune) is None}
+    return [replace(one, state="no best") if one.cell.is_open and one.cell.point in points else one for one in outcomes]
 
 
 def is_to_run(outcome: Outcome) -> bool:

@@ -31,8 +31,9 @@ class Failure:
     log_tail: list[str]
 
 
-# "stopped": begun, and neither done nor failed; it goes on from its last checkpoint.
-State = Literal["done", "failed", "stopped", "waiting"]
+# "stopped": begun, and neither done nor failed; it goes on from its last checkpoint. "no best": never to be run, as no
+# value of its point's search trains.
+State = Literal["done", "failed", "stopped", "waiting", "no best"]
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def _notices(gathered: Gathered) -> list[str]:
     notices += [page.notice("WARNING", warning) for warning in gathered.warnings]
     if not gathered.is_complete:
         words = {"failed": "failed", "stopped": "begun", "waiting": "not run"}
-        unfinished = ", ".join(f"{o.cell.name} ({words[o.state]})" for o in gathered.outcomes if o.state != "done")
+        unfinished = ", ".join(f"{o.cell.name} ({words[o.state]})" for o in gathered.outcomes if o.state in words)
         text = f"{status_of(gathered.outcomes)}. Without a result: {unfinished}."
         notices.append(page.notice("PARTIAL REPORT", text))
     return notices

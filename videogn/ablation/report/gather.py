@@ -6,7 +6,7 @@ from pathlib import Path
 
 from videogn.ablation.base import base_settings
 from videogn.ablation.cells import Kind, cell_folder, cells_of
-from videogn.ablation.choices import Search, chosen_of, searches_of
+from videogn.ablation.choices import Search, chosen_of, searches_of, with_no_best
 from videogn.ablation.outcome import Outcome, read_outcomes
 from videogn.ablation.report.caveats import mixture_of, warnings_of
 from videogn.ablation.report.contrasts import Contrast, contrast_of, contrasts_of
@@ -76,8 +76,8 @@ class Gathered(Answer):
 
     @property
     def is_complete(self) -> bool:
-        """Whether every cell is done."""
-        return all(outcome.state == "done" for outcome in self.outcomes)
+        """Whether every cell is done that can be."""
+        return all(outcome.state in ("done", "no best") for outcome in self.outcomes)
 
     def curves_of(self, outcome: Outcome) -> Curves | None:
         """Return the curves of a cell that is done."""
@@ -94,10 +94,10 @@ def gather(out: Path) -> Gathered:
     settings = base_settings(base, name=str(out / "base.yaml"))
     cells = cells_of(study, settings)
     best = best_cells_of(study, settings, cells, chosen=chosen_of(study, out=out))
-    all_outcomes = read_outcomes([*cells, *best], out=out)
+    searches = searches_of(study, settings, out=out)
+    all_outcomes = with_no_best(study, searches, read_outcomes([*cells, *best], out=out))
     outcomes = outcomes_asked(study, all_outcomes)
     scores, problems = read_scores(outcomes, out=out)
-    searches = searches_of(study, settings, out=out)
     answer = answer_of(study, outcomes, scores, kind="same")
     look: Look | None = None
     if study.seed_rule is not None:

@@ -138,7 +138,7 @@ def video_step(results: Iterable[Result]) -> float:
 
 def status_of(outcomes: Sequence[Outcome]) -> str:
     """Return how much of a study there is, such as "3 of 4 cells done, 1 failed"."""
-    words = {"failed": "failed", "stopped": "begun and not done", "waiting": "not run"}
+    words = {"failed": "failed", "stopped": "begun and not done", "waiting": "not run", "no best": "without a best"}
     done = sum(outcome.state == "done" for outcome in outcomes)
     parts = [f"{done} of {len(outcomes)} cells done"]
     for state, word in words.items():
