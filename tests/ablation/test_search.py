@@ -11,8 +11,18 @@ from videogn.ablation.search import candidate_slug, candidates_of, distance, edg
         (0.1, [0.1, 0.2, 0.4], "smallest", [0.05, 0.1, 0.2, 0.4]),
         (0.4, [0.4, 0.1, 0.2], "largest", [0.4, 0.1, 0.2, 0.8]),
         (0.2, [0.1, 0.2, 0.4], None, None),
-        ("1e-3", [0.01, "1e-3"], "smallest", [0.0001, 0.01, "1e-3"]),
-        (0.0, [0.0, 0.5], "smallest", [-0.5, 0.0, 0.5]),
+        ("1e-3", [0.01, "1e-3", 0.1], "smallest", [0.0001, 0.01, "1e-3", 0.1]),
+        (0.0, [0.0, 0.3, 0.6], None, None),  # nothing lies below it
+        (0.6, [0.0, 0.3, 0.6], "largest", [0.0, 0.3, 0.6, 0.9]),
+        (0.8, [0.0, 0.5, 0.8], "largest", [0.0, 0.5, 0.8, 0.9]),  # 1.1 is no share
+        (1.0, [0.0, 0.5, 1.0], None, None),
+        (0.8, [0.2, 0.4, 0.8], "largest", [0.2, 0.4, 0.8, 0.9]),
+        (0.2, [0.2, 0.4, 0.8], "smallest", [0.1, 0.2, 0.4, 0.8]),
+        (1, [1, 5, 10], None, None),  # no count lies below it
+        (2, [2, 5, 10], "smallest", [1, 2, 5, 10]),
+        (0, [0, 5, 10], None, None),
+        (-2, [-2, 0, 2], "smallest", [-4, -2, 0, 2]),
+        (0.0, [0.0, 0.5], None, None),  # both are edges, whatever is chosen
         (8, [2, 4, 8], "largest", [2, 4, 8, 16]),
         (0.1, [0.1], None, None),
         ("sgd", ["sgd", "adamw"], None, None),
@@ -20,8 +30,12 @@ from videogn.ablation.search import candidate_slug, candidates_of, distance, edg
     ],
 )
 def test_an_edge_is_an_end_of_the_order_of_numbers(value, values, edge, wider):
-    assert edge_of(value, values) == edge
-    assert widened(value, values) == wider
+    assert edge_of("model.dropout", value, values) == edge
+    assert widened("model.dropout", value, values) == wider
+
+
+def test_a_learning_rate_may_be_above_1():
+    assert widened("model.base_lr", 0.6, [0.15, 0.3, 0.6]) == [0.15, 0.3, 0.6, 1.2]
 
 
 def test_every_combination_is_a_candidate_with_a_name_of_its_own():

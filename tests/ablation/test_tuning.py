@@ -284,7 +284,7 @@ def test_of_equal_values_the_lower_loss_counts_then_the_base_config(tmp_path, re
 
 
 @pytest.mark.slow
-def test_the_report_has_both_answers_the_search_and_its_edges(tmp_path, monkeypatch):
+def test_the_report_has_both_answers_the_search_and_its_edges(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(launcher, "write_report", lambda out, *, mixed: {})
     run(replace(STUDY, seeds=[0, 1]), tmp_path)
     text = (tmp_path / "report.md").read_text()
@@ -304,7 +304,11 @@ def test_the_report_has_both_answers_the_search_and_its_edges(tmp_path, monkeypa
     }  # fmt: skip
     (edge,) = [warning for warning in gathered.warnings if "At an edge" in warning]
     assert "BN at normalisation batch 4 and BN at normalisation batch 2 at 0.1, the smallest value" in edge
-    assert "--tune.model.base_lr '[0.05, 0.1, 0.2, 0.4]'" in edge
+    wider = (
+        f"videogn ablate --config {tmp_path}/study.json --out {tmp_path} --tune.model.base_lr '[0.05, 0.1, 0.2, 0.4]'"
+    )
+    assert f"\n\nTo widen the search:\n\n    {wider}\n" in text  # as it is, to be copied
+    assert f"search, to widen it: {wider}\n" in capsys.readouterr().out
     assert "GN" not in edge
     flat = text.replace("\\", "")
     assert "3 candidates × 1 tuning seed = 3 runs for every setting, 9 runs in all (1 setting the same" in flat

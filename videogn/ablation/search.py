@@ -124,25 +124,39 @@ def number(value: Any) -> float | None:
     return found if math.isfinite(found) else None
 
 
-def edge_of(value: Any, values: Sequence[Any]) -> str | None:
-    """Return "smallest" or "largest" where a number is that of its values; None inside, or where they have no order."""
-    numbers = [number(one) for one in values]
-    own = number(value)
-    known = [one for one in numbers if one is not None]
-    if own is None or len(known) < len(numbers) or len(known) < 2:
-        return None
-    return "smallest" if own == min(known) else "largest" if own == max(known) else None
+def edge_of(name: str, value: Any, values: Sequence[Any]) -> str | None:
+    """Return "smallest" or "largest" where a number is that of its values, and others lie beyond; else None.
+
+    Of two values, either is at an edge, which says nothing.
+    """
+    found = _beyond(name, value, values)
+    return None if found is None else found[0]
 
 
-def widened(value: Any, values: Sequence[Any]) -> list[Any] | None:
+def widened(name: str, value: Any, values: Sequence[Any]) -> list[Any] | None:
     """Return values with one more beyond the edge at which a value lies, as far again as its neighbour; None inside."""
-    edge = edge_of(value, values)
-    if edge is None:
+    found = _beyond(name, value, values)
+    if found is None:
         return None
-    ordered = sorted(known for one in values if (known := number(one)) is not None)
-    at, inside = (ordered[0], ordered[1]) if edge == "smallest" else (ordered[-1], ordered[-2])
-    beyond = at * at / inside if min(ordered) > 0 else 2 * at - inside
-    new: Any = float(f"{beyond:.3g}")
-    if all(isinstance(one, int) for one in values) and new == int(new):
-        new = int(new)
+    edge, new = found
     return [new, *values] if edge == "smallest" else [*values, new]
+
+
+def _beyond(name: str, value: Any, values: Sequence[Any]) -> tuple[str, float] | None:
+    """Return the edge at which a value lies, and the next value beyond it."""
+    ordered = sorted(known for one in values if (known := number(one)) is not None)
+    own = number(value)
+    if own is None or len(ordered) < len(values) or len(ordered) < 3 or ordered[0] < own < ordered[-1]:
+        return None
+    is_low = own == ordered[0]
+    inside = ordered[1] if is_low else ordered[-2]
+    new = own * own / inside if ordered[0] > 0 else 2 * own - inside
+    # Counts and sizes are not negative, and shares such as dropout not above 1; learning rates may be.
+    if is_low and ordered[0] >= 0 and new < 0:
+        new = own / 2
+    if not is_low and ordered[0] >= 0 and ordered[-1] <= 1 < new and not name.endswith("lr"):
+        new = (own + 1) / 2
+    new = float(f"{new:.3g}")
+    if all(isinstance(one, int) for one in values):
+        new = round(new) or own
+    return None if new == own else ("smallest" if is_low else "largest", new)

@@ -26,7 +26,7 @@ from videogn.ablation.report.question import (
 )
 from videogn.ablation.report.tables import accuracy_table, cell_table, cost_table
 from videogn.ablation.report.text import counted, listed
-from videogn.ablation.report.tuned import choice_facts, search_facts, search_table, tuning_outcomes
+from videogn.ablation.report.tuned import choice_facts, search_facts, search_table, tuning_outcomes, wider_search
 from videogn.training.result import Result
 
 
@@ -113,10 +113,12 @@ def _comparisons(gathered: Gathered) -> list[str]:
 def _search(gathered: Gathered, drawing: Drawing | None) -> list[str]:
     if gathered.best is None:
         return []
+    wider = wider_search(gathered.study, gathered.searches)
     return [
         page.facts(search_facts(gathered.study, gathered.searches, gathered.outcomes)),
         *([_picture("search.png", drawing)] if drawing else []),
         page.table(search_table(gathered.study, gathered.searches)),
+        *(["To widen the search:", page.code([again_text(gathered, *wider)])] if wider else []),
     ]
 
 
@@ -205,16 +207,21 @@ def _provenance(gathered: Gathered) -> list[str]:
     settings = [f"{name}: {value_text(value)}" for name, value in sorted(study.settings.items())]
     runs = [outcome.cell for outcome in (*one_each, *tuning_outcomes(gathered.searches)) if not outcome.cell.is_open]
     commands = page.code(again_command(study, cell, out=out) for cell in runs)
-    again = f"videogn ablate --config {shlex.quote(str(out / 'study.json'))} --out {shlex.quote(str(out))}"
     return [
         page.facts(facts),
         *([page.details("Settings that every run was given", page.code(settings))] if settings else []),
         page.details(f"One command per run that makes it again ({len(runs)})", *_working_folder(gathered), commands),
         "Going on with this study, or extending it by seeds and levels (results that are there are kept):",
-        page.code([again]),
+        page.code([again_text(gathered)]),
         "The figures behind all this: report.csv (a row for every setting and seed), "
         "comparisons.csv, report.json, and videos.csv in the folder of each run (a row for every video).",
     ]
+
+
+def again_text(gathered: Gathered, *more: str) -> str:
+    """Return the command that goes on with a study, with further words."""
+    out = str(gathered.out)
+    return shlex.join(["videogn", "ablate", "--config", str(gathered.out / "study.json"), "--out", out, *more])
 
 
 def _working_folder(gathered: Gathered) -> list[str]:

@@ -125,7 +125,7 @@ def _search(study: Study, search: Search) -> dict[str, Any]:
         "same_as": search.same_as,
         "judged_on": judge_text([search]),
         "chosen": None if chosen is None else dict(chosen.candidate),
-        "edges": {} if chosen is None else {k: edge_of(v, study.tune[k]) for k, v in chosen.candidate.items()},
+        "edges": {} if chosen is None else {k: edge_of(k, v, study.tune[k]) for k, v in chosen.candidate.items()},
         "trials": [
             {
                 "settings": dict(trial.candidate),

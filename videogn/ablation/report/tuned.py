@@ -209,28 +209,39 @@ def _checkpoint_text(study: Study, searches: Sequence[Search]) -> str:
 def _edges(study: Study, search: Search) -> list[tuple[str, Any, str]]:
     """Return (setting, value, "smallest" or "largest") of the chosen values that lie at an edge."""
     chosen: Mapping[str, Any] = (search.recorded or {}).get("chosen", {})
-    found = ((name, value, edge_of(value, study.tune[name])) for name, value in chosen.items())
+    found = ((name, value, edge_of(name, value, study.tune[name])) for name, value in chosen.items())
     return [(name, value, edge) for name, value, edge in found if edge is not None]
 
 
-def _edge_warnings(study: Study, searches: Sequence[Search]) -> list[str]:
-    """Return a sentence for each tuned setting of which a chosen value lies at an edge, with how to widen."""
-    warnings = []
+def wider_search(study: Study, searches: Sequence[Search]) -> list[str]:
+    """Return the words of a command that widen a search whose choices lie at an edge; none where none does."""
+    words = []
     for name, values in study.tune.items():
-        at: dict[tuple[str, str], list[str]] = {}
         wider = list(values)
         for search in searches:
             for _, value, edge in (one for one in _edges(study, search) if one[0] == name):
-                at.setdefault((value_text(value), edge), []).append(point_words(search.labels))
                 known = list(map(plain_text, wider))
-                new = [one for one in widened(value, values) or [] if plain_text(one) not in known]
+                new = [one for one in widened(name, value, values) or [] if plain_text(one) not in known]
                 wider = [*new, *wider] if edge == "smallest" else [*wider, *new]
+        if len(wider) > len(values):
+            words += [f"--tune.{name}", f"[{', '.join(map(value_text, wider))}]"]
+    return words
+
+
+def _edge_warnings(study: Study, searches: Sequence[Search]) -> list[str]:
+    """Return a sentence for each tuned setting of which a chosen value lies at an edge."""
+    warnings = []
+    for name in study.tune:
+        at: dict[tuple[str, str], list[str]] = {}
+        for search in searches:
+            for _, value, edge in (one for one in _edges(study, search) if one[0] == name):
+                at.setdefault((value_text(value), edge), []).append(point_words(search.labels))
         if at:
             where = "; ".join(f"{listed(words)} at {value}, the {edge} value" for (value, edge), words in at.items())
             warnings.append(
-                f"At an edge of the search for {name}: {where}. A better one may lie beyond it. To widen the search, "
-                f"run the study again with --tune.{name} '[{', '.join(map(value_text, wider))}]': all that is there is "
-                "kept, every setting gets the new values, and chooses anew."
+                f"At an edge of the search for {name}: {where}. A better one may lie beyond it. The section Search has "
+                "the command that widens the search: all that is there is kept, every setting gets the new values, and "
+                "chooses anew."
             )
     return warnings
 

@@ -11,7 +11,7 @@ from rich.text import Text
 from videogn.ablation.report.comparisons import comparisons_csv
 from videogn.ablation.report.cost_figure import draw_cost
 from videogn.ablation.report.curves_figure import draw_curves
-from videogn.ablation.report.document import document_of
+from videogn.ablation.report.document import again_text, document_of
 from videogn.ablation.report.error_figure import draw_error
 from videogn.ablation.report.gather import Gathered, answers_of, gather
 from videogn.ablation.report.points import cost_text, status_of
@@ -19,7 +19,7 @@ from videogn.ablation.report.question import title_of
 from videogn.ablation.report.records import report_csv, report_json
 from videogn.ablation.report.search_figure import draw_search
 from videogn.ablation.report.tables import accuracy_table
-from videogn.ablation.report.tuned import search_facts, tuning_outcomes
+from videogn.ablation.report.tuned import search_facts, tuning_outcomes, wider_search
 from videogn.files import replacing
 from videogn.page import Table, page_of
 
@@ -119,6 +119,8 @@ def print_summary(gathered: Gathered, *, paths: Mapping[str, Path]) -> None:
     if gathered.best is not None:
         for term, words in search_facts(gathered.study, gathered.searches, gathered.outcomes):
             _print_line(console, f"search, {term}: {words}", style="dim")
+        if wider := wider_search(gathered.study, gathered.searches):
+            _print_line(console, f"search, to widen it: {again_text(gathered, *wider)}", style="dim")
     for outcome in (*gathered.outcomes, *tuning_outcomes(gathered.searches)):
         if outcome.failure is not None and outcome.cell.same_as is None:
             failure = outcome.failure
