@@ -308,12 +308,19 @@ def test_the_report_has_both_answers_the_search_and_its_edges(tmp_path, monkeypa
         f"videogn ablate --config {tmp_path}/study.json --out {tmp_path} --tune.model.base_lr '[0.05, 0.1, 0.2, 0.4]'"
     )
     assert f"\n\nTo widen the search:\n\n    {wider}\n" in text  # as it is, to be copied
-    assert f"search, to widen it: {wider}\n" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert f"search, to widen it: {wider}\n" in printed
     assert "GN" not in edge
     flat = text.replace("\\", "")
     assert "3 candidates × 1 tuning seed = 3 runs for every setting, 9 runs in all (1 setting the same" in flat
     assert "a held-out part of the training list, 20 % of it by class" in flat
-    assert "search 9.8 min of device time in 9 runs, results 11 min of device time in 10 runs" in flat
+    assert "search: 9 runs, 9.8 min of device time (training 9.2 min, test 36 s); results: 10 runs, 11 min" in flat
+    lead, *_ = flat.split("## Findings")
+    assert "4 settings × 2 seeds × 2 answers" in lead
+    whole = "19 runs (9 of the search), 21 min of device time (training 19 min, test 76 s)"
+    assert f"cost: {whole}" in lead
+    assert f"Cost: {whole}.\n" in printed
+    assert flat.index("How sure:") < flat.index("- BN at") < flat.index("### Each at its best")
     assert "| **BN** | **2** | 80.00 | 72.00 | 64.00 | base_lr 0.1 | base_lr: the smallest |" in flat
     assert (tmp_path / "search.png").is_file()
     report = json.loads((tmp_path / "report.json").read_text())

@@ -48,11 +48,11 @@ def document_of(
         search: The figure of the search, search.png, where there is one.
     """
     study, status = gathered.study, status_of(gathered.outcomes)
-    seeds = counted(len(gathered.points[0].outcomes), "seed")
+    seeds = counted(len(gathered.points[0].outcomes), "seed") + (" × 2 answers" if gathered.best else "")
     lead = (
         f"{counted(len(gathered.points), 'setting')} × {seeds}, runs of {study.base}, "
         f"comparison {study.comparison}; {status if gathered.is_complete else f'partial: {status}'}; cost: "
-        f"{cost_text(gathered.outcomes)}"
+        f"{cost_text(gathered.every_outcome)}"
     )
     sections = {
         "Findings": _findings(gathered),
@@ -95,8 +95,8 @@ def _findings(gathered: Gathered) -> list[str]:
 
 def _found(findings: Findings) -> list[str]:
     return [
-        *([page.bullets(findings.sentences)] if findings.sentences else []),
         *([page.paragraph(findings.sure)] if findings.sure is not None else []),
+        *([page.bullets(findings.sentences)] if findings.sentences else []),
         *map(page.note, findings.notes),
     ]
 
@@ -168,7 +168,7 @@ def _what_is_tuned(gathered: Gathered) -> str:
 
 def _failures(gathered: Gathered) -> list[str]:
     blocks = []
-    for outcome in (*gathered.outcomes, *tuning_outcomes(gathered.searches)):
+    for outcome in gathered.every_outcome:
         failure = outcome.failure
         if failure is None or outcome.cell.same_as is not None:
             continue

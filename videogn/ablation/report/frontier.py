@@ -5,16 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from videogn.ablation.durations import duration_text
-from videogn.ablation.report.points import Point
+from videogn.ablation.report.points import Point, device_seconds
 from videogn.ablation.report.text import listed, megabytes_text, point_words
 from videogn.training.result import Result
 
 # Costs that are no further apart than this are the same, even where the seeds agree to the second.
 _LEAST_NOISE = 1.1
-
-
-def _device_seconds(result: Result) -> float | None:
-    return None if result.train_seconds is None else result.train_seconds * (result.num_devices or 1)
 
 
 @dataclass(frozen=True)
@@ -26,7 +22,7 @@ class Cost:
     text: Callable[[float], str]
 
 
-TIME = Cost("training time", _device_seconds, duration_text)
+TIME = Cost("training time", lambda result: device_seconds(result, "train_seconds"), duration_text)
 MEMORY = Cost(
     "peak memory", lambda result: result.peak_memory_bytes, lambda value: f"{megabytes_text(round(value))} MiB"
 )

@@ -16,7 +16,7 @@ from videogn.ablation.report.findings import Findings, findings_of
 from videogn.ablation.report.paper import PaperRow, find_paper, nothing_beside_text, read_paper, row_beside
 from videogn.ablation.report.points import Point, point_at, points_of
 from videogn.ablation.report.scores import read_scores
-from videogn.ablation.report.tuned import tuning_warnings
+from videogn.ablation.report.tuned import tuning_outcomes, tuning_warnings
 from videogn.ablation.study import Study
 from videogn.ablation.study_folder import load_study
 from videogn.ablation.tuning import best_cells_of
@@ -73,6 +73,11 @@ class Gathered(Answer):
     mixture: Sequence[str]
     warnings: Sequence[str]
     look: Look | None
+
+    @property
+    def every_outcome(self) -> list[Outcome]:
+        """What became of each cell of a result, and of each of the search that is a computation of its own."""
+        return [*self.outcomes, *tuning_outcomes(self.searches)]
 
     @property
     def is_complete(self) -> bool:

@@ -148,13 +148,17 @@ def status_of(outcomes: Sequence[Outcome]) -> str:
 
 
 def cost_text(outcomes: Sequence[Outcome]) -> str:
-    """Return what the runs cost that are done, such as "9 runs, 12 min of device time (training 11 min, test 36 s)"."""
-    results = [outcome.result for outcome in outcomes if outcome.result is not None and outcome.cell.same_as is None]
-    seconds = [
-        [number * (result.num_devices or 1) for result in results if (number := getattr(result, name)) is not None]
-        for name in ("train_seconds", "test_seconds")
-    ]
+    """Return what the runs cost that are done, such as "9 runs, 12 min of device time (training 11 min, test 36 s)".
+
+    Of results and a search together, also how many are of the search.
+    """
+    done = [one for one in outcomes if one.result is not None and one.cell.same_as is None]
+    results = [outcome.result for outcome in done if outcome.result is not None]
+    times = [[device_seconds(result, name) for result in results] for name in ("train_seconds", "test_seconds")]
+    seconds = [[each for each in known if each is not None] for known in times]
+    num_tuning = sum(outcome.cell.kind == "tuning" for outcome in done)
     runs = f"{len(results)} run{'' if len(results) == 1 else 's'}"
+    runs += f" ({num_tuning} of the search)" if 0 < num_tuning < len(done) else ""
     if not results or any(len(known) < len(results) for known in seconds):
         return runs
     train, test = map(sum, seconds)
@@ -162,3 +166,9 @@ def cost_text(outcomes: Sequence[Outcome]) -> str:
         f"{runs}, {duration_text(train + test)} of device time (training {duration_text(train)}, test "
         f"{duration_text(test)})"
     )
+
+
+def device_seconds(result: Result, name: str) -> float | None:
+    """Return train_seconds or test_seconds of a result, times its devices; None where it does not say them."""
+    seconds = getattr(result, name)
+    return None if seconds is None else seconds * (result.num_devices or 1)

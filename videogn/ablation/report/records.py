@@ -18,7 +18,7 @@ from videogn.ablation.report.estimates import Estimate
 from videogn.ablation.report.gather import Answer, Gathered
 from videogn.ablation.report.points import Point, cost_text, status_of
 from videogn.ablation.report.question import title_of
-from videogn.ablation.report.tuned import chosen_trial, judge_text, tuning_outcomes
+from videogn.ablation.report.tuned import chosen_trial, judge_text
 from videogn.ablation.search import edge_of
 from videogn.ablation.study import Study
 
@@ -74,7 +74,7 @@ def report_json(gathered: Gathered) -> str:
         "is_complete": gathered.is_complete,
         "mixture": list(gathered.mixture),
         "warnings": list(gathered.warnings),
-        "cost": cost_text(gathered.outcomes),
+        "cost": cost_text(gathered.every_outcome),
         **_answer(gathered, gathered),
         "stopping": _stopping(gathered),
         "at_its_best": None if gathered.best is None else _answer(gathered, gathered.best),
@@ -90,7 +90,7 @@ def report_json(gathered: Gathered) -> str:
             },
             "commands": {
                 o.cell.name: again_command(study, o.cell, out=gathered.out)
-                for o in (*gathered.outcomes, *tuning_outcomes(gathered.searches))
+                for o in gathered.every_outcome
                 if o.cell.same_as is None and not o.cell.is_open
             },
         },

@@ -5,10 +5,10 @@ from typing import Any
 
 from videogn.ablation.axes import plain_text, value_text
 from videogn.ablation.choices import Search, Trial, is_diverged, is_settled
-from videogn.ablation.durations import duration_text
 from videogn.ablation.outcome import Outcome
 from videogn.ablation.report.caveats import mixture_of
 from videogn.ablation.report.estimates import binomial_error
+from videogn.ablation.report.points import cost_text
 from videogn.ablation.report.text import (
     axis_words,
     counted,
@@ -107,7 +107,7 @@ def search_facts(study: Study, searches: Sequence[Search], results: Sequence[Out
         ("tuning seeds", f"{', '.join(map(str, study.tuning_seeds))}, of which no result is"),
         ("checkpoint judged", _checkpoint_text(study, searches)),
         ("budget", budget_text(study, searches) + ("" if done == len(own) else f", {done} done")),
-        ("cost", f"search {cost_text(own)}, results {cost_text([o for o in results if o.cell.same_as is None])}"),
+        ("cost", f"search: {cost_text(own)}; results: {cost_text(results)}"),
     ]
 
 
@@ -182,21 +182,6 @@ def tuning_warnings(study: Study, searches: Sequence[Search], results: Sequence[
             "best are too high. Let data.test_list name other videos than data.val_list."
         )
     return warnings
-
-
-def cost_text(outcomes: Sequence[Outcome]) -> str:
-    """Return the time that runs kept a device busy, such as "31 min of device time in 18 runs"."""
-    results = [outcome.result for outcome in outcomes if outcome.result is not None]
-    seconds = [_device_seconds(result) for result in results]
-    known = [each for each in seconds if each is not None]
-    text = f"{duration_text(sum(known)) if known else '-'} of device time in {counted(len(results), 'run')}"
-    return text + ("" if len(known) == len(seconds) else f" (of {len(seconds) - len(known)} it is not known)")
-
-
-def _device_seconds(result: Result) -> float | None:
-    if result.train_seconds is None or result.test_seconds is None:
-        return None
-    return (result.train_seconds + result.test_seconds) * (result.num_devices or 1)
 
 
 def _checkpoint_text(study: Study, searches: Sequence[Search]) -> str:

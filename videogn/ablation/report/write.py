@@ -19,7 +19,7 @@ from videogn.ablation.report.question import title_of
 from videogn.ablation.report.records import report_csv, report_json
 from videogn.ablation.report.search_figure import draw_search
 from videogn.ablation.report.tables import accuracy_table
-from videogn.ablation.report.tuned import search_facts, tuning_outcomes, wider_search
+from videogn.ablation.report.tuned import search_facts, wider_search
 from videogn.files import replacing
 from videogn.page import Table, page_of
 
@@ -104,7 +104,7 @@ def print_summary(gathered: Gathered, *, paths: Mapping[str, Path]) -> None:
         console = Console(width=_FILE_WIDTH)
     _print_line(console, title_of(gathered.study), style="bold")
     console.print(_rich_table(accuracy_table(gathered)))
-    _print_line(console, f"Cost: {cost_text(gathered.outcomes)}.")
+    _print_line(console, f"Cost: {cost_text(gathered.every_outcome)}.")
     for head, answer in answers_of(gathered):
         if gathered.best is not None:
             _print_line(console, f"{head}:")
@@ -121,7 +121,7 @@ def print_summary(gathered: Gathered, *, paths: Mapping[str, Path]) -> None:
             _print_line(console, f"search, {term}: {words}", style="dim")
         if wider := wider_search(gathered.study, gathered.searches):
             _print_line(console, f"search, to widen it: {again_text(gathered, *wider)}", style="dim")
-    for outcome in (*gathered.outcomes, *tuning_outcomes(gathered.searches)):
+    for outcome in gathered.every_outcome:
         if outcome.failure is not None and outcome.cell.same_as is None:
             failure = outcome.failure
             text = f"{outcome.cell.name}: failed, {failure.kind} in {failure.stage}: {failure.reason}"
