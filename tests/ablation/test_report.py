@@ -99,7 +99,10 @@ def test_cost_is_told_with_its_units(tmp_path):
 def test_csv_has_a_row_for_every_setting_and_seed(tmp_path):
     make_study(tmp_path)
     fail(tmp_path, "bn-nb2-seed1", reason='a, "b"\nc')
-    rows = list(csv.DictReader(write_report(tmp_path)["csv"].read_bytes().decode().splitlines(keepends=True)))
+    paths = write_report(tmp_path)
+    rows = list(csv.DictReader(paths["csv"].read_bytes().decode().splitlines(keepends=True)))
+    compared = list(csv.DictReader(paths["comparisons"].read_text().splitlines()))
+    assert {row["answer"] for row in (*rows, *compared)} == {"same"}
     assert len(rows) == 12
     for row in rows:
         if row["cell"] == "bn-nb2-seed1":

@@ -325,9 +325,12 @@ def test_the_report_has_both_answers_the_search_and_its_edges(tmp_path, monkeypa
     assert (tmp_path / "search.png").is_file()
     report = json.loads((tmp_path / "report.json").read_text())
     assert [one["chosen"]["model.base_lr"] for one in report["searches"]] == [0.2, 0.2, 0.1, 0.1]
-    assert [one["top1"]["mean"] for one in report["at_its_best"]["points"]] == [89.5, 89.5, 84.5, 79.5]
+    assert [one["top1"]["mean"] for one in report["best"]["points"]] == [89.5, 89.5, 84.5, 79.5]
     rows = [line.split(",") for line in (tmp_path / "report.csv").read_text().splitlines()]
-    assert [row[rows[0].index("settings")] for row in rows[1:]] == ["same"] * 8 + ["best"] * 8
+    assert [row[rows[0].index("answer")] for row in rows[1:]] == ["same"] * 8 + ["best"] * 8
+    compared = (tmp_path / "comparisons.csv").read_text().splitlines()
+    assert compared[0].startswith("answer,")
+    assert [line.split(",")[0] for line in compared[1:]] == ["same"] * 4 + ["best"] * 4
 
 
 def test_a_partial_report_has_what_there_is_and_no_command_of_what_is_not_chosen(tmp_path, monkeypatch):

@@ -92,8 +92,8 @@ def _finding_text(contrast: Contrast, *, bound: float | None) -> str:
 def comparisons_csv(gathered: Gathered) -> str:
     """Return a row for each comparison: its points, and its figures as report.json has them."""
     rows = [
-        ({} if gathered.best is None else {"answer": head}) | _row(contrast, answer.contrasts)
-        for head, answer in answers_of(gathered)
+        {"answer": answer.points[0].outcomes[0].cell.kind} | _row(contrast, answer.contrasts)
+        for _, answer in answers_of(gathered)
         for contrast in answer.contrasts
     ]
     buffer = io.StringIO()

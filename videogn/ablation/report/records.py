@@ -1,4 +1,7 @@
-"""The report for machines: report.csv and report.json; accuracies in percent, null for what is not known."""
+"""The report for machines: report.csv and report.json; accuracies in percent, null for what is not known.
+
+`answer` is "same" for results at the same settings, and "best" for those of each point at its best.
+"""
 
 import csv
 import io
@@ -8,7 +11,6 @@ from dataclasses import asdict
 from typing import Any
 
 from videogn.ablation.axes import NORM_BATCH_SIZE
-from videogn.ablation.cells import Cell
 from videogn.ablation.choices import Search
 from videogn.ablation.outcome import Outcome
 from videogn.ablation.report.caveats import again_command
@@ -77,7 +79,7 @@ def report_json(gathered: Gathered) -> str:
         "cost": cost_text(gathered.every_outcome),
         **_answer(gathered, gathered),
         "stopping": _stopping(gathered),
-        "at_its_best": None if gathered.best is None else _answer(gathered, gathered.best),
+        "best": None if gathered.best is None else _answer(gathered, gathered.best),
         "searches": [_search(study, search) for search in gathered.searches],
         "cells": rows_of(gathered),
         "provenance": {
@@ -147,7 +149,8 @@ def _row(gathered: Gathered, answer: Answer, outcome: Outcome) -> dict[str, Any]
     own = {
         "cell": cell.name,
         "same_as": cell.same_as,
-        **({} if gathered.best is None else _settings_columns(gathered.study, cell)),
+        "answer": cell.kind,
+        **{f"tuned.{name}": None if cell.is_open else cell.effective.get(name) for name in gathered.study.tune},
         "seed": cell.seed,
         "state": outcome.state,
         "effective_norm": cell.norm,
@@ -197,12 +200,6 @@ def _interaction(answer: Answer, contrast: Contrast) -> dict[str, Any]:
         "largest_norm_batch_size": large[NORM_BATCH_SIZE],
         **comparison_fields(contrast, answer.contrasts),
     }
-
-
-def _settings_columns(study: Study, cell: Cell) -> dict[str, Any]:
-    """Return at which settings a result is: "same" or "best", and the values of what was tuned."""
-    values = {f"tuned.{name}": None if cell.is_open else cell.effective.get(name) for name in study.tune}
-    return {"settings": cell.kind, **values}
 
 
 def _point(gathered: Gathered, answer: Answer, point: Point) -> dict[str, Any]:
