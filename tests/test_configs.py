@@ -178,6 +178,13 @@ def test_every_network_of_a_kinetics_study_can_be_built(name):
             VideoClassifier(**given, num_frames=frames, device_batch_size=cell.batches.device)
 
 
+@pytest.mark.parametrize("name", STUDIES)
+def test_the_readme_names_every_packaged_study(name):
+    named = (FOLDER / "README.md").read_text().split("Packaged studies")[1]
+    plain = name.removesuffix(".yaml")
+    assert any(f"`{each}`" in named for each in (plain, plain.removeprefix("kinetics_").removeprefix("motions_")))
+
+
 @pytest.fixture(scope="module")
 def motions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working folder with a few of the built-in videos, and the bn network that motions_norms.yaml starts from."""

@@ -61,7 +61,8 @@ class Study:
         tune: Settings that each point of the grid is to have at its best, with the values to try, {"model.base_lr":
             [0.1, 0.2, 0.4]}: the same values for all, on seeds that no result uses, judged on videos that no result is
             scored on. That is the validation list where the runs have a test list of their own, else a fifth of the
-            training list, held out. The report then has two answers: at the same settings, and each at its best.
+            training list, held out. The report then has two answers: at the same settings, and each at its best; seeds
+            are a list then, not a rule.
         tuning_seeds: Seeds of that search; a choice is by the mean over them. Runs of a search: all combinations of
             values x these seeds x the points of the grid that are computations of their own.
         title: The question, as the report's heading.

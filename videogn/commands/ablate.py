@@ -67,7 +67,7 @@ videos that no result is scored on: the validation list, where data.test_list is
 training list, held out (data.hold_out). The best mean top-1 is chosen, recorded in OUT/tuning.json, and run with the
 study's own seeds; a best that is the base config's is not run again. The report shows the search, says where a choice
 lies at an edge of its values, and what the search cost. More seeds change no choice; with more values or tuning seeds,
-all is chosen anew.
+all is chosen anew. `seeds` is a list then: a rule is refused, as there are two answers to decide.
 
 Examples:
   videogn ablate --config ablations/motions_batch_size.yaml --out studies/batch_size --dry_run
