@@ -19,7 +19,9 @@ from tests.ablation.conftest import cells as plain_cells
 from tests.ablation.studies import result
 from videogn.ablation.base import base_settings
 from videogn.ablation.choices import searches_of, with_search
+from videogn.ablation.report.cost_figure import draw_cost
 from videogn.ablation.report.document import document_of
+from videogn.ablation.report.error_figure import draw_error
 from videogn.ablation.report.gather import gather
 from videogn.ablation.report.search_figure import draw_search
 from videogn.ablation.running import launcher
@@ -339,8 +341,29 @@ def test_a_partial_report_has_what_there_is_and_no_command_of_what_is_not_chosen
     text = (tmp_path / "report.md").read_text().replace("\\", "")
     assert "| **BN** | **2** | 80.00 | 72.00 | - | not yet | - |" in text
     assert "bn-nb2-best-seed0 (not run)" in text
+    assert "All of this is of the runs at the same settings" in text[text.index("## Cost") :]
     commands = json.loads((tmp_path / "report.json").read_text())["provenance"]["commands"]
     assert set(commands) == {*(f"{point}-seed0" for point in POINTS), *SEARCH, "bn-nb4-best-base_lr0.1-seed0"}
+
+
+@pytest.mark.parametrize("has_sizes", [True, False])
+def test_a_setting_that_is_not_at_its_best_yet_is_named_in_the_figure(has_sizes, tmp_path, quick):
+    """Its light line or row stands there before the full one does."""
+    axes = STUDY.axes if has_sizes else {"model.norm": ["gn", "bn"]}
+    study = replace(STUDY, axes=axes, baseline={})
+    crash = {f"bn-{nb}tuning-base_lr0.4-seed1000": "crash" for nb in (("nb4-", "nb2-") if has_sizes else ("",))}
+    dear = {("gn-nb4-seed0" if has_sizes else "gn-seed0"): {"train_seconds": 150.0}}
+    assert run(study, tmp_path, {**crash, **dear})[0] == len(crash)
+    gathered = gather(tmp_path)
+    assert gathered.best is not None
+    assert [point.labels["model.norm"] for point in gathered.best.points if point.top1] == ["gn"] * (1 + has_sizes)
+    drawing = draw_error(gathered)
+    assert drawing is not None
+    names = re.findall(r">(GN|BN)\b[^<]*</text>", drawing.svg.decode())
+    assert sorted(names) == ["BN", "GN"]
+    cost = draw_cost(gathered)
+    assert cost is not None
+    assert ">Accuracy against cost, at the same settings; line: the frontier<" in cost.svg.decode()
 
 
 def test_choices_that_can_not_be_read_are_refused(tmp_path, quick):

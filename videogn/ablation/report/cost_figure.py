@@ -78,7 +78,8 @@ def draw_cost(gathered: Gathered) -> Drawing | None:
         axes.label_outer()
     figure.axes[0].set_ylabel("top-1 (%)")
     _add_legend(figure, drawn, styles, num_columns=num_columns)
-    head = "Accuracy against cost; line: the frontier"
+    same = "" if gathered.best is None else ", at the same settings"
+    head = f"Accuracy against cost{same}; line: the frontier"
     set_title(figure, title_lines(gathered, head=head, marks=bars_text(list(marks.values()), bars)))
     description = "Top-1 in percent against cost. " + " ".join(map(frontier_text, panels))
     return files_of(figure, description=description, caption=_caption(panels))

@@ -51,7 +51,7 @@ def draw_error(gathered: Gathered) -> Drawing | None:
     light: list[Mark] = []
     if best:
         marks, light = [replace(mark_of(gathered, point, bars=bars), paper=None) for point in best], marks
-    sizes = {mark.point.labels.get(NORM_BATCH_SIZE, "") for mark in marks}
+    sizes = {mark.point.labels.get(NORM_BATCH_SIZE, "") for mark in (*marks, *light)}
     has_sizes = len(sizes) > 1 and all(size.isdigit() for size in sizes)
     return (_draw_lines if has_sizes else _draw_rows)(gathered, marks, bars, light)
 
@@ -86,10 +86,11 @@ def _draw_lines(gathered: Gathered, marks: Sequence[Mark], bars: Bars, light: Se
             _draw_line(axes, line, colour=colour, marker=marker, shift=shift, strength=strength)
     limits = limits_of([*marks, *light])
     axes.set_ylim(*limits)
-    _name_lines(axes, lines, places=places, limits=limits)
+    # A line of which no point is at its best yet is named, too.
+    _name_lines(axes, {name: lines.get(name) or lighter[name] for name in places}, places=places, limits=limits)
     if len(lines) <= 2:
         _write_values(axes, marks)
-    sizes = sorted({size_of(mark) for mark in marks}, reverse=True)
+    sizes = sorted({size_of(mark) for mark in (*marks, *light)}, reverse=True)
     axes.set_xscale("log", base=2)
     axes.set_xticks(sizes, labels=[str(size) for size in sizes])
     axes.set_xticks([], minor=True)
@@ -148,10 +149,14 @@ def _draw_line(
 
 
 def _draw_rows(gathered: Gathered, marks: Sequence[Mark], bars: Bars, light: Sequence[Mark]) -> Drawing:
-    figure = new_figure(6.3, 1.35 + 0.34 * len(marks))
+    order = {point.levels: place for place, point in enumerate(gathered.points)}
+    drawn = {mark.point.levels: mark.point.labels for mark in (*marks, *light)}
+    places = {levels: row for row, levels in enumerate(sorted(drawn, key=order.__getitem__))}
+    figure = new_figure(6.3, 1.35 + 0.34 * len(places))
     axes = figure.add_subplot()
     style_axes(axes, grid="x")
-    for row, mark in enumerate(marks):
+    for mark in marks:
+        row = places[mark.point.levels]
         colour, marker = style_of(mark.point.labels, place=0)
         axes.errorbar(
             [mark.error],
@@ -177,26 +182,24 @@ def _draw_rows(gathered: Gathered, marks: Sequence[Mark], bars: Bars, light: Seq
             color=INK,
             fontsize=TEXT - 1.5,
         )
-    places = {mark.point.levels: row for row, mark in enumerate(marks)}
     for mark in light:
-        if mark.point.levels in places:
-            colour, marker = style_of(mark.point.labels, place=0)
-            axes.errorbar(
-                [mark.error],
-                [places[mark.point.levels] + 0.12],
-                xerr=bar_of(mark),
-                color=colour,
-                marker=marker,
-                markersize=5,
-                elinewidth=1.1,
-                capsize=2.5,
-                alpha=_LIGHT,
-                zorder=2.5,
-            )
+        colour, marker = style_of(mark.point.labels, place=0)
+        axes.errorbar(
+            [mark.error],
+            [places[mark.point.levels] + 0.12],
+            xerr=bar_of(mark),
+            color=colour,
+            marker=marker,
+            markersize=5,
+            elinewidth=1.1,
+            capsize=2.5,
+            alpha=_LIGHT,
+            zorder=2.5,
+        )
     low, high = limits_of([*marks, *light])
     axes.set_xlim(low, high)
-    axes.set_ylim(len(marks) - 0.5, -0.8)
-    axes.set_yticks(range(len(marks)), labels=[plain(point_words(mark.point.labels)) for mark in marks])
+    axes.set_ylim(len(places) - 0.5, -0.8)
+    axes.set_yticks(range(len(places)), labels=[plain(point_words(drawn[levels])) for levels in places])
     axes.set_xlabel("error, 100 − top-1 (%)")
     lines = title_lines(gathered, head=f"Error, {_what(gathered)}", marks=bars_text(marks, bars))
     set_title(figure, [*lines, *_answer_lines(light), *paper_lines(marks)])
