@@ -16,6 +16,7 @@ from videogn.ablation.search import candidate_slug, candidates_of, distance, edg
         (0.6, [0.0, 0.3, 0.6], "largest", [0.0, 0.3, 0.6, 0.9]),
         (0.8, [0.0, 0.5, 0.8], "largest", [0.0, 0.5, 0.8, 0.9]),  # 1.1 is no share
         (1.0, [0.0, 0.5, 1.0], None, None),
+        (0.999, [0.9, 0.99, 0.999], "largest", [0.9, 0.99, 0.999, 0.9995]),
         (0.8, [0.2, 0.4, 0.8], "largest", [0.2, 0.4, 0.8, 0.9]),
         (0.2, [0.2, 0.4, 0.8], "smallest", [0.1, 0.2, 0.4, 0.8]),
         (1, [1, 5, 10], None, None),  # no count lies below it

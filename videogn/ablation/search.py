@@ -88,9 +88,9 @@ def has_test_list(effective: Mapping[str, Any]) -> bool:
     test, val = effective.get("data.test_list"), effective.get("data.val_list")
     if test is None or effective.get("data.hold_out") is not None:  # then neither list is read
         return False
-    root = effective.get("data.root") or ""
-    validating = [_places(name, root=root) for name in (_USUAL_VAL if val is None else [val])]
-    return not any(_places(test, root=root) & places for places in validating)
+    root = str(effective.get("data.root") or "")
+    validating = [_places(str(name), root=root) for name in (_USUAL_VAL if val is None else [val])]
+    return not any(_places(str(test), root=root) & places for places in validating)
 
 
 def _places(name: str, *, root: str) -> set[str]:
@@ -150,13 +150,11 @@ def _beyond(name: str, value: Any, values: Sequence[Any]) -> tuple[str, float] |
         return None
     is_low = own == ordered[0]
     inside = ordered[1] if is_low else ordered[-2]
-    new = own * own / inside if ordered[0] > 0 else 2 * own - inside
-    # Counts and sizes are not negative, and shares such as dropout not above 1; learning rates may be.
-    if is_low and ordered[0] >= 0 and new < 0:
-        new = own / 2
-    if not is_low and ordered[0] >= 0 and ordered[-1] <= 1 < new and not name.endswith("lr"):
-        new = (own + 1) / 2
-    new = float(f"{new:.3g}")
+    new = float(f"{own * own / inside if ordered[0] > 0 else 2 * own - inside:.3g}")
+    if own == 0 and is_low:  # counts, sizes and shares are not negative
+        return None
+    if ordered[0] >= 0 and own <= 1 < new and not name.endswith("lr"):  # a share, such as dropout, is not above 1
+        new = round(1 - float(f"{(1 - own) / 2:.3g}"), 9)
     if all(isinstance(one, int) for one in values):
         new = round(new) or own
     return None if new == own else ("smallest" if is_low else "largest", new)
