@@ -48,9 +48,10 @@ def test_what_the_study_of_three_seeds_says(tmp_path):
         "Not told apart on these videos, 1 comparison of 3: BN at normalisation batch 16 and GN at 16 (+1.3 ± 2.9; "
         "would show 6.6). “Would show”: "
     )
+    assert found.notes[1].startswith("± is half of the interval of a comparison by itself, paired by seed: over seeds")
     # 400 videos: sqrt(89.5 * 10.5 / 400) = 1.53 at the best, sqrt(64 * 36 / 400) = 2.4 at the worst; 90 % gives 1.5.
-    assert "Of 400 videos, the binomial standard error of an accuracy is 1.5–2.4 points here" in found.notes[1]
-    assert "Nothing is claimed of videos like them in 3 comparisons" in found.notes[1]
+    assert "Of 400 videos, the binomial standard error of an accuracy is 1.5–2.4 points here" in found.notes[2]
+    assert "Nothing is claimed of videos like them in 3 comparisons" in found.notes[2]
     assert found.sure == (
         "How sure: 95 % intervals over 3 seeds for these 400 test videos, and nothing is claimed of videos like them. "
         "Of 3 comparisons, findings are what survives Holm's procedure: at most one study in 20 has any that is wrong."

@@ -322,6 +322,8 @@ def test_the_report_has_both_answers_the_search_and_its_edges(tmp_path, monkeypa
     whole = "19 runs (9 of the search), 21 min of device time (training 19 min, test 76 s)"
     assert f"cost: {whole}" in lead
     assert f"Cost: {whole}.\n" in printed
+    assert flat.count("± is half of the interval of a comparison by itself, paired by seed") == 1
+    assert printed.count("± is half of the interval of a comparison by itself, paired by seed") == 1
     assert flat.index("How sure:") < flat.index("- BN at") < flat.index("### Each at its best")
     assert "| **BN** | **2** | 80.00 | 72.00 | 64.00 | base_lr 0.1 | base_lr: the smallest |" in flat
     assert (tmp_path / "search.png").is_file()

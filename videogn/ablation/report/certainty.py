@@ -30,8 +30,8 @@ def sure_text(study: Study, results: Sequence[Result], judged: Sequence[Contrast
     return text
 
 
-def reach_text(results: Sequence[Result], judged: Sequence[Contrast]) -> str:
-    """Return what ± is, which videos are independent, and of what nothing is claimed."""
+def reach_notes(results: Sequence[Result], judged: Sequence[Contrast]) -> list[str]:
+    """Return what ± is and which videos are independent, and in a note of its own of what nothing is claimed."""
     differences = [contrast.difference for contrast in judged if contrast.difference is not None]
     crossed = [each for each in differences if each.videos is not None]
     text = (
@@ -45,9 +45,10 @@ def reach_text(results: Sequence[Result], judged: Sequence[Contrast]) -> str:
             if any(map(_is_grouped, judged))
             else " Each video is taken as independent of the others: the list names no groups."
         )
+    notes = [text]
     if len(crossed) < len(differences):
-        text += (
-            f" Nothing is claimed of videos like them in {counted(len(differences) - len(crossed), 'comparison')}: "
+        text = (
+            f"Nothing is claimed of videos like them in {counted(len(differences) - len(crossed), 'comparison')}: "
             "their runs have no videos.csv, or not of the same videos."
         )
         videos = range_text(result.num_videos_scored for result in results)
@@ -57,7 +58,8 @@ def reach_text(results: Sequence[Result], judged: Sequence[Contrast]) -> str:
         )
         if results:
             text += f" Of {videos} videos, the binomial standard error of an accuracy is {errors} points here."
-    return text
+        notes.append(text)
+    return notes
 
 
 def _is_grouped(contrast: Contrast) -> bool:

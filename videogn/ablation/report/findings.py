@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from videogn.ablation.axes import NORM_BATCH_SIZE
 from videogn.ablation.cells import level_label
-from videogn.ablation.report.certainty import reach_text, sure_text
+from videogn.ablation.report.certainty import reach_notes, sure_text
 from videogn.ablation.report.contrasts import JUDGED, Contrast
 from videogn.ablation.report.estimates import ALPHA
 from videogn.ablation.report.points import Point
@@ -67,7 +67,7 @@ def findings_of(study: Study, points: Sequence[Point], contrasts: Sequence[Contr
     notes += _starts_notes(points, judged)
     results = [result for point in points for result in point.results.values() if result.num_videos_scored]
     if judged:
-        notes.append(reach_text(results, judged))
+        notes += reach_notes(results, judged)
     if unjudged and len(study.seeds) == 1 and all(c.verdict in ("too few seeds", "no result") for c in unjudged):
         notes.append(
             "One seed: no finding. How much a result differs from seed to seed is not known, so two single runs cannot "

@@ -143,9 +143,13 @@ def gather(out: Path) -> Gathered:
 
 
 def answers_of(gathered: Gathered) -> list[tuple[str, Answer]]:
-    """Return a study's one answer, or two, each under its head."""
-    best = [] if gathered.best is None else [("Each at its best", gathered.best)]
-    return [("At the same settings", gathered), *best]
+    """Return a study's one answer, or two, each under its head; a note that both have stands with the first."""
+    answers: list[tuple[str, Answer]] = [("At the same settings", gathered)]
+    if gathered.best is not None:
+        findings = gathered.best.findings
+        notes = tuple(note for note in findings.notes if note not in gathered.findings.notes)
+        answers.append(("Each at its best", replace(gathered.best, findings=replace(findings, notes=notes))))
+    return answers
 
 
 def answer_of(study: Study, outcomes: Sequence[Outcome], scores: Mapping[str, VideoScores], *, kind: Kind) -> Answer:
