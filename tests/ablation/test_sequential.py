@@ -1,7 +1,9 @@
 """Seeds until decided: intervals hold under looking, by simulations that know the truth; and what is asked for next."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from shutil import rmtree
 
 import numpy as np
 import pytest
@@ -9,11 +11,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.stats import t as student
 
-from tests.ablation.studies import cells, result
+from tests.ablation.studies import cells, make_study, result
 from videogn.ablation.outcome import Failure, Outcome
 from videogn.ablation.report.contrasts import contrasts_of
 from videogn.ablation.report.deciding import cells_to_run, check_compared, look_at, look_text, stopping_note
 from videogn.ablation.report.points import points_of
+from videogn.ablation.report.write import write_report
 from videogn.ablation.sequential import SeedRule, chance_of_a_miss, nominal_alpha
 from videogn.ablation.study import Study
 from videogn.commands import ablate
@@ -266,3 +269,15 @@ def test_the_comparison_that_is_named_is_judged_by_itself_and_the_others_among_t
     assert named.adjusted == named.ps
     assert named in [replace(one, adjusted=one.ps) for one in among_all]
     assert len(others) == len(among_all) - 1
+
+
+def test_the_report_of_a_rule_counts_the_seeds_that_were_asked_for(tmp_path):
+    out = make_study(tmp_path, TWO, top1=lambda cell: 70.0 - (20.0 + cell.seed % 2) * (cell.norm == "bn"))
+    for cell in cells(TWO):
+        if cell.seed >= 4:  # of seeds that were not added nothing is there
+            rmtree(out / "cells" / cell.name)
+    text = write_report(out)["markdown"].read_text()
+    assert re.search(r"BN is 20\.5 ± [\d.]+ points below GN on these videos\.", text)
+    assert "Stopped after 4: decided." in text
+    (out / "cells" / "bn-seed3" / "result.json").unlink()
+    assert "points below GN on these videos, by 3 of 4 seeds." in write_report(out)["markdown"].read_text()

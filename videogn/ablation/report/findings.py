@@ -57,18 +57,18 @@ def findings_of(study: Study, points: Sequence[Point], contrasts: Sequence[Contr
     sentences = []
     for contrast in judged:
         if contrast.shows("apart", "these"):
-            sentences.append(_apart_sentence(contrast, study))
+            sentences.append(_apart_sentence(contrast))
         if contrast.shows("within", "these"):
             sentences.append(_within_sentence(contrast, study))
     sentences += _same_computation_sentences(contrasts)
     unjudged = [contrast for contrast in contrasts if contrast.verdict in _UNJUDGED]
     still_open = [contrast for contrast in contrasts if contrast.verdict == "open"]
-    notes = [_open_note(still_open, study, num=len(judged))] if still_open else []
+    notes = [_open_note(still_open, num=len(judged))] if still_open else []
     notes += _starts_notes(points, judged)
     results = [result for point in points for result in point.results.values() if result.num_videos_scored]
     if judged:
         notes += reach_notes(results, judged)
-    if unjudged and len(study.seeds) == 1 and all(c.verdict in ("too few seeds", "no result") for c in unjudged):
+    if unjudged and len(points[0].outcomes) == 1 and all(c.verdict in ("too few seeds", "no result") for c in unjudged):
         notes.append(
             "One seed: no finding. How much a result differs from seed to seed is not known, so two single runs cannot "
             "be told apart; extend the study to three seeds or more."
@@ -78,13 +78,13 @@ def findings_of(study: Study, points: Sequence[Point], contrasts: Sequence[Contr
     return Findings(tuple(sentences), tuple(notes), sure_text(study, results, judged))
 
 
-def _apart_sentence(contrast: Contrast, study: Study) -> str:
+def _apart_sentence(contrast: Contrast) -> str:
     """Return what is apart, by how much, and on which videos."""
     difference = contrast.difference
     assert difference is not None
     assert difference.seeds is not None
     is_less, size = difference.mean < 0, points_text(abs(difference.mean))
-    few, these = _pairs_text(contrast, study), points_text(difference.seeds.half_width)
+    few, these = _pairs_text(contrast), points_text(difference.seeds.half_width)
     shows_more = contrast.shows("apart", "like them")
     amount = f"{size} points" if shows_more else f"{size} ± {these} points"
     if contrast.is_of_losses:
@@ -117,24 +117,24 @@ def _within_sentence(contrast: Contrast, study: Study) -> str:
     if difference.videos is not None:
         is_more, like = contrast.shows("within", "like them"), width_text(difference.videos)
         text += f" and on videos like them ({like})" if is_more else f"; on videos like them this is not shown ({like})"
-    return f"{text}{_pairs_text(contrast, study)}."
+    return f"{text}{_pairs_text(contrast)}."
 
 
-def _pairs_text(contrast: Contrast, study: Study) -> str:
-    """Return over how many seeds a difference is, where these are not all."""
+def _pairs_text(contrast: Contrast) -> str:
+    """Return over how many seeds a difference is, where these are not all that were asked for."""
     assert contrast.difference is not None
-    num = contrast.difference.num
-    return "" if num == len(study.seeds) else f", by {num} of {len(study.seeds)} seeds"
+    num, num_asked = contrast.difference.num, len(contrast.points[0].outcomes)
+    return "" if num == num_asked else f", by {num} of {num_asked} seeds"
 
 
-def _open_note(still_open: Sequence[Contrast], study: Study, *, num: int) -> str:
+def _open_note(still_open: Sequence[Contrast], *, num: int) -> str:
     """Return what is not told apart, and the smallest difference that would have been."""
     parts = []
     for contrast in still_open[:_MOST_OPEN]:
         difference, smallest = contrast.difference, contrast.smallest_shown(num)
         assert difference is not None
         assert smallest is not None
-        text = difference_text(difference, digits=1) + _pairs_text(contrast, study)
+        text = difference_text(difference, digits=1) + _pairs_text(contrast)
         if contrast.is_apart_by_itself():
             text += f"; apart at {percent_text(ALPHA)} by itself, not among {num} comparisons"
         parts.append(f"{sides_text(contrast)} ({text}; would show {bound_text(smallest)})")
