@@ -44,14 +44,13 @@ class SeedRule:
         """All seeds that there may be, in their order."""
         return list(range(self.at_most))
 
-    @property
-    def alpha(self) -> float:
-        """The nominal level of an interval that is looked at after every seed: 1 less its nominal confidence."""
-        return nominal_alpha(self.at_most)
+    def nominal(self, alpha: float = ALPHA) -> float:
+        """Return the nominal level of an interval that is looked at after every seed, so that all hold with `alpha`."""
+        return nominal_alpha(self.at_most, alpha, start=self.start)
 
     def worth(self, p: float) -> float:
         """Return the p-value of a test at one of the looks, as that of all looks together."""
-        return chance_of_a_miss(p, at_most=self.at_most)
+        return chance_of_a_miss(p, at_most=self.at_most, start=self.start)
 
 
 def read_seed_rule(given: Mapping[str, Any]) -> SeedRule:
@@ -85,24 +84,25 @@ def read_seed_rule(given: Mapping[str, Any]) -> SeedRule:
 
 
 @cache
-def nominal_alpha(at_most: int, alpha: float = ALPHA) -> float:
-    """Return the level at which t intervals over 2, 3, ... at_most values all hold together with chance 1 - alpha.
+def nominal_alpha(at_most: int, alpha: float = ALPHA, *, start: int = 2) -> float:
+    """Return the level at which t intervals over start, ... at_most values all hold together with chance 1 - alpha.
 
     Args:
         at_most: The largest number of values.
         alpha: The chance that any of the intervals misses the mean that the values are drawn around.
+        start: The number of values at the first look.
     """
     from scipy.optimize import brentq  # here: the command's help does not need it
 
     def excess(log_level: float) -> float:
-        return math.log(chance_of_a_miss(math.exp(log_level), at_most=at_most) / alpha)
+        return math.log(chance_of_a_miss(math.exp(log_level), at_most=at_most, start=start) / alpha)
 
     # No more than the sum of the looks' chances, no less than that of one look.
-    return math.exp(brentq(excess, math.log(alpha / at_most), math.log(alpha), xtol=1e-4)) if at_most > 2 else alpha
+    return math.exp(brentq(excess, math.log(alpha / at_most), math.log(alpha), xtol=1e-4)) if at_most > start else alpha
 
 
-def chance_of_a_miss(level: float, *, at_most: int) -> float:
-    """Return the chance that any t interval over the first 2, 3, ... at_most of independent normal values misses.
+def chance_of_a_miss(level: float, *, at_most: int, start: int = 2) -> float:
+    """Return the chance that any t interval over the first start, ... at_most of independent normal values misses.
 
     Of a t test's p-value in the level's place, it is the p-value that holds where one looked after every value.
 
@@ -115,6 +115,7 @@ def chance_of_a_miss(level: float, *, at_most: int) -> float:
     Args:
         level: Nominal level: the chance that one interval misses.
         at_most: The number of values at the last look.
+        start: Those at the first look.
     """
     import numpy as np
     from scipy.special import stdtr, stdtrit
@@ -130,7 +131,7 @@ def chance_of_a_miss(level: float, *, at_most: int) -> float:
 
     chance = level
     holding = np.diff(edges)  # of each bin, the chance to be in it and to have missed at no look so far
-    for n in range(2, at_most):
+    for n in range(start, at_most):
         a = np.sqrt(np.maximum(n * share(centres, n), 1e-30))[:, None]  # of a p-value of 1, not 0 / 0 below
         k = (n + 1) * share(edges, n + 1)[None, :]
         # The share of n + 1 values is above an edge between the roots in r of (a + r)^2 = k (1 + r^2); below k = 1,

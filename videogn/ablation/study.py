@@ -39,10 +39,10 @@ class Study:
             norm_batch_size is the normalisation batch: the clips that share one set of batch statistics.
         seeds: Seeds; every cell is run once for each. Or a rule, {"from": 3, "until": 1.0, "at_most": 20}: seeds 0, 1
             and 2, then one more at a time until every difference between two settings that the report compares is
-            decided, 20 at most. Decided: its interval excludes 0, or is narrower than ± 1.0 points of top-1. All
+            decided, 20 at most. Decided: it is a finding, or its interval is no wider than ± 1.0 points of top-1. All
             intervals of such a study are wider than usual, so that they hold although one looks after every seed.
             With "between": [{axis: label, ...}, {axis: label, ...}] the one difference between these two settings is
-            to be decided; an axis that is left out is at the baseline's level.
+            to be decided, and is judged before all others; an axis that is left out is at the baseline's level.
         comparison: What stays the same. "fixed-total": total batch, learning rate, updates and the order of clips are
             the same in every cell, and only the clips that share statistics change; a forward is split into
             normalisation batches (one that is larger than the device batch has forwards of its own size, and other
@@ -125,7 +125,16 @@ class Study:
     @property
     def alpha(self) -> float:
         """1 less the nominal confidence of the study's intervals, which is higher where one looks after every seed."""
-        return ALPHA if self.seed_rule is None else self.seed_rule.alpha
+        return self.level_among(1)
+
+    @property
+    def least_num(self) -> int:
+        """Seeds that an interval needs: two, and where one looks after every seed, those before the first look."""
+        return 2 if self.seed_rule is None else self.seed_rule.start
+
+    def level_among(self, num: int) -> float:
+        """Return the nominal level of the first step of Holm's procedure among so many comparisons."""
+        return ALPHA / num if self.seed_rule is None else self.seed_rule.nominal(ALPHA / num)
 
 
 def _as_given(axis: Axis) -> Any:

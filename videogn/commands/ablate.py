@@ -47,13 +47,13 @@ A study is a YAML file of the settings below:
     tune: {model.base_lr: [0.1, 0.2, 0.4]}  # and each setting at its best besides
 
 How many seeds are enough is not known before. `seeds: {from: 3, until: 1.0, at_most: 20}` runs seeds 0 to 2, then adds
-one at a time until every difference between two settings in the report is decided: its 95 % interval excludes 0, or is
-no wider than ± 1.0 points of top-1. `between: [{model.norm: gn}, {model.norm: bn}]` beside these names the one
-difference that counts (axes left out: at the baseline's level). The intervals are wider than those of a list of seeds,
-so that they hold although one looks after every seed: with at most 20, at the nominal level of 99.33 % (repeated
-confidence intervals: Jennison and Turnbull 1989; one level, as Pocock 1977). The rule is fixed from the first run on. A
-cell that fails is counted, and left out with what it would have been compared with; no other seed takes its place. Once
-decided, the study runs nothing more.
+one at a time until every difference between two settings in the report is decided: it is a finding, or its 95 %
+interval is no wider than ± 1.0 points of top-1. `between: [{model.norm: gn}, {model.norm: bn}]` beside these names the
+one difference that counts (axes left out: at the baseline's level), which is judged before all others. The intervals
+are wider than those of a list of seeds, so that they hold although one looks after every seed: with at most 20, at the
+nominal level of 99.23 % (repeated confidence intervals: Jennison and Turnbull 1989; one level, as Pocock 1977). The
+rule is fixed from the first run on. A cell that fails is counted, and left out with what it would have been compared
+with; no other seed takes its place. Once all is decided, the study runs nothing more.
 
 Two comparisons:
   fixed-total  total batch, learning rate, updates and the order of clips are the same in every cell; a forward is split

@@ -22,10 +22,11 @@ def sure_text(study: Study, results: Sequence[Result], judged: Sequence[Contrast
     text = f"How sure: {percent_text(ALPHA)} intervals over {seeds} seeds for these {videos} test videos, and {more}."
     if len(judged) > 1:
         is_named = study.seed_rule is not None and study.seed_rule.between is not None
-        besides = " The one that seeds were added for is judged by itself." if is_named else ""
+        first = ", the one that seeds were added for first and by itself, the others only once it is apart"
         text += (
-            f" Of {len(judged)} comparisons, findings are what survives Holm's procedure: at most one study in "
-            f"{1 / ALPHA:.0f} has any that is wrong.{besides}"
+            f" Of {len(judged)} comparisons, findings are what survives Holm's procedure{first if is_named else ''}: "
+            f"{'in each of the two answers, ' if study.tune else ''}at most one study in {1 / ALPHA:.0f} has any that "
+            "is wrong."
         )
     return text
 

@@ -37,9 +37,8 @@ def comparison_table(answer: Answer, *, bound: float | None) -> Table | None:
     judged = [contrast for contrast in contrasts if contrast.verdict in JUDGED]
     if not judged:
         return None
-    num = len(judged)
     reaches = [reach for reach in _REACHES if any(("apart", reach) in contrast.ps for contrast in contrasts)]
-    rows = [_entries(contrast, reaches, num=num, bound=bound) for contrast in contrasts]
+    rows = [_entries(contrast, reaches, bound=bound) for contrast in contrasts]
     columns = tuple(
         Column(head, is_name=head == "comparison", is_text=head in ("comparison", "finding")) for head in rows[0]
     )
@@ -49,17 +48,26 @@ def comparison_table(answer: Answer, *, bound: float | None) -> Table | None:
     caption = (
         f"Top-1 of the first less that of the second, paired by seed{' and video' if len(reaches) > 1 else ''}, in "
         f"points. ±: half of the {percent_text(ALPHA)} interval of this one by itself. p: how likely so large a "
-        f"difference were without any. Holm: the same among all {counted(num, 'comparison')}; up to {ALPHA:g} it is a "
+        f"difference were without any. Holm: the same {_among_text(judged)}; up to {ALPHA:g} it is a "
         "finding (* on these videos, ** on videos like them, too)"
-        f"{within}. Would show: the true difference that 4 of 5 such studies tell apart on these videos among {num}."
+        f"{within}. Would show: the true difference that 4 of 5 such studies tell apart on these videos among so many."
     )
     return Table(columns, tuple(tuple(row.values()) for row in rows), caption)
 
 
-def _entries(contrast: Contrast, reaches: Sequence[Reach], *, num: int, bound: float | None) -> dict[str, str]:
+def _among_text(judged: Sequence[Contrast]) -> str:
+    """Return what comparisons are judged among, such as "among all 4 comparisons"."""
+    sizes = {contrast.num_together for contrast in judged}
+    if sizes == {len(judged)}:
+        return f"among all {counted(len(judged), 'comparison')}"
+    rest = f", and that of the others among {max(sizes)}, once the first is apart" if len(judged) > 1 else ""
+    return f"of the first, which seeds were added for, by itself{rest}"
+
+
+def _entries(contrast: Contrast, reaches: Sequence[Reach], *, bound: float | None) -> dict[str, str]:
     """Return a row by the heads of its columns."""
     difference = contrast.difference
-    smallest = contrast.smallest_shown(num)
+    smallest = contrast.smallest_shown
     found = {
         "comparison": sides_text(contrast),
         "points": "-" if difference is None else signed_text(difference.mean),
@@ -85,14 +93,14 @@ def _finding_text(contrast: Contrast, *, bound: float | None) -> str:
     if words:
         return ", ".join(words)
     if contrast.verdict == "open" and contrast.is_apart_by_itself():
-        return "open: apart by itself, not among all"
+        return "open: waits for the first" if contrast.waits else "open: apart by itself, not among all"
     return contrast.verdict
 
 
 def comparisons_csv(gathered: Gathered) -> str:
     """Return a row for each comparison: its points, and its figures as report.json has them."""
     rows = [
-        {"answer": answer.points[0].outcomes[0].cell.kind} | _row(contrast, answer.contrasts)
+        {"answer": answer.points[0].outcomes[0].cell.kind} | _row(contrast)
         for _, answer in answers_of(gathered)
         for contrast in answer.contrasts
     ]
@@ -103,28 +111,28 @@ def comparisons_csv(gathered: Gathered) -> str:
     return buffer.getvalue()
 
 
-def _row(contrast: Contrast, family: Sequence[Contrast]) -> dict[str, Any]:
+def _row(contrast: Contrast) -> dict[str, Any]:
     """Return a row; of losses, the points are those at the largest normalisation batch."""
     point, reference = contrast.points[:2]
     row: dict[str, Any] = {"axis": contrast.axis}
     row |= {f"point.{axis}": label for axis, label in point.labels.items()}
     row |= {f"reference.{axis}": label for axis, label in reference.labels.items()}
     row["smaller_norm_batch_size"] = contrast.points[2].labels[NORM_BATCH_SIZE] if contrast.is_of_losses else None
-    for name, value in comparison_fields(contrast, family).items():
+    for name, value in comparison_fields(contrast).items():
         row |= {f"{name}.{key}": each for key, each in value.items()} if isinstance(value, dict) else {name: value}
     return row
 
 
-def comparison_fields(contrast: Contrast, family: Sequence[Contrast]) -> dict[str, Any]:
+def comparison_fields(contrast: Contrast) -> dict[str, Any]:
     """Return a comparison's figures: means and intervals in points, p-values by themselves and after Holm's."""
-    difference, num = contrast.difference, sum(one.verdict in JUDGED for one in family)
+    difference = contrast.difference
     fields: dict[str, Any] = {
         "verdict": contrast.verdict,
         "num_seeds": 0 if difference is None else difference.num,
         "mean": None if difference is None else _rounded(difference.mean),
         "deviation": None if difference is None else _rounded(difference.deviation),
         "num_groups": None if difference is None else difference.num_groups,
-        "smallest_shown": _rounded(contrast.smallest_shown(num)),
+        "smallest_shown": _rounded(contrast.smallest_shown),
     }
     for reach in _REACHES:
         fields[_WORDS[reach].replace(" ", "_")] = {

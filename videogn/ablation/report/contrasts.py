@@ -35,7 +35,11 @@ class Contrast:
             perhaps 0; "open": neither is shown; else why it is not judged.
         difference: In points of top-1, over the seeds that all points have; None where it can't be told.
         ps: Of those that are judged, p-values by themselves.
-        adjusted: The same after Holm's procedure within the study's family: what is at most ALPHA is a finding.
+        adjusted: The same after Holm's procedure among those that it is judged with: what is at most ALPHA is a
+            finding.
+        num_together: How many it is judged with, itself included; 0 of one that is not judged.
+        level: The nominal level of Holm's first step among so many.
+        waits: Whether it is not judged because what a study is about, which is judged first, is not apart.
     """
 
     axis: str
@@ -44,6 +48,9 @@ class Contrast:
     difference: Estimate | None
     ps: Mapping[tuple[str, str], float] = field(default_factory=dict)
     adjusted: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    num_together: int = 0
+    level: float = ALPHA
+    waits: bool = False
 
     @property
     def is_of_losses(self) -> bool:
@@ -56,10 +63,11 @@ class Contrast:
             return None
         return self.difference.seeds if reach == "these" else self.difference.videos
 
-    def smallest_shown(self, num: int) -> float | None:
-        """Return the true difference that 4 of 5 such studies tell apart on these videos, among `num` comparisons."""
+    @property
+    def smallest_shown(self) -> float | None:
+        """The true difference that 4 of 5 such studies tell apart on these videos, among those judged together."""
         claim = self.claim("these")
-        return None if claim is None or not num else claim.smallest_shown(self.points[0].alpha / num)
+        return None if claim is None or not self.num_together else claim.smallest_shown(self.level)
 
     def shows(self, kind: Verdict, reach: Reach) -> bool:
         """Return whether this survives among the study's comparisons."""
@@ -88,8 +96,8 @@ def contrasts_of(study: Study, points: Sequence[Point]) -> list[Contrast]:
                 continue
             reference = point_at(points, {**point.labels, axis.name: level})
             contrast = contrast_of(point, reference, axis=axis.name)
-            # Runs that stand for several points are compared once.
-            runs = (point.runs, reference.runs)
+            # Runs that stand for several points are compared once, whichever comes first.
+            runs = frozenset((point.runs, reference.runs))
             if contrast.verdict == "same computation" or runs not in compared:
                 found.append(contrast)
                 compared.add(runs)
@@ -98,10 +106,9 @@ def contrasts_of(study: Study, points: Sequence[Point]) -> list[Contrast]:
     named = named_contrast(study, points)
     if named is None:
         return judged_together(found, study)
-    # What a study is about, and goes on for, is judged by itself; the rest are a family of their own.
-    ends = {point.levels for point in named.points}
-    others = [contrast for contrast in found if {point.levels for point in contrast.points} != ends]
-    return [*judged_together([named], study), *judged_together(others, study)]
+    ends = {point.runs for point in named.points}
+    others = [one for one in found if one.is_of_losses or {point.runs for point in one.points} != ends]
+    return judged_together([named, *others], study, has_first=True)
 
 
 def named_contrast(study: Study, points: Sequence[Point]) -> Contrast | None:
@@ -132,12 +139,19 @@ def contrast_of(*points: Point, axis: str) -> Contrast:
     step = video_step(one[seed] for one in results for seed in shared)
     scores, groups = crossed([point.scores for point in points], signs=signs, seeds=shared) or (None, None)
     least = step * math.sqrt(len(points) / 12)
-    difference = estimate(values, alpha=points[0].alpha, least_deviation=least, scores=scores, groups=groups)
+    difference = estimate(
+        values,
+        alpha=points[0].alpha,
+        least_deviation=least,
+        least_num=points[0].least_num,
+        scores=scores,
+        groups=groups,
+    )
     is_enough = difference is not None and difference.seeds is not None
     return Contrast(axis, points, "open" if is_enough else "too few seeds", difference)
 
 
-def judged_together(contrasts: Sequence[Contrast], study: Study) -> list[Contrast]:
+def judged_together(contrasts: Sequence[Contrast], study: Study, *, has_first: bool = False) -> list[Contrast]:
     """Return comparisons with the verdicts that survive among all of them.
 
     Holm's procedure as a closed test (Marcus, Peritz & Gabriel 1976) over all that findings may say: of a comparison,
@@ -145,17 +159,38 @@ def judged_together(contrasts: Sequence[Contrast], study: Study) -> list[Contras
     that of these. So each stands among one p-value of every other comparison, the largest of that one's. In at most
     ALPHA of all studies a finding is wrong, whichever of the differences are there in truth.
 
+    What a study is about, and goes on for, may come first, in a fixed sequence: whether it is apart on these videos is
+    judged by itself, and the others only where it is. What else is claimed of it stands among the others.
+
     Args:
         contrasts: The family, not judged yet.
         study: Its bound, within which settings count as equal, and its rule for seeds: where one looked after every
             seed, a p-value is worth less.
+        has_first: Whether the first of them is what the study is about.
     """
     ps = [_p_values(contrast.difference, study) if contrast.verdict == "open" else {} for contrast in contrasts]
+    together = [dict(each) for each in ps]
+    # Where the first can't be judged, the others wait for it.
+    first = together[0].pop(("apart", "these"), 1.0) if has_first else 0.0
+    num = sum(bool(each) for each in together)
     judged = []
     for place, (contrast, own) in enumerate(zip(contrasts, ps, strict=True)):
-        others = [max(each.values()) for each in (*ps[:place], *ps[place + 1 :]) if each]
-        adjusted = {key: holm(p, others) for key, p in own.items()}
-        found = replace(contrast, ps=own, adjusted=adjusted)
+        others = [max(each.values()) for each in (*together[:place], *together[place + 1 :]) if each]
+        is_first = has_first and place == 0
+        adjusted = {key: holm(p, others) for key, p in together[place].items()}
+        if is_first and own:
+            adjusted["apart", "these"] = first
+        elif not is_first:
+            adjusted = {key: max(p, first) for key, p in adjusted.items()}
+        num_together = (1 if is_first else num) if own else 0
+        found = replace(
+            contrast,
+            ps=own,
+            adjusted=adjusted,
+            num_together=num_together,
+            level=study.level_among(max(1, num_together)),
+            waits=bool(own) and not is_first and first > ALPHA,
+        )
         verdict = next((verdict for verdict in _SHOWN if found.shows(verdict, "these")), contrast.verdict)
         judged.append(replace(found, verdict=verdict))
     return judged

@@ -2,18 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from videogn.ablation.cells import Cell
 from videogn.ablation.choices import is_to_run
 from videogn.ablation.outcome import Outcome
-from videogn.ablation.report.contrasts import Contrast, contrasts_of, named_contrast
+from videogn.ablation.report.contrasts import Contrast, contrasts_of
 from videogn.ablation.report.points import Point, points_of
+from videogn.ablation.report.scores import read_scores
 from videogn.ablation.report.text import counted, difference_text, listed, point_words
 from videogn.ablation.study import Study
+from videogn.training.video_scores import VideoScores
 
-# "given up": of two that can't be compared, or of which no seed so far has both results, more seeds decide nothing.
-Decision = Literal["apart", "narrow", "open", "given up"]
+# "given up": of two that can't be compared, or of which no seed so far has both results, no seed is added.
+Decision = Literal["apart", "within", "narrow", "open", "given up"]
 # Comparisons that a line of the launcher's names.
 _MOST_SAID = 3
 
@@ -37,13 +41,26 @@ class Look:
         """Whether no seed is added any more because nothing is open."""
         return bool(self.decisions) and all(decision != "open" for _, decision in self.decisions)
 
+    @property
+    def num_given_up(self) -> int:
+        """Comparisons that are not decided, and that no seed is added for."""
+        return sum(decision == "given up" for _, decision in self.decisions)
 
-def look_at(study: Study, outcomes: Sequence[Outcome]) -> Look:
+    @property
+    def is_decided(self) -> bool:
+        """Whether it is over, and something was decided."""
+        return self.is_over and self.num_given_up < len(self.decisions)
+
+
+def look_at(
+    study: Study, outcomes: Sequence[Outcome], scores: Mapping[str, VideoScores] = MappingProxyType({})
+) -> Look:
     """Return where a study with a seed_rule stands.
 
     Args:
         study: The study.
         outcomes: What became of each cell, of all seeds that there may be.
+        scores: What the runs found of each test video, as the report has it: findings stand among claims of those.
     """
     rule = study.seed_rule
     assert rule is not None
@@ -51,33 +68,44 @@ def look_at(study: Study, outcomes: Sequence[Outcome]) -> Look:
     begun = [outcome for outcome in outcomes if outcome.cell.seed < num_begun]
     if any(outcome.state not in ("done", "failed") for outcome in begun):
         return Look(rule.seeds[:num_begun], 0, ())
-    decisions = [(one, _decision(one, until=rule.until)) for one in compared(study, points_of(study, begun))]
+    contrasts = compared(study, points_of(study, begun, scores))
+    decisions = [(one, _decision(one, until=rule.until)) for one in contrasts]
     look = Look(rule.seeds[:num_begun], num_begun, decisions)
     return look if look.is_over else Look(rule.seeds[: num_begun + 1], num_begun, decisions)
 
 
-def outcomes_asked(study: Study, outcomes: Sequence[Outcome]) -> list[Outcome]:
+def look_of(study: Study, outcomes: Sequence[Outcome], *, out: Path) -> Look | None:
+    """Return where a study stands, with the scores in its folder; None where its seeds are a list."""
+    return None if study.seed_rule is None else look_at(study, outcomes, read_scores(outcomes, out=out)[0])
+
+
+def outcomes_asked(outcomes: Sequence[Outcome], look: Look | None) -> list[Outcome]:
     """Return what became of the cells that are asked for now: of all seeds but those that a rule has not added."""
-    if study.seed_rule is None:
-        return list(outcomes)
-    seeds = look_at(study, outcomes).seeds
-    return [outcome for outcome in outcomes if outcome.cell.seed in seeds]
+    return [outcome for outcome in outcomes if look is None or outcome.cell.seed in look.seeds]
 
 
-def cells_to_run(study: Study, outcomes: Sequence[Outcome]) -> list[Cell]:
-    """Return the cells that are to be run now; none where a rule has come to its end, although some may have failed."""
-    if study.seed_rule is not None and look_at(study, outcomes).is_over:
-        return []
-    return [outcome.cell for outcome in outcomes_asked(study, outcomes) if is_to_run(outcome)]
+def cells_to_run(outcomes: Sequence[Outcome], look: Look | None) -> list[Cell]:
+    """Return the cells that are to be run now.
+
+    Where a rule has come to its end, these are those that failed of a comparison that was given up: an error that is
+    mended since must not cost the answer.
+    """
+    to_run = [outcome.cell for outcome in outcomes_asked(outcomes, look) if is_to_run(outcome)]
+    if look is None or not look.is_over:
+        return to_run
+    given_up = [contrast for contrast, decision in look.decisions if decision == "given up"]
+    names = {name for contrast in given_up for point in contrast.points for name in point.runs}
+    return [cell for cell in to_run if cell.name in names]
 
 
 def compared(study: Study, points: Sequence[Point]) -> list[Contrast]:
     """Return what is to be decided: the comparison that the rule names, else all of two points in the report."""
     rule = study.seed_rule
     assert rule is not None
-    if (named := named_contrast(study, points)) is not None:
-        return [named]
-    contrasts = [contrast for contrast in contrasts_of(study, points) if not contrast.is_of_losses]
+    contrasts = contrasts_of(study, points)
+    if rule.between is not None:
+        return contrasts[:1]
+    contrasts = [contrast for contrast in contrasts if not contrast.is_of_losses]
     return [contrast for contrast in contrasts if contrast.verdict != "same computation"]
 
 
@@ -107,7 +135,9 @@ def look_text(study: Study, look: Look) -> str:
     ]
     if len(look.decisions) > len(first):
         seen.append(f"{len(look.decisions) - len(first)} more")
-    then = "decided" if look.is_over else "no seed is left"
+    then = "no seed is left"
+    if look.is_over:
+        then = "decided" if look.is_decided else "nothing is decided, and no seed is added"
     if len(look.seeds) > look.num_seeds:
         then = f"seed {look.seeds[-1]} is added"
     return f"after {look.num_seeds} of at most {rule.at_most} seeds: {'; '.join(seen)}; {then}"
@@ -126,12 +156,14 @@ def stopping_note(study: Study, look: Look, outcomes: Sequence[Outcome]) -> str:
     which = "every comparison of two settings here was"
     if rule.between is not None:
         which = f"the difference between {_words(rule.between)} was"
-    given_up = sum(decision == "given up" for _, decision in look.decisions)
     if not look.decisions:
         state = "What was begun is not all done, so that nothing was looked at yet"
-    elif look.is_over:
+    elif look.is_decided:
         state = f"Stopped after {look.num_seeds}: decided"
-        state += f", but for {counted(given_up, 'comparison')} that more seeds can't decide" if given_up else ""
+        if look.num_given_up:
+            state += f", but for {counted(look.num_given_up, 'comparison')} without results that can be compared"
+    elif look.is_over:
+        state = f"Stopped after {look.num_seeds}, and nothing is decided: there are no results that can be compared"
     elif look.num_seeds == rule.at_most:
         state = "Ended with the last of them, not decided"
     else:
@@ -142,20 +174,27 @@ def stopping_note(study: Study, look: Look, outcomes: Sequence[Outcome]) -> str:
         state += (
             "results are left out, and no other seed takes their place; the intervals are of seeds that do not fail"
         )
+        if look.num_given_up or not look.is_over:
+            state += ". The same command tries these cells again"
+    within = "" if study.equivalence is None else f", within {study.equivalence:g} points"
     return (
-        f"Seeds were added one at a time until {which} decided (an interval without 0, or of at most "
+        f"Seeds were added one at a time until {which} decided (a finding: apart{within}; or an interval of at most "
         f"± {rule.until:g} points), at most {rule.at_most}. {state}. So that every interval holds with "
-        f"95 % although one looks after every seed, its nominal level is {100 * (1 - rule.alpha):.2f} % (repeated "
-        "confidence intervals of one level: Jennison and Turnbull 1989, Pocock 1977; of normal differences)."
+        f"95 % although one looks after every seed from {rule.start} on, its nominal level is "
+        f"{100 * (1 - rule.nominal()):.2f} % (repeated confidence intervals of one level: Jennison and Turnbull 1989, "
+        "Pocock 1977; of normal differences)."
     )
 
 
 def _decision(contrast: Contrast, *, until: float) -> Decision:
+    """Return what was seen; "apart" and "within" as findings say it: among all that are judged together."""
     difference = contrast.difference
     if difference is None:
         return "given up"
-    if difference.excludes_zero:
+    if contrast.shows("apart", "these"):
         return "apart"
+    if contrast.shows("within", "these"):
+        return "within"
     return "narrow" if difference.seeds is not None and difference.seeds.half_width <= until else "open"
 
 

@@ -126,8 +126,8 @@ class Estimate:
         num: Seeds that it is over.
         mean: Their mean.
         deviation: Their sample standard deviation; None for one.
-        seeds: The claim over seeds, of these videos; None for one seed.
-        videos: The claim over seeds and videos; None for one seed, or where the videos' own scores are not known.
+        seeds: The claim over seeds, of these videos; None for too few seeds.
+        videos: The claim over seeds and videos; None for too few seeds, or where the videos' own scores are not known.
         num_groups: Groups of videos that the latter takes as independent.
     """
 
@@ -140,17 +140,17 @@ class Estimate:
 
     @property
     def half_width(self) -> float | None:
-        """Half the width of the interval over seeds; None for one seed."""
+        """Half the width of the interval over seeds; None for too few seeds."""
         return None if self.seeds is None else self.seeds.half_width
 
     @property
     def low(self) -> float:
-        """Lower end of the interval over seeds; the mean of one value."""
+        """Lower end of the interval over seeds; the mean of too few values."""
         return self.mean if self.seeds is None else self.seeds.low
 
     @property
     def high(self) -> float:
-        """Upper end of the interval over seeds; the mean of one value."""
+        """Upper end of the interval over seeds; the mean of too few values."""
         return self.mean if self.seeds is None else self.seeds.high
 
     @property
@@ -164,6 +164,7 @@ def estimate(
     *,
     alpha: float = ALPHA,
     least_deviation: float = 0.0,
+    least_num: int = 2,
     scores: "NDArray | None" = None,
     groups: Sequence[int] | None = None,
     num_videos: int | None = None,
@@ -175,6 +176,7 @@ def estimate(
         alpha: Intervals leave out the truth so often.
         least_deviation: The claims are those of at least so large a deviation over seeds: what the step between two
             possible values hides. Without it, two seeds that agree by chance would prove anything.
+        least_num: Of fewer values, nothing is claimed.
         scores: [S, n] what each video adds: `values` are their means over videos. None: not known.
         groups: [n] the group of each video, from 0; None: each by itself.
         num_videos: The values are accuracies in percent, of so many videos; None: they are differences.
@@ -185,6 +187,8 @@ def estimate(
     if num == 1:
         return Estimate(1, mean, None, None)
     deviation = statistics.stdev(values)
+    if num < least_num:
+        return Estimate(num, mean, deviation, None)
     is_share = num_videos is not None
     of_seeds = Spread(max(deviation, least_deviation) / math.sqrt(num), num - 1, num * (num_videos or 1))
     seeds = Claim(mean, (of_seeds,), alpha, is_share)

@@ -27,7 +27,7 @@ NO_ANSWER = "No cell is done: there is no answer yet."
 _MOST_OPEN = 4
 # Why a contrast is not judged.
 _UNJUDGED = {
-    "too few seeds": "fewer than two seeds have both results",
+    "too few seeds": "fewer than {} seeds have both results",
     "no result": "a result is missing",
     "mixed": "the results are of different data, starts, protocols or code",
     "other videos": "the results are not of the same videos",
@@ -74,7 +74,7 @@ def findings_of(study: Study, points: Sequence[Point], contrasts: Sequence[Contr
             "be told apart; extend the study to three seeds or more."
         )
     elif unjudged:
-        notes.append(_unjudged_note(unjudged))
+        notes.append(_unjudged_note(unjudged, least_num=study.least_num))
     return Findings(tuple(sentences), tuple(notes), sure_text(study, results, judged))
 
 
@@ -131,12 +131,15 @@ def _open_note(still_open: Sequence[Contrast], *, num: int) -> str:
     """Return what is not told apart, and the smallest difference that would have been."""
     parts = []
     for contrast in still_open[:_MOST_OPEN]:
-        difference, smallest = contrast.difference, contrast.smallest_shown(num)
+        difference, smallest = contrast.difference, contrast.smallest_shown
         assert difference is not None
         assert smallest is not None
         text = difference_text(difference, digits=1) + _pairs_text(contrast)
         if contrast.is_apart_by_itself():
-            text += f"; apart at {percent_text(ALPHA)} by itself, not among {num} comparisons"
+            among = (
+                "what is judged first is not" if contrast.waits else f"not among {contrast.num_together} comparisons"
+            )
+            text += f"; apart at {percent_text(ALPHA)} by itself, {among}"
         parts.append(f"{sides_text(contrast)} ({text}; would show {bound_text(smallest)})")
     more = len(still_open) - len(parts)
     parts += [f"{more} more, see the table of comparisons"] if more else []
@@ -199,8 +202,11 @@ def _starts_notes(points: Sequence[Point], judged: Sequence[Contrast]) -> list[s
     return [f"Not all start alike ({starts_text(points, has_digests=False)}): {of} of the start, too."]
 
 
-def _unjudged_note(unjudged: Sequence[Contrast]) -> str:
-    numbers = {reason: sum(one.verdict == verdict for one in unjudged) for verdict, reason in _UNJUDGED.items()}
+def _unjudged_note(unjudged: Sequence[Contrast], *, least_num: int) -> str:
+    least = "two" if least_num == 2 else str(least_num)
+    numbers = {
+        reason.format(least): sum(one.verdict == verdict for one in unjudged) for verdict, reason in _UNJUDGED.items()
+    }
     parts = [(reason, number) for reason, number in numbers.items() if number]
     head = f"No judgement on {counted(len(unjudged), 'comparison')}"
     if len(parts) == 1:

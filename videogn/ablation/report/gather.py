@@ -101,12 +101,11 @@ def gather(out: Path) -> Gathered:
     best = best_cells_of(study, settings, cells, chosen=chosen_of(study, out=out))
     searches = searches_of(study, settings, out=out)
     all_outcomes = with_no_best(study, searches, read_outcomes([*cells, *best], out=out))
-    outcomes = outcomes_asked(study, all_outcomes)
-    scores, problems = read_scores(outcomes, out=out)
+    scores, problems = read_scores(all_outcomes, out=out)
+    look = None if study.seed_rule is None else look_at(study, all_outcomes, scores)
+    outcomes = outcomes_asked(all_outcomes, look)
     answer = answer_of(study, outcomes, scores, kind="same")
-    look: Look | None = None
-    if study.seed_rule is not None:
-        look = look_at(study, all_outcomes)
+    if look is not None:
         notes = (stopping_note(study, look, outcomes), *answer.findings.notes)
         answer = replace(answer, findings=replace(answer.findings, notes=notes))
     warnings = [*warnings_of(study, outcomes, out=out), *problems, *tuning_warnings(study, searches, outcomes)]

@@ -31,6 +31,7 @@ class Point:
         same_as: Levels of the point that is run in its place, where the two are the same computation.
         scores: What its runs found of each test video, by seed, where that is known.
         alpha: 1 less the nominal confidence of the study's intervals.
+        least_num: Seeds that an interval needs.
     """
 
     labels: Mapping[str, str]
@@ -38,6 +39,7 @@ class Point:
     same_as: Mapping[str, str] | None
     scores: Mapping[int, VideoScores] = field(default_factory=dict)
     alpha: float = ALPHA
+    least_num: int = 2
 
     @property
     def levels(self) -> tuple[str, ...]:
@@ -81,6 +83,7 @@ class Point:
             known,
             alpha=self.alpha,
             least_deviation=step / math.sqrt(12),
+            least_num=self.least_num,
             scores=scores,
             groups=groups,
             num_videos=round(100 / step) if step else 1,
@@ -120,6 +123,7 @@ def points_of(
                 None if other == own else other,
                 {seed: one for seed, one in found.items() if one is not None},
                 study.alpha,
+                study.least_num,
             )
         )
     return points

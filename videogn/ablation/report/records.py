@@ -111,7 +111,7 @@ def _answer(gathered: Gathered, answer: Answer) -> dict[str, Any]:
                 "axis": contrast.axis,
                 "point": dict(contrast.points[0].labels),
                 "reference": dict(contrast.points[1].labels),
-                **comparison_fields(contrast, answer.contrasts),
+                **comparison_fields(contrast),
             }
             for contrast in answer.contrasts
             if not contrast.is_of_losses
@@ -198,7 +198,7 @@ def _interaction(answer: Answer, contrast: Contrast) -> dict[str, Any]:
         "reference": large_reference[contrast.axis],
         "norm_batch_size": small[NORM_BATCH_SIZE],
         "largest_norm_batch_size": large[NORM_BATCH_SIZE],
-        **comparison_fields(contrast, answer.contrasts),
+        **comparison_fields(contrast),
     }
 
 

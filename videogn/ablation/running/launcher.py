@@ -11,7 +11,7 @@ from videogn.ablation.cells import COMMAND, Cell, cell_folder
 from videogn.ablation.choices import choose, is_settled, is_to_run, with_search
 from videogn.ablation.outcome import Failure, Outcome, read_outcome, read_outcomes, write_failure
 from videogn.ablation.plans import CellPlan
-from videogn.ablation.report.deciding import cells_to_run, look_at, look_text, outcomes_asked
+from videogn.ablation.report.deciding import Look, cells_to_run, look_of, look_text, outcomes_asked
 from videogn.ablation.report.gather import gather
 from videogn.ablation.report.write import MixedResults, print_summary, write_files, write_report
 from videogn.ablation.running.child import log_tail
@@ -72,7 +72,7 @@ def run_study(
         check_folder(study, with_search(study, settings, cells, out=out), base=base, out=out)
         choose(study, settings, out=out)  # of searches that had ended where we were stopped
         before = read_outcomes(with_search(study, settings, cells, out=out), out=out)
-        if not cells_to_run(study, before):
+        if not cells_to_run(before, look_of(study, before, out=out)):
             record_study(study, base=base, out=out)
         else:
             if not mixed:
@@ -93,7 +93,7 @@ def run_study(
                 _run(work, executor=executor, command=command)
         gathered = gather(out)
         print_summary(gathered, paths=write_files(gathered, mixed=mixed))
-    outcomes = outcomes_asked(study, read_outcomes(with_search(study, settings, cells, out=out), out=out))
+    outcomes = outcomes_asked(read_outcomes(with_search(study, settings, cells, out=out), out=out), gathered.look)
     return sum(
         outcome.state == "failed" and not is_settled(outcome) for outcome in outcomes if not outcome.cell.same_as
     )
@@ -138,6 +138,7 @@ class _Work:
         self._mixed = mixed
         self._pending: dict[Future[float], Cell] = {}
         self._tried: set[str] = set()  # names of cells
+        self._look: Look | None = None  # the last, of a rule for seeds: what it asks for is running
         self._seconds: dict[str, float] = {}
         # Of each cell; of one that is run now, from before.
         self._outcomes = {outcome.cell.name: outcome for outcome in outcomes}
@@ -148,13 +149,15 @@ class _Work:
         Raises:
             KeyboardInterrupt: A signal came.
         """
-        while to_run := [cell for cell in cells_to_run(self._study, self._all) if cell.name not in self._tried]:
+        self._look = look_of(self._study, self._all, out=self.out)
+        while to_run := [cell for cell in cells_to_run(self._all, self._look) if cell.name not in self._tried]:
             if self._tried:
                 self.report()
                 interruption.check()
             self._run(to_run, executor=executor, command=command, interruption=interruption)
-            if self._study.seed_rule is not None and (look := look_at(self._study, self._all)).decisions:
-                self.display.say(look_text(self._study, look))
+            self._look = look_of(self._study, self._all, out=self.out)
+            if self._look is not None and self._look.decisions:
+                self.display.say(look_text(self._study, self._look))
 
     def _run(
         self, to_run: Sequence[Cell], *, executor: Executor, command: Sequence[str], interruption: Interruption
@@ -227,7 +230,7 @@ class _Work:
         return list(self._outcomes.values())
 
     def _statuses(self) -> list[CellStatus]:
-        return [self._status(outcome) for outcome in outcomes_asked(self._study, self._all)]
+        return [self._status(outcome) for outcome in outcomes_asked(self._all, self._look)]
 
     def _status(self, outcome: Outcome) -> CellStatus:
         cell = outcome.cell
