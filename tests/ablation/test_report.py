@@ -7,6 +7,7 @@ from base64 import b64decode
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from shutil import rmtree
 from typing import get_args
 from xml.etree import ElementTree
 
@@ -15,10 +16,11 @@ import pytest
 from matplotlib.image import imread
 
 from tests.ablation.reports import point, table
-from tests.ablation.studies import STUDY, TOP1, cells, change, fail, make_study
+from tests.ablation.studies import BASE, STUDY, TOP1, cells, change, fail, make_study
 from videogn.ablation.report.gather import gather
 from videogn.ablation.report.write import MixedResults, print_summary, write_report
 from videogn.ablation.study import Study
+from videogn.ablation.study_folder import record_study
 from videogn.training.schedule import Scaling, Schedule, in_steps
 
 FILES = {
@@ -515,3 +517,21 @@ def figure_texts(path: Path) -> list[str]:
 
 def figure_text(path: Path) -> str:
     return " ".join(figure_texts(path))
+
+
+def test_seeds_that_are_added_to_a_list_after_results_were_there_are_said(tmp_path):
+    out = make_study(tmp_path, replace(STUDY, seeds=[0]))
+
+    def warned(*seeds: int) -> list[str]:
+        asked = replace(STUDY, seeds=list(seeds))
+        record_study(asked, base=BASE, out=out)
+        return [text for text in gather(out).warnings if "Seeds were added" in text]
+
+    assert warned(0, 1) == []  # one seed said nothing
+    rmtree(out / "cells")
+    make_study(out, replace(STUDY, seeds=[0, 1]))
+    assert warned(0, 1) == []
+    (text,) = warned(0, 1, 2)
+    assert text.startswith("Seeds were added when results of seeds 0 and 1 were there: 2. Where one looks at ")
+    assert warned(0, 1, 2) == [text]  # once and for all
+    assert text in write_report(out, mixed=True)["json"].read_text()

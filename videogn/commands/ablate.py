@@ -82,7 +82,8 @@ OUT holds study.json and base.yaml (what was asked), cells/NAME/ (each run: log.
 result.json, or failure.json with the reason) and the report. Started again with the same study, or with one that has
 more seeds, or more levels behind the old ones, the command runs what is not done: a cell that was stopped goes on from
 the end of its last epoch as if it had not been, one that failed is tried again. Results of other code (see --mixed) and
-another study are refused.
+another study are refused. Seeds that are added to a list when results of two or more are there are named in the report,
+whose intervals then hold less often: where one looks and goes on, a rule as above is meant.
 
 Where cells run (--executor):
   local  here: one at a time, or side by side where each gets a share: --cores_per_cell of the processor's cores, or

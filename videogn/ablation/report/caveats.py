@@ -9,8 +9,10 @@ from videogn.ablation.axes import value_text
 from videogn.ablation.cells import Cell, cell_folder, fit_command
 from videogn.ablation.outcome import Outcome
 from videogn.ablation.report.length import length_warning
+from videogn.ablation.report.text import listed
+from videogn.ablation.sequential import RULE_FORM
 from videogn.ablation.study import Study
-from videogn.ablation.study_folder import read_record
+from videogn.ablation.study_folder import read_record, seeds_seen
 from videogn.training.result import Result
 
 _UNKNOWN = "not recorded"
@@ -65,6 +67,13 @@ def warnings_of(study: Study, outcomes: Sequence[Outcome], *, out: Path) -> list
     if len(steps) > 1 and study.comparison == "fixed-total" and not _varies_length(study):
         warnings.append(f"The numbers of updates differ, and they should be the same: {places_text(steps)}.")
     warnings += _version_warnings(outcomes)
+    if (seen := seeds_seen(out)) is not None:
+        added = [str(seed) for seed in study.all_seeds if seed not in seen]
+        warnings.append(
+            f"Seeds were added when results of seeds {listed(list(map(str, seen)))} were there: {listed(added)}. Where "
+            "one looks at results and then adds seeds, intervals hold less often than they say, and findings are wrong "
+            f"more often. A rule for seeds allows for that: seeds: {RULE_FORM}."
+        )
     chosen = cells_by_value(outcomes, lambda result: result.chosen_among)
     chosen.pop(_UNKNOWN, None)
     for among, cells in chosen.items():
