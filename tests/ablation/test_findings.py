@@ -58,6 +58,14 @@ def test_what_the_study_of_three_seeds_says(tmp_path):
     )
 
 
+def test_of_a_tuned_study_the_level_is_said_of_each_answer():
+    axes = {"model.norm": ["gn", "bn", "ln"]}
+    study = Study(base="b", axes=axes, seeds=[0, 1, 2], tune={"model.base_lr": [0.1, 0.2]})
+    assert findings(study, lambda cell: 50.0 + cell.seed).sure.endswith(
+        "Holm's procedure: in each of the two answers, at most one study in 20 has any that is wrong."
+    )
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.integers(-80, 80), min_size=4, max_size=4), st.integers(-100, 100))
 def test_a_difference_is_claimed_exactly_where_its_interval_excludes_zero(noise, shift):

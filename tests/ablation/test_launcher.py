@@ -364,6 +364,21 @@ def test_a_failed_cell_of_added_seeds_is_not_replaced_nor_tried_again_once_decid
     assert command.calls() == []
 
 
+@pytest.mark.slow
+def test_a_rule_tries_a_setting_again_of_which_all_failed(command, tmp_path, capsys, no_figures):
+    command.behave({f"fit bn-seed{seed}": "crash" for seed in range(2)})
+    assert run(UNTIL_DECIDED, tmp_path, command=command) == 2
+    assert "nothing is decided, and no seed is added" in capsys.readouterr().out
+    report = (tmp_path / "report.md").read_text()
+    assert "Stopped after 2, and nothing is decided: there are no results that can be compared. Cells of" in report
+    assert "the study is decided" not in report
+    command.behave({})
+    command.calls()
+    assert run(UNTIL_DECIDED, tmp_path, command=command) == 0
+    assert [cell for _, cell in command.stages()][:4] == ["bn-seed0"] * 2 + ["bn-seed1"] * 2
+    assert "Stopped after 3: decided. So that" in (tmp_path / "report.md").read_text()
+
+
 def test_what_fails_on_our_side_is_that_cells_failure_alone(command, tmp_path):
     nowhere = Place(cores=frozenset({1000}))  # no such core
     assert run(STUDY, tmp_path, command=command, places=[nowhere]) == 3

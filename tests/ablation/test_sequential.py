@@ -220,7 +220,7 @@ def test_a_comparison_that_no_seed_can_decide_keeps_nothing_going():
     note = stopping_note(study, look, same)
     assert "Stopped after 3: decided, but for 1 comparison without results that can be compared." in note
     assert [cell.name for cell in to_run(study, same)] == list(failed)  # by a new command
-    assert "The same command tries these cells again." in note
+    assert "The same command tries those of comparisons without results again." in note
 
 
 def test_where_all_of_a_setting_failed_nothing_is_decided_and_it_is_tried_again():
@@ -363,3 +363,44 @@ def test_the_report_of_a_rule_counts_the_seeds_that_were_asked_for(tmp_path):
     assert "Stopped after 4: decided." in text
     (out / "cells" / "bn-seed3" / "result.json").unlink()
     assert "points below GN on these videos, by 3 of 4 seeds." in write_report(out)["markdown"].read_text()
+
+
+THREE = replace(TWO, axes={"model.norm": ["gn", "bn", "ln", "brn"]}, baseline={}, seeds=RULE | {"at_most": 6})
+NAMED = replace(THREE, seeds=THREE.seeds | {"between": [{"model.norm": "bn"}, {"model.norm": "gn"}]})
+
+
+def share_with_a_wrong_finding(study: Study, effects: dict[str, float], *, num: int) -> float:
+    """Return how many studies say at any look that a setting is not GN's equal which is."""
+    rng, done, wrong = np.random.default_rng(2), outcomes(study, lambda cell: 0.0, num_seeds=6), 0
+    for _ in range(num):
+        own = {norm: 70 + effects.get(norm, 0.0) + rng.normal(0, 2, 6) for norm in ("gn", "bn", "ln", "brn")}
+        results = [replace(o, result=replace(o.result, top1=own[o.cell.norm][o.cell.seed])) for o in done]
+        for num_seeds in range(3, 7):
+            points = points_of(study, [one for one in results if one.cell.seed < num_seeds])
+            found = [one for one in contrasts_of(study, points) if one.shows("apart", "these")]
+            if any(one.points[0].labels["model.norm"] not in effects for one in found):
+                wrong += 1
+                break
+    return wrong / num
+
+
+@pytest.mark.parametrize(("study", "effects"), [(THREE, {}), (NAMED, {}), (NAMED, {"bn": -30.0})])
+def test_few_studies_of_several_comparisons_say_what_is_wrong_at_any_look(request, monkeypatch, study, effects):
+    num = 2000 if request.config.getoption("--full") else 60
+    levels = np.geomspace(1e-12, 1.0, 60)  # between these, a line on a scale of logarithms
+    worth = np.log([study.seed_rule.worth(level) for level in levels])
+    monkeypatch.setattr(SeedRule, "worth", lambda _, p: float(np.exp(np.interp(np.log(p), np.log(levels), worth))))
+    assert share_with_a_wrong_finding(study, effects, num=num) <= 0.05 + 3 * (0.05 * 0.95 / num) ** 0.5
+
+
+def test_the_table_says_among_how_many_each_is_judged(tmp_path):
+    between = [{"model.norm": "bn", "norm_batch_size": 2}, {"model.norm": "gn", "norm_batch_size": 16}]
+    study = Study(base="b", axes=GRID, seeds={"from": 2, "until": 1.0, "at_most": 4, "between": between})
+    out = make_study(tmp_path, study, top1=alternating)
+    text = write_report(out)["markdown"].read_text()
+    assert (
+        "Holm: the same of the first, which seeds were added for, by itself, and that of the others among 2, " in text
+    )
+    study = replace(study, seeds={"from": 2, "until": 1.0, "at_most": 4})
+    text = write_report(make_study(tmp_path / "all", study, top1=alternating))["markdown"].read_text()
+    assert "Holm: the same among all 3 comparisons; " in text

@@ -175,7 +175,8 @@ def stopping_note(study: Study, look: Look, outcomes: Sequence[Outcome]) -> str:
             "results are left out, and no other seed takes their place; the intervals are of seeds that do not fail"
         )
         if look.num_given_up or not look.is_over:
-            state += ". The same command tries these cells again"
+            those = "those of comparisons without results" if look.is_over else "these cells"
+            state += f". The same command tries {those} again"
     within = "" if study.equivalence is None else f", within {study.equivalence:g} points"
     return (
         f"Seeds were added one at a time until {which} decided (a finding: apart{within}; or an interval of at most "

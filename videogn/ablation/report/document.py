@@ -178,14 +178,13 @@ def _failures(gathered: Gathered) -> list[str]:
         what = f"{outcome.cell.name}: {failure.kind} in {failure.stage}, exit status {failure.exit_status}"
         blocks.append(page.details(f"{what}; the end of {log}", page.code(failure.log_tail or ["(nothing)"])))
     if blocks:
-        is_over = gathered.look is not None and gathered.look.is_over
-        blocks.append(
-            page.note(
-                "A cell that failed counts as such: the study is decided, and nothing more is run."
-                if is_over
-                else "A cell that failed is tried again when the command is run again."
-            )
-        )
+        look, again = gathered.look, "is tried again when the command is run again."
+        what = f"A cell that failed {again}"
+        if look is not None and look.is_over:
+            what = "A cell that failed counts as such: the study is decided, and nothing more is run."
+            if look.num_given_up:
+                what = f"A cell that failed of a comparison without results {again}"
+        blocks.append(page.note(what))
     return blocks
 
 
