@@ -18,9 +18,11 @@ from videogn.ablation.report.points import Point, point_at, points_of
 from videogn.ablation.report.scores import read_scores
 from videogn.ablation.report.tuned import tuning_outcomes, tuning_warnings
 from videogn.ablation.study import Study
-from videogn.ablation.study_folder import load_study
+from videogn.ablation.study_folder import load_study, seeds_seen
 from videogn.ablation.tuning import best_cells_of
 from videogn.training.video_scores import VideoScores
+
+_NOT_SURE = "These shares do not hold here: seeds were added when results were there, see the warning."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +106,8 @@ def gather(out: Path) -> Gathered:
     scores, problems = read_scores(all_outcomes, out=out)
     look = None if study.seed_rule is None else look_at(study, all_outcomes, scores)
     outcomes = outcomes_asked(all_outcomes, look)
-    answer = answer_of(study, outcomes, scores, kind="same")
+    seen = seeds_seen(out)
+    answer = answer_of(study, outcomes, scores, kind="same", seen=seen)
     if look is not None:
         notes = (stopping_note(study, look, outcomes), *answer.findings.notes)
         answer = replace(answer, findings=replace(answer.findings, notes=notes))
@@ -130,7 +133,7 @@ def gather(out: Path) -> Gathered:
         base=base,
         outcomes=outcomes,
         **vars(answer),
-        best=answer_of(study, outcomes, scores, kind="best") if best else None,
+        best=answer_of(study, outcomes, scores, kind="best", seen=seen) if best else None,
         searches=searches,
         curves=curves,
         paper=paper,
@@ -151,14 +154,32 @@ def answers_of(gathered: Gathered) -> list[tuple[str, Answer]]:
     return answers
 
 
-def answer_of(study: Study, outcomes: Sequence[Outcome], scores: Mapping[str, VideoScores], *, kind: Kind) -> Answer:
-    """Return what the results of one kind of cells say."""
+def answer_of(
+    study: Study,
+    outcomes: Sequence[Outcome],
+    scores: Mapping[str, VideoScores],
+    *,
+    kind: Kind,
+    seen: Sequence[int] | None,
+) -> Answer:
+    """Return what the results of one kind of cells say.
+
+    Args:
+        study: What was asked.
+        outcomes: What became of each cell.
+        scores: What the runs found of each test video.
+        kind: Of the cells.
+        seen: Seeds that had results when others were added to their list (seeds_seen).
+    """
     points = points_of(study, outcomes, scores, kind=kind)
     baseline, contrasts = point_at(points, study.baseline), contrasts_of(study, points)
+    findings = findings_of(study, points, contrasts)
+    if seen is not None and findings.sure is not None:
+        findings = replace(findings, sure=f"{findings.sure} {_NOT_SURE}")
     return Answer(
         points=points,
         baseline=baseline,
         to_baseline={point.levels: contrast_of(point, baseline, axis="") for point in points},
         contrasts=contrasts,
-        findings=findings_of(study, points, contrasts),
+        findings=findings,
     )
