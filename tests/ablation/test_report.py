@@ -532,7 +532,7 @@ def test_seeds_that_are_added_to_a_list_after_results_were_there_are_said(tmp_pa
     make_study(out, replace(STUDY, seeds=[0, 1]))
     assert warned(0, 1) == []
     (text,) = warned(0, 1, 2)
-    assert text.startswith("Seeds were added when results of seeds 0 and 1 were there: 2. Where one looks at ")
+    assert text.startswith("Seeds were added to 0 and 1 when results of these were there: 2. Where one looks at ")
     assert warned(0, 1, 2) == [text]  # once and for all
     assert text in write_report(out)["json"].read_text()
     assert "These shares do not hold here: seeds were added" in (out / "report.md").read_text()

@@ -51,21 +51,20 @@ def record_study(study: Study, *, base: bytes, out: Path) -> None:
     """Write OUT/study.json, the study in the form of its config file, and OUT/base.yaml, its base config.
 
     The cells are run from that copy, because the original may change between two runs of the command. Where seeds are
-    added to a list, and two or more of those before have results, OUT/seeds_seen.json keeps which (`seeds_seen`).
+    added to a list, and two or more of it have results, OUT/seeds_seen.json keeps the list before (`seeds_seen`).
     """
-    if (out / "study.json").exists() and seeds_seen(out) is None:
-        before, _ = load_study(out)
-        seen = [seed for seed in before.all_seeds if _has_results(seed, out=out)]
-        # Of one seed nothing is claimed, so that two looks at findings are not made.
-        if study.seed_rule is None and len(seen) > 1 and set(study.all_seeds) - set(before.all_seeds):
-            write_json(out / "seeds_seen.json", seen, ensure_ascii=True)
+    if study.seed_rule is None and (out / "study.json").exists() and seeds_seen(out) is None:
+        before = load_study(out)[0].all_seeds
+        # Of one seed nothing is claimed: who adds seeds then has not looked at findings.
+        if set(study.all_seeds) - set(before) and len(_seeds_with_results(out) & set(before)) > 1:
+            write_json(out / "seeds_seen.json", before, ensure_ascii=True)
     with replacing(out / "base.yaml") as partial:
         partial.write_bytes(base)
     write_json(out / "study.json", asdict(study), ensure_ascii=True)
 
 
 def seeds_seen(out: Path) -> list[int] | None:
-    """Return of which seeds results were there when others were first added to a list; None where none were added.
+    """Return the list of seeds that had results when others were first added to it; None where none were.
 
     Raises:
         ValueError: OUT/seeds_seen.json cannot be read.
@@ -75,13 +74,13 @@ def seeds_seen(out: Path) -> list[int] | None:
     except FileNotFoundError:
         return None
     if not isinstance(found, list) or not all(isinstance(seed, int) for seed in found):
-        raise ValueError(f"{out / 'seeds_seen.json'}: got {found!r}; expected the seeds that had results, a list")
+        raise ValueError(f"{out / 'seeds_seen.json'}: got {found!r}; expected a list of seeds")
     return found
 
 
-def _has_results(seed: int, *, out: Path) -> bool:
-    folders = [path.parent for path in (out / "cells").glob("*/result.json")]
-    return any(((read_record(folder) or {}).get("cell") or {}).get("seed") == seed for folder in folders)
+def _seeds_with_results(out: Path) -> set[int]:
+    records = [read_record(path.parent) or {} for path in (out / "cells").glob("*/result.json")]
+    return {record["cell"]["seed"] for record in records if "cell" in record}
 
 
 def check_folder(study: Study, cells: Sequence[Cell], *, base: bytes, out: Path) -> None:

@@ -68,11 +68,11 @@ def warnings_of(study: Study, outcomes: Sequence[Outcome], *, out: Path) -> list
         warnings.append(f"The numbers of updates differ, and they should be the same: {places_text(steps)}.")
     warnings += _version_warnings(outcomes)
     if (seen := seeds_seen(out)) is not None:
-        added = [str(seed) for seed in study.all_seeds if seed not in seen]
+        first, added = ([str(s) for s in study.all_seeds if (s in seen) == is_seen] for is_seen in (True, False))
         warnings.append(
-            f"Seeds were added when results of seeds {listed(list(map(str, seen)))} were there: {listed(added)}. Where "
-            "one looks at results and then adds seeds, intervals hold less often than they say, and findings are wrong "
-            f"more often. A rule for seeds allows for that: seeds: {RULE_FORM}."
+            f"Seeds were added to {listed(first)} when results of these were there: {listed(added)}. Where one looks "
+            "at results and then adds seeds, intervals hold less often than they say, and findings are wrong more "
+            f"often. A rule for seeds allows for that: seeds: {RULE_FORM}."
         )
     chosen = cells_by_value(outcomes, lambda result: result.chosen_among)
     chosen.pop(_UNKNOWN, None)

@@ -169,7 +169,7 @@ def answer_of(
         outcomes: What became of each cell.
         scores: What the runs found of each test video.
         kind: Of the cells.
-        seen: Seeds that had results when others were added to their list (seeds_seen).
+        seen: The list of seeds that had results when others were added to it (seeds_seen).
     """
     points = points_of(study, outcomes, scores, kind=kind)
     baseline, contrasts = point_at(points, study.baseline), contrasts_of(study, points)
