@@ -129,10 +129,10 @@ def comparison_fields(contrast: Contrast) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "verdict": contrast.verdict,
         "num_seeds": 0 if difference is None else difference.num,
-        "mean": None if difference is None else _rounded(difference.mean),
-        "deviation": None if difference is None else _rounded(difference.deviation),
+        "mean": None if difference is None else rounded(difference.mean),
+        "deviation": None if difference is None else rounded(difference.deviation),
         "num_groups": None if difference is None else difference.num_groups,
-        "smallest_shown": _rounded(contrast.smallest_shown),
+        "smallest_shown": rounded(contrast.smallest_shown),
     }
     for reach in _REACHES:
         fields[_WORDS[reach].replace(" ", "_")] = {
@@ -149,10 +149,11 @@ def comparison_fields(contrast: Contrast) -> dict[str, Any]:
 def claim_fields(claim: Claim | None) -> dict[str, Any]:
     """Return the ends of an interval."""
     return {
-        "low": None if claim is None else _rounded(claim.low),
-        "high": None if claim is None else _rounded(claim.high),
+        "low": None if claim is None else rounded(claim.low),
+        "high": None if claim is None else rounded(claim.high),
     }
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, _DIGITS)
+def rounded(value: Any) -> Any:
+    """Return a float as it is written; any other value as it is."""
+    return round(value, _DIGITS) if isinstance(value, float) else value

@@ -14,7 +14,7 @@ from videogn.ablation.axes import NORM_BATCH_SIZE
 from videogn.ablation.choices import Search
 from videogn.ablation.outcome import Outcome
 from videogn.ablation.report.caveats import again_command
-from videogn.ablation.report.comparisons import claim_fields, comparison_fields
+from videogn.ablation.report.comparisons import claim_fields, comparison_fields, rounded
 from videogn.ablation.report.contrasts import Contrast
 from videogn.ablation.report.estimates import Estimate
 from videogn.ablation.report.gather import Answer, Gathered
@@ -45,8 +45,6 @@ _RESULT_FIELDS = (
 )
 # Those whose column has another name than the result's property.
 _PROPERTIES = {"protocol": "protocol_and_policy", "weights": "weights_file"}
-# A float32's noise ends at the digits behind these.
-_DIGITS = 4
 
 
 def rows_of(gathered: Gathered) -> list[dict[str, Any]]:
@@ -131,8 +129,8 @@ def _search(study: Study, search: Search) -> dict[str, Any]:
         "trials": [
             {
                 "settings": dict(trial.candidate),
-                "top1": _rounded(trial.top1),
-                "loss": _rounded(trial.loss),
+                "top1": rounded(trial.top1),
+                "loss": rounded(trial.loss),
                 "diverged": trial.num_diverged,
                 "cells": [outcome.cell.same_as or outcome.cell.name for outcome in trial.outcomes],
             }
@@ -157,10 +155,10 @@ def _row(gathered: Gathered, answer: Answer, outcome: Outcome) -> dict[str, Any]
         "effective_norm_batch_size": cell.batches.norm,
         "device_batch_size": cell.batches.device,
         "total_batch_size": cell.batches.total,
-        **{name: _rounded(getattr(result, _PROPERTIES.get(name, name), None)) for name in _RESULT_FIELDS},
-        "top1_less_baseline": _rounded(_less_baseline(answer, outcome, to_baseline)),
+        **{name: rounded(getattr(result, _PROPERTIES.get(name, name), None)) for name in _RESULT_FIELDS},
+        "top1_less_baseline": rounded(_less_baseline(answer, outcome, to_baseline)),
         "pairs_with_baseline": _num_pairs(to_baseline),
-        "clips_per_second": None if curves is None else _rounded(curves.clips_per_second),
+        "clips_per_second": None if curves is None else rounded(curves.clips_per_second),
         "code_train": code_train,
         "code_test": code_test,
         "failure_kind": None if failure is None else failure.kind,
@@ -178,7 +176,7 @@ def _stopping(gathered: Gathered) -> dict[str, Any] | None:
     return {
         "seeds_looked_at": gathered.look.num_seeds,
         "is_over": gathered.look.is_over,
-        "nominal_confidence": _rounded(1 - gathered.study.alpha),
+        "nominal_confidence": rounded(1 - gathered.study.alpha),
         "decisions": [
             {
                 "point": dict(contrast.points[0].labels),
@@ -212,7 +210,7 @@ def _point(gathered: Gathered, answer: Answer, point: Point) -> dict[str, Any]:
         "is_mixed": point.is_mixed,
         "top1": _estimate(point.top1),
         "top5": _estimate(point.top5),
-        "error": None if point.top1 is None else _rounded(100 - point.top1.mean),
+        "error": None if point.top1 is None else rounded(100 - point.top1.mean),
         "top1_less_baseline": _estimate(to_baseline.difference),
         "pairs_with_baseline": _num_pairs(to_baseline),
         "paper": None if row is None else asdict(row),
@@ -234,16 +232,12 @@ def _num_pairs(contrast: Contrast) -> int | None:
     return contrast.difference.num if contrast.difference else 0
 
 
-def _rounded(value: Any) -> Any:
-    return round(value, _DIGITS) if isinstance(value, float) else value
-
-
 def _estimate(estimate: Estimate | None) -> Mapping[str, Any] | None:
     if estimate is None:
         return None
     return {
-        "mean": _rounded(estimate.mean),
-        "deviation": _rounded(estimate.deviation),
+        "mean": rounded(estimate.mean),
+        "deviation": rounded(estimate.deviation),
         "num_seeds": estimate.num,
         "num_groups": estimate.num_groups,
         "these_videos": claim_fields(estimate.seeds),
