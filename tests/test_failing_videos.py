@@ -12,6 +12,7 @@ import torch
 from tests.runs import TINY
 from videogn.cli import main
 from videogn.data.decoding.pyav import PyAVVideo
+from videogn.trained.run import load
 
 pytestmark = pytest.mark.slow
 
@@ -42,7 +43,7 @@ def test_a_video_that_ends_its_process_stops_a_run_by_name(fit, capsys):
     assert "train/04.mp4: its decoder ended the process, twice (ended by signal 9 (Killed)). " in error
 
 
-def test_within_the_share_it_is_counted_and_a_run_that_goes_on_knows_it(fit, capsys):
+def test_within_the_share_it_is_counted_and_a_run_that_goes_on_knows_it(fit, data_root, capsys):
     share = ["--data.skip_undecodable", "0.2"]
     assert main([*fit, "--run_dir", "whole", *share]) == 0
     assert "training videos: 1 of 12 failed and were left out, 2 clips in all (the first: " in capsys.readouterr().out
@@ -66,3 +67,12 @@ def test_within_the_share_it_is_counted_and_a_run_that_goes_on_knows_it(fit, cap
     assert result["num_videos_decoded_in_full"] == 0
     assert main(["test", "--run_dir", "parts", "--data.skip_undecodable", "0.1"]) == 1
     assert "1 of 5 test videos failed so far, more than --data.skip_undecodable 0.1" in capsys.readouterr().err
+    # As earlier versions wrote it.
+    config = Path("parts/config.yaml")
+    config.write_text(config.read_text().replace("skip_undecodable: 0.2", "skip_undecodable: true"))
+    for command in (["test"], ["predict", str(data_root / "val/00.mp4")]):
+        assert main([*command, "--run_dir", "parts"]) == 2
+        (line,) = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
+        assert "skip_undecodable is true; expected the share of a list's videos that may fail, such as 0.01" in line
+        assert main([*command, "--run_dir", "parts", "--data.skip_undecodable", "0.2"]) == 0
+    assert load("parts")(data_root / "val/00.mp4")

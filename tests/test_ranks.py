@@ -17,6 +17,7 @@ from tests.ranks import said, start, wait
 from tests.runs import TINY, videogn
 from videogn.cli import main
 from videogn.commands import beats
+from videogn.commands.usage import ExchangeFailed
 
 pytestmark = pytest.mark.slow
 SCORES = "[{class_path: tests.ranks.Scores, init_args: {file: FILE}}]"
@@ -163,14 +164,50 @@ def _children(pid: int) -> list[str]:
     return subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=True).stdout.split()
 
 
-def _beating(rank: int, port: int, error: str | None, log: Path) -> None:
+def _beating(rank: int, port: int, failure: tuple[float, Exception] | None, log: Path, beat: float) -> None:
     os.dup2(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT), 2)
-    beats.BEAT_SECONDS, beats.LOST_SECONDS, beats.GRACE_SECONDS = 0.05, 1.0, 0.3
+    beats.BEAT_SECONDS, beats.LOST_SECONDS, beats.GRACE_SECONDS = beat, 20 * beat, 10 * beat
     torch.distributed.is_initialized = lambda: True
+    seconds, error = failure or (60, None)
     with beats.Beats(beats.meeting("127.0.0.1", port), rank=rank, size=3, command="fit"):
-        time.sleep(1.5 if error else 30)
+        time.sleep(seconds)
         if error:
-            raise ValueError(error)
+            raise error
+
+
+NO_DISK, RESET = ValueError("no disk"), ExchangeFailed("connection reset")
+
+
+@pytest.mark.parametrize(
+    ("failures", "cause"),
+    [
+        ({1: (1.2, ValueError("another")), 2: (1.0, NO_DISK)}, 2),  # both before the next beat
+        ({1: (1.0, RESET), 2: (2.0, NO_DISK)}, 2),
+        ({2: (0.0, NO_DISK)}, 2),  # before its first beat
+        ({0: (0.0, NO_DISK)}, 0),
+    ],
+)
+def test_others_name_the_cause_and_not_what_followed_from_it(failures, cause, tmp_path):
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    forks = multiprocessing.get_context("forkserver")
+    forks.set_forkserver_preload(["videogn.commands.trainer"])
+    log = tmp_path / "log"
+    processes = [
+        forks.Process(target=_beating, args=(rank, store.port, failures.get(rank), log, 0.5)) for rank in range(3)
+    ]
+    try:
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join(60)
+            assert process.exitcode == 1
+    finally:
+        for process in processes:
+            process.kill()
+            process.join()
+    lines = [line for line in log.read_text().splitlines() if line.startswith("videogn fit: error: ")]
+    assert len(lines) == 3 - len(failures)
+    assert all(re.search(rf"error: device {cause} \(.*\) ended with status 1: no disk$", line) for line in lines), lines
 
 
 @pytest.mark.parametrize("how", ["killed", "fails"])
@@ -179,8 +216,8 @@ def test_a_process_that_gives_no_sign_of_life_ends_the_others(how, tmp_path):
     forks = multiprocessing.get_context("forkserver")
     forks.set_forkserver_preload(["videogn.commands.trainer"])
     log = tmp_path / "log"
-    errors = [None, None, "no disk" if how == "fails" else None]
-    processes = [forks.Process(target=_beating, args=(rank, store.port, errors[rank], log)) for rank in range(3)]
+    errors = [None, None, (1.5, NO_DISK) if how == "fails" else None]
+    processes = [forks.Process(target=_beating, args=(rank, store.port, errors[rank], log, 0.05)) for rank in range(3)]
     try:
         for process in processes:
             process.start()

@@ -19,7 +19,7 @@ from datetime import timedelta
 import torch.distributed
 from torch.distributed import Store, TCPStore
 
-from videogn.commands.usage import RunAgain, RunError
+from videogn.commands.usage import ExchangeFailed, RunAgain, RunError
 from videogn.training.errors import ToldToEnd
 
 BEAT_SECONDS = 2.0
@@ -51,6 +51,7 @@ class Beats:
         self._over = threading.Event()
         self._answered = time.monotonic()  # when the store last did
         self._heard: dict[int, tuple[int, float]] = {}  # of the others: beats, and when there was a new one
+        self._failure_heard: float | None = None  # when the first one was
         self._loss: RunError | None = None
         self._found = threading.Event()
 
@@ -63,15 +64,18 @@ class Beats:
     def __exit__(self, kind: object, error: BaseException | None, where: object) -> None:
         """Say that this process ends, and how; the first one waits a while for the others, which hear it."""
         self._over.set()
-        if self._store is None:
-            return
         if self._found.is_set():
             self._let_others_hear()
             return
         with suppress(Exception):  # the store's own: of a process that is gone, and then there is nobody to tell
+            if self._store is None:
+                if not torch.distributed.is_initialized():
+                    return
+                self._store = self._connect()  # it ends before its first beat
             if error is not None:
                 status = getattr(error, "status", RunAgain.status if isinstance(error, ToldToEnd) else RunError.status)
-                self._store.set(f"error {self._rank}", f"{status} {_line(error)}")
+                is_effect, number = int(isinstance(error, ExchangeFailed)), self._store.add("failures", 1)
+                self._store.set(f"error {self._rank}", f"{is_effect} {number} {status} {_line(error)}")
             self._store.add(f"beats {self._rank}", _ENDED if error is None else _FAILED)
             deadline = time.monotonic() + GRACE_SECONDS
             while self._rank == 0 and time.monotonic() < deadline:
@@ -107,22 +111,32 @@ class Beats:
         now = time.monotonic()
         if now - self._answered > LOST_SECONDS / 2:  # this one stood still itself
             self._heard = {}
+        failures = []
         for rank in range(1, self._size) if self._rank == 0 else [0]:
             beats = store.add(f"beats {rank}", 0)
             before, when = self._heard.get(rank, (-1, now))
             if beats != before:
                 self._heard[rank] = (beats, now)
             if beats >= _FAILED:
-                status, _, line = store.get(f"error {rank}").decode().partition(" ")
-                self._tell(store, f"{status} {_who(store, rank)} ended with status {status}: {line}")
+                is_effect, number, status, line = store.get(f"error {rank}").decode().split(" ", 3)
+                text = f"{status} {_who(store, rank)} ended with status {status}: {line}"
+                failures.append((is_effect == "1", int(number), text))
             elif beats < _ENDED and now - when > LOST_SECONDS and beats == before:
                 line = f"nothing was heard of {_who(store, rank)} for {LOST_SECONDS:.0f} s: it was killed, "
                 line += f"{MEMORY}, or stands still, or its machine is gone"
                 self._tell(store, f"1 {line}")
         if self._rank and store.check(["loss"]):
             self._tell(store, store.get("loss").decode())
+        if failures:
+            # The first is the cause, but where it only says that another process is gone: that may not be heard yet.
+            self._failure_heard = self._failure_heard or now
+            only_effects, _, text = min(failures)
+            if self._rank or not only_effects or now - self._failure_heard > GRACE_SECONDS:
+                self._tell(store, text)
 
     def _tell(self, store: Store, text: str) -> None:
+        if self._found.is_set():
+            return
         if self._rank == 0:
             store.set("loss", text)
         status, _, line = text.partition(" ")

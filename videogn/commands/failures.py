@@ -42,6 +42,8 @@ def as_told(error: BaseException, *, run: VideoCLI, beats: Beats | None = None) 
         return NotFinite(str(error))
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return _out_of_memory(error, run)
+    if isinstance(error, ConnectionError) and (lost := processes.lost(error, trainer=run.trainer, beats=beats)):
+        return lost
     if isinstance(error, ValueError | OSError | MisconfigurationException):
         return RunError(f"{error}{_shared_memory_hint(error)}")
     if isinstance(error, TorchDynamoException):

@@ -18,12 +18,14 @@ from lightning import Trainer
 from lightning.fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 
 from videogn.commands.beats import MEMORY, Beats, meeting
-from videogn.commands.usage import RunError, UsageError
+from videogn.commands.usage import ExchangeFailed, RunError, UsageError
 from videogn.data.loader import MOST_DEATHS, WorkersDied
 
 # How long a process whose run has lost another one may take to end by itself.
 _GRACE_SECONDS = 5.0
 _POLL_SECONDS = 0.5
+# What a process that Lightning started leaves with where an exchange failed: it is not the one that caused it.
+_IS_EFFECT = 76
 _EXCHANGE = re.compile("gloo|NCCL|c10d|[Cc]onnection (reset|closed|refused)|Broken pipe")
 
 
@@ -86,24 +88,28 @@ def lost(error: Exception, *, trainer: Trainer, beats: Beats | None = None) -> R
     children = getattr(trainer.strategy.launcher, "procs", [])
     deadline = time.monotonic() + _GRACE_SECONDS
     while children and time.monotonic() < deadline:
-        if (ended := _ended(children)) is not None:
+        if (ended := _ended(children)) is not None and ended[2] != _IS_EFFECT:
             return _error(*ended)
         time.sleep(_POLL_SECONDS / 5)
+    if (ended := _ended(children)) is not None:
+        return _error(*ended)
     if beats is not None and (loss := beats.loss()) is not None:
         return loss
     reason = _EXCHANGE.search(str(error).partition("] ")[2] or str(error))
-    return RunError(
+    failed = ExchangeFailed(
         f"the exchange with another process of this run failed ({reason[0] if reason else error}): it ended, and what "
         f"it said, or what killed it, is the cause"
     )
+    environment = getattr(trainer.strategy, "cluster_environment", None)
+    if isinstance(environment, LightningEnvironment) and environment.local_rank():
+        failed.status = _IS_EFFECT
+    return failed
 
 
 def _ended(children: Sequence[Popen[Any]]) -> tuple[int, int, int] | None:
-    """Return rank, process and status of the first child that ended otherwise than well."""
-    for rank, child in enumerate(children, start=1):
-        if status := child.poll():
-            return rank, child.pid, status
-    return None
+    """Return rank, process and status of the first child that ended otherwise than well, by a cause if one did."""
+    ended = [(rank, child.pid, status) for rank, child in enumerate(children, start=1) if (status := child.poll())]
+    return min(ended, key=lambda each: each[2] == _IS_EFFECT, default=None)
 
 
 def _error(rank: int, process: int, status: int) -> RunError:
@@ -113,7 +119,7 @@ def _error(rank: int, process: int, status: int) -> RunError:
     else:
         how = f"ended with status {status}: what it said is the cause"
     error = RunError(f"the process of device {rank} ({process}) {how}")
-    error.status = max(status, 1)
+    error.status = RunError.status if status == _IS_EFFECT else max(status, 1)
     return error
 
 

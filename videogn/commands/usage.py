@@ -35,6 +35,10 @@ class NotFinite(RunError):
     status = 4
 
 
+class ExchangeFailed(RunError):
+    """An exchange with another process of the run failed: what happened to that one, or in it, is the cause."""
+
+
 class RunAgain(RunError):
     """The process was told to end, and the same command goes on where it was: exit status 75 (EX_TEMPFAIL)."""
 

@@ -13,6 +13,7 @@ from torch.utils.data import get_worker_info
 # take: in between, the clock of the reading itself ends it.
 PATIENCE = 2
 _NOTHING = -1
+_MOST_SECONDS = 1e9  # that a timer takes: 31 years
 
 
 class AtWork:
@@ -41,21 +42,25 @@ class AtWork:
         try:
             with ended_if_longer(most_seconds):
                 yield
-        finally:
-            self._keys[2 * worker.id] = _NOTHING
+        except BaseException as error:
+            if not isinstance(error, SystemExit):  # a decoder's, by which this process ends
+                self._keys[2 * worker.id] = _NOTHING
+            raise
+        self._keys[2 * worker.id] = _NOTHING
 
 
 @contextmanager
 def ended_if_longer(most_seconds: float) -> Iterator[None]:
     """Have the system end this process, by SIGALRM, where a block takes PATIENCE times as long.
 
-    No handler runs: a decoder that hangs runs no Python.
+    No handler runs: a decoder that hangs runs no Python. The time of a suspension counts, too: such an end alone does
+    not say that the block hangs.
     """
     if not hasattr(signal, "setitimer"):  # not a Unix
         yield
         return
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.setitimer(signal.ITIMER_REAL, PATIENCE * most_seconds)
+    signal.setitimer(signal.ITIMER_REAL, min(PATIENCE * most_seconds, _MOST_SECONDS))
     try:
         yield
     finally:

@@ -104,14 +104,16 @@ class KineticsDataModule(LightningDataModule):
             others in every epoch. Instead of model.balance_classes, which weights the loss.
         batch_size: Device batch: clips in one forward.
         num_workers: Processes that decode. Default: one a core, at most 8. With several devices they come from a fork
-            server: a script of your own needs the usual `if __name__ == "__main__":` then.
+            server: a script of your own needs the usual `if __name__ == "__main__":` then. 0: the run's own process
+            decodes, and a video that crashes the decoder, or hangs in it, takes the run with it.
         decoder: pyav (exact on every file, the fastest of these), decord or torchcodec (an optional extra).
         protocol: How `test` and `predict` see a video: clips x crops.
         clip_policy: Where test clips start: nonlocal (the paper's; the last ones wrap around) or spread (SlowFast's).
         skip_undecodable: Share of the videos of a list that may fail while a run is under way: 0.01 for one in a
             hundred. Within it the run goes on without them and counts them; past it, and by default at the first one,
-            it stops and names them. Videos that are missing from the start are not among them.
-        decode_seconds: That reading one video may take; one that takes longer has failed.
+            it stops and names them. Videos that are missing from the start are not among them. Those that crash their
+            decoder are, with num_workers 1 or more.
+        decode_seconds: That reading one video may take; one that takes longer has failed. inf: no limit.
         index: File that keeps which packet of a video shows which frame, so that a video is looked through only once.
             Default: none; with the command, index.sqlite in the run's folder.
         predict_paths: Files and folders for `predict`.

@@ -83,6 +83,10 @@ class _Videos(Dataset[Any]):
         """Return the video of a key."""
         return self.records[key[1] % len(self.records)]
 
+    def lost(self, key: Key, reason: str) -> None:
+        """Take note that reading the video of a key ends its process: it is not read again for this key."""
+        self.known.lost[key[0], self.record_of(key).index, key[1] // len(self.records)] = reason
+
     def _read(
         self,
         record: VideoRecord,
@@ -202,7 +206,7 @@ class TrainDataset(_Videos):
         numbers = range(times_before * len(clips), (times_before + 1) * len(clips))  # of these clips in the epoch
         # The first clip's stream is that of the only one: more clips leave it as it is.
         entropies = [(*place, number) if number else place for number in numbers]
-        failure = self.known.reason(record.index, epoch=epoch)
+        failure = self.known.reason(record.index, epoch=epoch, times_before=times_before)
         if failure is None:
             try:
                 for index, clip, frame, indices in self._read(record, key, self.views, entropies, exact_count=False):

@@ -1,7 +1,8 @@
 """What a run has found out about the videos of a list: which failed, and which it can't read by their packets.
 
-Both hold from an epoch on. So which clips a training sees depends on the seed, the epoch and the list alone, whenever
-and wherever a video's failure became known, and a training that goes on knows the same.
+Both hold from an epoch on. Within the epoch in which a video first fails, each of its readings goes by itself: where it
+comes several times, another clip of it may be read. So which clips a training sees depends on the seed, the epoch and
+the list alone, whenever and wherever a video's failure became known, and a training that goes on knows the same.
 """
 
 from __future__ import annotations
@@ -26,11 +27,14 @@ class Known:
     Attributes:
         failed: (the first epoch that goes without it, why) of each video that could not be decoded.
         in_full: The first epoch that decodes it in full at once, of each whose packets were not as promised.
+        lost: Why a reading ended its process: by epoch, place, and how often the video came in the epoch before. It is
+            not read again.
         is_new: Whether something was added since this was last set to false.
     """
 
     failed: dict[int, tuple[int, str]] = field(default_factory=dict)
     in_full: dict[int, int] = field(default_factory=dict)
+    lost: dict[tuple[int, int, int], str] = field(default_factory=dict)
     is_new: bool = False
 
     @property
@@ -38,10 +42,10 @@ class Known:
         """How much is known."""
         return len(self.failed) + len(self.in_full)
 
-    def reason(self, place: int, *, epoch: int) -> str | None:
-        """Return why an epoch goes without a video; None where it tries to read it."""
+    def reason(self, place: int, *, epoch: int, times_before: int = 0) -> str | None:
+        """Return why a video is not read, for an epoch in which it came so often before; None where it is."""
         first, reason = self.failed.get(place, (math.inf, None))
-        return reason if epoch >= first else None
+        return reason if epoch >= first else self.lost.get((epoch, place, times_before))
 
     def reads_in_full(self, place: int, *, epoch: int) -> bool:
         """Return whether an epoch decodes a video in full at once."""

@@ -10,21 +10,27 @@ from collections.abc import Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from itertools import islice
+from multiprocessing.sharedctypes import RawValue
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from videogn.data.at_work import PATIENCE, AtWork, ended_if_longer
+from videogn.data.at_work import PATIENCE, AtWork
 from videogn.data.batch import Batch
 from videogn.data.dataset import Key, TestDataset, TrainDataset
 from videogn.data.decoding.watch import too_long
 from videogn.data.workers import dead_of, deaths_held_back, forget, how_it_ended, live_with_the_run, remember
 
 # Deaths of workers in a pass over the videos that no video caused: more of them end the run. Where memory does not
-# suffice, one more follows soon.
+# suffice, one more follows soon. Those by the clock of a reading count from batch to batch only: a run may be suspended
+# as often as its user likes.
 MOST_DEATHS = 2
+# How often the clock of a process that reads alone ticks, at most, and in the time that it is given at least.
+_TICK_SECONDS, _TICKS = 1.0, 20
+# How far a process is that reads alone.
+_BEGINS, _READS, _HAS_READ = range(3)
 # A worker that died: its process, its exit status, and what it was at.
 Dead = tuple[int, int, Key | None]
 
@@ -35,7 +41,7 @@ class VideoLoader(DataLoader[Any]):
     A worker that dies while it reads a video makes that video a suspect. It is read once more, alone, in a process of
     its own: where that dies too, the video has failed, with its death for the reason; where not, none has. Then new
     workers begin at the batch that is due: what they read depends on their keys alone. A call into a decoder that hangs
-    is such a death, of which no second is waited for.
+    ends in such a death, too, and so does one of a run that was suspended: read once more, the first hangs again.
 
     With clips_per_video, workers make several forwards at once: each shows another clip of the same videos. So no
     forward, and no normalisation batch, holds a video twice.
@@ -64,7 +70,7 @@ class VideoLoader(DataLoader[Any]):
         return _Rest(super()._index_sampler, self._given)
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        self._given.number, deaths = 0, 0
+        self._given.number, deaths, too_late = 0, 0, 0
         if self._iterator is not None and self._known_to_workers < self.dataset.known.size:
             self._end(self._iterator)
         batches = None
@@ -84,12 +90,14 @@ class VideoLoader(DataLoader[Any]):
             if died:  # outside of the error's block, whose frames would keep this loader alive
                 dead = self._dead(batches)
                 self._end(batches)
-                deaths += self._was_no_videos(dead)
-                if deaths > MOST_DEATHS:
+                if self._was_no_videos(dead):
+                    by_the_clock = all(status == -signal.SIGALRM for _, status, _ in dead)
+                    deaths, too_late = deaths + (not by_the_clock), too_late + by_the_clock
+                if max(deaths, too_late) > MOST_DEATHS:
                     raise WorkersDied(dead)
                 batches = None
                 continue
-            self._given.number += 1
+            self._given.number, too_late = self._given.number + 1, 0
             yield from (batch,) if self.clips_per_video == 1 else forwards(batch, self.clips_per_video)
 
     def _begin(self) -> Any:
@@ -136,16 +144,11 @@ class VideoLoader(DataLoader[Any]):
         for _, status, key in dead:
             if key is None:
                 continue
-            record, again = self.dataset.record_of(key), status
+            record = self.dataset.record_of(key)
             path = record.path or record.name
-            if status == -signal.SIGALRM:
-                most = self.dataset.decode_seconds
-                reason = too_long(most, f"its process was ended after {PATIENCE * most:g} s, in a call of the decoder")
-            else:
-                again = self._alone(key)
-                reason = f"its decoder ended the process, twice ({how_it_ended(again)})"
-            if again:
-                self.dataset.known.add_failed(record.index, f"{path}: {reason}", first_epoch=key[0])
+            reason = self._alone(key)
+            if reason is not None:
+                self.dataset.lost(key, f"{path}: {reason}")
                 caused = True
             else:
                 print(
@@ -156,15 +159,34 @@ class VideoLoader(DataLoader[Any]):
                 )
         return not caused
 
-    def _alone(self, key: Key) -> int:
-        """Read a video in a process of its own, with no other beside it; return that process's exit status."""
+    def _alone(self, key: Key) -> str | None:
+        """Read a video in a process of its own, with no other beside it.
+
+        Returns:
+            Why that could not be done, where the video is the cause: it ends the process, or hangs.
+        """
+        most = self.dataset.decode_seconds
+        tick = min(_TICK_SECONDS, PATIENCE * most / _TICKS)
+        how_far = RawValue("b", _BEGINS)
         process = (self.multiprocessing_context or multiprocessing).Process(
-            target=_read_alone, args=(self.dataset, key), daemon=True
+            target=_read_alone, args=(self.dataset, key, how_far), daemon=True
         )
         process.start()
-        process.join()
-        assert process.exitcode is not None
-        return process.exitcode
+        try:
+            # Its time goes by ticks. One that is longer, as this process was suspended, too, counts as one.
+            ticks = 0
+            while process.is_alive() and ticks * tick <= PATIENCE * most:
+                process.join(tick)
+                ticks += how_far.value != _BEGINS
+            hangs = process.is_alive()
+        finally:
+            process.kill()
+            process.join()
+        if how_far.value != _READS:
+            return None
+        if hangs:
+            return too_long(most, f"its process was ended after {PATIENCE * most:g} s, in a call of the decoder")
+        return f"its decoder ended the process, twice ({how_it_ended(process.exitcode or 0)})"
 
 
 @dataclass
@@ -197,13 +219,15 @@ class WorkersDied(RuntimeError):
         super().__init__(", ".join(how))
 
 
-def _read_alone(dataset: TrainDataset | TestDataset, key: Key) -> None:
+def _read_alone(dataset: TrainDataset | TestDataset, key: Key, how_far: Any) -> None:
     gc.disable()  # of what it has inherited, an iterator that is collected here would end the workers of the run
     live_with_the_run(0)
     torch.set_num_threads(1)
+    how_far.value = _READS
     # An error of the program's own is no death: whoever asks for the video again gets it.
-    with suppress(Exception), ended_if_longer(dataset.decode_seconds):
+    with suppress(Exception):
         dataset.__getitems__([key])
+    how_far.value = _HAS_READ
 
 
 def forwards(batch: Batch, number: int) -> Iterator[Batch]:

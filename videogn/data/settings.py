@@ -57,8 +57,8 @@ def check_settings(data: KineticsDataModule) -> None:
         raise ValueError(f"hold_out is {data.hold_out}; expected a share of the training videos, above 0 and below 1")
     if data.seed < 0:
         raise ValueError(f"seed is {data.seed}; expected 0 or more")
-    if data.decode_seconds <= 0:
-        raise ValueError(f"decode_seconds is {data.decode_seconds}; expected seconds, more than 0")
+    if not data.decode_seconds > 0:
+        raise ValueError(f"decode_seconds is {data.decode_seconds}; expected seconds, more than 0 (inf: no limit)")
     if data.num_workers < 0:
         raise ValueError(f"num_workers is {data.num_workers}; expected 0 (decode in the main process) or more")
 
@@ -71,7 +71,8 @@ def allowed_share(skip_undecodable: float | bool) -> float:
     """
     if skip_undecodable is True:
         raise ValueError(
-            "skip_undecodable is true; expected the share of a list's videos that may fail, such as 0.01 (1: all)"
+            "skip_undecodable is true; expected the share of a list's videos that may fail, such as 0.01 (1: all): "
+            "write that into the config, or give --data.skip_undecodable 0.01"
         )
     if not 0 <= skip_undecodable <= 1:
         raise ValueError(f"skip_undecodable is {skip_undecodable}; expected a share of a list's videos, 0 to 1")

@@ -19,9 +19,9 @@ from torch.utils.data._utils import signal_handling
 def live_with_the_run(worker: int) -> None:
     """Let a loader's worker live as long as its run's process: what a loader calls in each.
 
-    Where a whole process group, or job, is told to end, it goes on: the run needs it up to the end of an update. Where
-    its run tells it, or is gone by whatever death, it ends. (torch looks whether the worker's parent is there. That may
-    be a fork server, which is there as long as a worker is.)
+    Where a whole process group, or job, is told to end, by Ctrl-C or by a signal, it goes on: the run needs it up to
+    the end of an update. Where its run tells it, or is gone by whatever death, it ends. (torch looks whether the
+    worker's parent is there. That may be a fork server, which is there as long as a worker is.)
     """
     run = parent_process()
     assert run is not None
@@ -35,7 +35,9 @@ def live_with_the_run(worker: int) -> None:
             pass
         os._exit(0)
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "sigwaitinfo"):  # not on macOS
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # also in the threads that begin after this
         threading.Thread(target=wait, daemon=True).start()

@@ -110,7 +110,8 @@ def _settings(run_dir: Path) -> dict[str, Any]:
 
 
 def _datamodule(settings: dict[str, Any], classes: str | None, **asked: Any) -> KineticsDataModule:
-    given = {**settings["data"], "index": None, "predict_paths": None}
+    # What a prediction does not ask for, it does not refuse, either.
+    given = {**settings["data"], "index": None, "predict_paths": None, "skip_undecodable": 0.0}
     if classes is not None:
         given["classes"] = classes
     given |= {name: value for name, value in asked.items() if value is not None}

@@ -7,6 +7,10 @@ import time
 
 from videogn.data.decoding.video import DecodeError
 
+# Of the time that a reading may take, what counts at most from one look at the clock to the next: it may have been
+# suspended in between (Ctrl-Z, a frozen container), and then it goes on.
+_MOST_AT_ONCE = 0.25
+
 
 class Watch:
     """What a reader is told of a reading that begins now, and what it tells of it.
@@ -24,17 +28,19 @@ class Watch:
         self.most_seconds = most_seconds
         self.in_full = in_full
         self.broke_promise = False
-        self._began = time.monotonic()
+        self._seconds, self._looked = 0.0, time.monotonic()
 
     def check(self, path: str) -> None:
-        """Do nothing while there is time.
+        """Do nothing while there is time; to be called often.
 
         Raises:
             DecodeError: The reading has taken too long; says how long.
         """
-        seconds = time.monotonic() - self._began
-        if seconds > self.most_seconds:
-            raise DecodeError(path, too_long(self.most_seconds, f"it was given up after {seconds:.1f} s"))
+        now = time.monotonic()
+        self._seconds += min(now - self._looked, _MOST_AT_ONCE * self.most_seconds)
+        self._looked = now
+        if self._seconds > self.most_seconds:
+            raise DecodeError(path, too_long(self.most_seconds, f"it was given up after {self._seconds:.1f} s"))
 
 
 def too_long(most_seconds: float, what_then: str) -> str:
