@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch.distributed import TCPStore
+from torch.distributed import PrefixStore, TCPStore
 
 from tests.ranks import said, start, wait
 from tests.runs import TINY, videogn
@@ -217,15 +217,15 @@ def test_a_process_that_gives_no_sign_of_life_ends_the_others(how, tmp_path):
     forks.set_forkserver_preload(["videogn.commands.trainer"])
     log = tmp_path / "log"
     errors = [None, None, (1.5, NO_DISK) if how == "fails" else None]
-    processes = [forks.Process(target=_beating, args=(rank, store.port, errors[rank], log, 0.05)) for rank in range(3)]
+    processes = [forks.Process(target=_beating, args=(rank, store.port, errors[rank], log, 0.2)) for rank in range(3)]
     try:
         for process in processes:
             process.start()
-        time.sleep(1)
         if how == "killed":
+            PrefixStore("videogn 0", store).wait(["who 2"])
             processes[2].kill()
         for process in processes[:2]:
-            process.join(15)
+            process.join(30)
             assert process.exitcode == 1
     finally:
         for process in processes:
@@ -234,7 +234,7 @@ def test_a_process_that_gives_no_sign_of_life_ends_the_others(how, tmp_path):
     lines = [line for line in log.read_text().splitlines() if line.startswith("videogn fit: error: ")]
     assert len(lines) == 2
     who = rf"device 2 \(.*, process {processes[2].pid}\)"
-    says = f"{who} ended with status 1: no disk" if how == "fails" else f"nothing was heard of {who} for 1 s"
+    says = f"{who} ended with status 1: no disk" if how == "fails" else f"nothing was heard of {who} for 4 s"
     assert all(re.search(says, line) for line in lines)
 
 
