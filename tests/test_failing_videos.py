@@ -70,7 +70,7 @@ def test_within_the_share_it_is_counted_and_a_run_that_goes_on_knows_it(fit, dat
     # As earlier versions wrote it.
     config = Path("parts/config.yaml")
     config.write_text(config.read_text().replace("skip_undecodable: 0.2", "skip_undecodable: true"))
-    for command in (["test"], ["predict", str(data_root / "val/00.mp4")]):
+    for command in (["test"], ["predict", "--videos", str(data_root / "val/00.mp4")]):
         assert main([*command, "--run_dir", "parts"]) == 2
         (line,) = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
         assert "skip_undecodable is true; expected the share of a list's videos that may fail, such as 0.01" in line
