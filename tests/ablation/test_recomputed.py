@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
-from tests.ablation.recomputed import agree, recompute
+from tests.ablation.recomputed import CLAIMS, agree, recompute
 from tests.ablation.studies import make_study
 from videogn.ablation.base import base_settings
 from videogn.ablation.cells import cells_of
@@ -52,27 +52,41 @@ def test_every_figure_of_a_report_is_computed_again_from_the_runs_files(tmp_path
 
 
 def test_every_figure_of_a_real_study_is_computed_again(tmp_path):
-    """The study on record of normalisation batches: 30 trainings, from before tests wrote videos.csv."""
+    """The study on record of normalisation batches, at the same settings: 35 trainings."""
     root = Path(__file__).parents[2]
     with (root / "data/results/motions_batch_size.csv").open(newline="") as file:
         rows = {row["cell"]: row for row in csv.DictReader(file)}
+    with (root / "data/results/motions_batch_size_ranks.csv").open(newline="") as file:
+        videos = list(csv.DictReader(file))
     fields = yaml.safe_load((root / "configs/ablations/motions_batch_size.yaml").read_text())
-    del fields["axes"]["norm"]["gn+ws"], fields["tune"], fields["tuning_seeds"]  # later than the record
+    del fields["tune"], fields["tuning_seeds"]
     study = Study(**fields)
     base = (root / "configs" / study.base).read_bytes()
     (tmp_path / "study.json").write_text(json.dumps(asdict(study)))
     (tmp_path / "base.yaml").write_bytes(base)
     for cell in cells_of(study, base_settings(base, name=study.base)):
         if cell.same_as is None:
-            row = rows.pop(cell.name)
+            row = rows[cell.name]
             fields = {"top1": float(row["top1"]), "top5": float(row["top5"])}
             fields |= {name: int(row[name]) for name in ("num_videos_scored", "num_videos_expected")}
-            (tmp_path / "cells" / cell.name).mkdir(parents=True)
-            (tmp_path / "cells" / cell.name / "result.json").write_text(json.dumps(fields))
+            folder = tmp_path / "cells" / cell.name
+            folder.mkdir(parents=True)
+            (folder / "result.json").write_text(json.dumps(fields))
+            lines = [f"{video['index']},{video['video']},{video[cell.name]}" for video in videos]
+            (folder / "videos.csv").write_text("\n".join(["index,video,rank", *lines]))
     report, own = json.loads(write_report(tmp_path)["json"].read_text()), recompute(tmp_path)
-    assert [len(own[name]) for name in ("points", "comparisons")] == [10, len(report["comparisons"])]
+    assert [len(own[name]) for name in ("points", "comparisons")] == [15, len(report["comparisons"])]
     for name in ("points", "comparisons"):
         for theirs, ours in zip(report[name], own[name], strict=True):
             agree(theirs, ours)
     verdicts = [comparison["verdict"] for comparison in report["comparisons"]]
-    assert [verdicts.count(verdict) for verdict in ("apart", "same computation")] == [7, 4]
+    assert [verdicts.count(verdict) for verdict in ("apart", "same computation")] == [7, 8]
+    # What the study itself wrote, of which the report on record is.
+    with (root / "data/results/motions_batch_size_comparisons.csv").open(newline="") as file:
+        recorded = list(csv.DictReader(file))
+    for row, one in zip(recorded, report["comparisons"], strict=True):
+        figures = {name: one[name] for name in ("verdict", "mean", "smallest_shown")}
+        figures |= {f"{reach}.{name}": one[reach][name] for reach in CLAIMS for name in ("low", "high", "holm")}
+        assert {name: row[name] for name in figures} == {
+            name: "" if value is None else str(value) for name, value in figures.items()
+        }
