@@ -10,16 +10,18 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
-import torch
 
 from videogn.data.decoding.index import PacketIndex
 from videogn.data.decoding.video import DecodeError, TooFewFrames, Video
 from videogn.data.decoding.watch import Watch
 from videogn.data.decoding.window import Frame, Window, WindowOf
 from videogn.data.media import is_image
+
+if TYPE_CHECKING:
+    import torch
 
 DecoderName = Literal["pyav", "decord", "torchcodec"]
 DECODERS: tuple[str, ...] = get_args(DecoderName)
@@ -115,6 +117,8 @@ def decode_frames(
             name and the reason.
         ValueError: No index or a negative one; an unknown backend.
     """
+    import torch  # here: what shows frames needs none
+
     order = np.array([operator.index(each) for each in indices])
     frames = np.empty((0, 0, 0, 0), np.uint8)
     with open_video(path, backend=backend, index=index) as video:

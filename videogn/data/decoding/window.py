@@ -9,8 +9,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 
 Frame = NDArray[np.uint8]
@@ -57,8 +55,12 @@ def cut(frame: Frame, window: Window) -> Frame:
     Returns:
         uint8 [out_height, out_width, C]; a view of the frame where nothing has to be done.
     """
+    is_scaled = (window.height, window.width) != (window.out_height, window.out_width)
     region = frame[window.top : window.top + window.height, window.left : window.left + window.width]
-    if (window.height, window.width) != (window.out_height, window.out_width):
+    if is_scaled or window.flip:
+        import torch  # here: frames that are taken as they are need none
+        import torch.nn.functional as F
+    if is_scaled:
         # One picture, [1, H, W, C] seen as [1, C, H, W]: the memory format in which torch scales bytes fastest, told by
         # strides of which even that of the first dimension counts.
         planes = torch.from_numpy(np.ascontiguousarray(region))[None].permute(0, 3, 1, 2)

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,10 +26,12 @@ from videogn.data.lists.hold_out import held_out
 from videogn.data.lists.labels import classes_of, read_classes, resolve, without_videos
 from videogn.data.lists.names import as_on_disk, why_missing
 from videogn.data.lists.presence import on_disk
-from videogn.data.lists.records import Records
 from videogn.data.lists.tables import Columns
 from videogn.data.media import is_image
 from videogn.data.motions.synthesize import synthesize
+
+if TYPE_CHECKING:
+    from videogn.data.lists.records import Records
 
 MOTIONS_ROOT = Path("data") / "motions"
 

@@ -6,13 +6,16 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from videogn.data.lists.entries import Entries, ListError
 from videogn.data.lists.lines import is_index
-from videogn.data.lists.records import Records
 from videogn.data.lists.tables import read_text
+
+if TYPE_CHECKING:
+    from videogn.data.lists.records import Records
 
 # What is a number and no class index.
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|nan", flags=re.IGNORECASE)
@@ -113,6 +116,8 @@ def resolve(entries: Entries, classes: Sequence[str]) -> Records:
     Raises:
         ListError: A label that is no class name and no index in range, with file and line.
     """
+    from videogn.data.lists.records import Records  # here: its arrays are torch's
+
     index_of = {name: index for index, name in enumerate(classes)}
     for place, label in enumerate(entries.labels):
         if label in index_of:
