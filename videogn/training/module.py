@@ -404,6 +404,8 @@ class VideoClassifier(Scorer):
         for name, total in sums.items():
             # Never with prog_bar=True: Lightning then reads the value at every batch, with a bar or without.
             self.log(f"train/{name}_step", total / clips)
+        if before_log_point(self.trainer):  # a number of the host's that goes to the device waits for it
+            self.log("lr", optimizer.param_groups[0]["lr"])
         self.skipped_clips = self.skipped_clips + skipped
         self.epoch_figures.add(sums, clips, skipped=skipped)
         self.epoch_figures.log(self)
