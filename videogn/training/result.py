@@ -24,7 +24,7 @@ class ScoredVideo:
     """A tested video: its place in the list, its class, the rank of its class, -log of its probability.
 
     The rank is accuracy.ranks': 0 where no other class has a probability as high. Top-k is the share of ranks below k.
-    predicted: the most probable class, of several the first.
+    predicted: the most probable class, of several the first; confidence: its probability, None where it is not known.
     """
 
     index: int
@@ -32,6 +32,7 @@ class ScoredVideo:
     rank: int
     loss: float
     predicted: int
+    confidence: float | None = None
 
 
 def top_k(videos: Sequence[ScoredVideo], k: int) -> float:

@@ -210,12 +210,14 @@ class Scorer(LightningModule):
             return
         probabilities = self.probabilities(batch["views"])
         losses = _negative_log(probabilities, labels)
+        highest = probabilities.max(dim=1)
         values = zip(
             batch["indices"].tolist(),
             labels.tolist(),
             ranks(probabilities, labels).tolist(),
             losses.tolist(),
-            probabilities.argmax(dim=1).tolist(),
+            highest.indices.tolist(),
+            highest.values.tolist(),
             strict=True,
         )
         self.scored += [ScoredVideo(*video) for video in values]

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 
 from videogn.ablation.report.contrasts import Contrast
-from videogn.ablation.report.estimates import ALPHA, binomial_error
-from videogn.ablation.report.scores import groups_of
-from videogn.ablation.report.text import counted, percent_text, range_text
+from videogn.ablation.report.estimates import ALPHA
+from videogn.ablation.report.text import range_text
 from videogn.ablation.study import Study
+from videogn.intervals import binomial_error
 from videogn.training.result import Result
+from videogn.training.video_scores import numbered_groups
+from videogn.wording import counted, percent_text
 
 
 def sure_text(study: Study, results: Sequence[Result], judged: Sequence[Contrast]) -> str | None:
@@ -65,4 +67,4 @@ def reach_notes(results: Sequence[Result], judged: Sequence[Contrast]) -> list[s
 
 def _is_grouped(contrast: Contrast) -> bool:
     scores = [found for point in contrast.points for found in point.scores.values()]
-    return bool(scores) and groups_of(scores[0]) is not None
+    return bool(scores) and numbered_groups(scores[0].groups) is not None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from videogn.ablation.cells import cell_folder
 from videogn.ablation.outcome import Outcome
-from videogn.training.video_scores import VideoScores, read_videos
+from videogn.training.video_scores import VideoScores, numbered_groups, read_videos
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,12 +56,4 @@ def crossed(
     points = np.zeros((len(seeds), len(first.indices)))
     for sign, of in zip(signs, scores, strict=True):
         points += 100.0 * sign * (np.array([of[seed].ranks for seed in seeds]) < k)
-    return points, groups_of(first)
-
-
-def groups_of(scores: VideoScores) -> list[int] | None:
-    """Return the group of each video from 0; None where none is named."""
-    if scores.groups is None or not any(scores.groups):
-        return None
-    places: dict[str | int, int] = {}
-    return [places.setdefault(name or place, len(places)) for place, name in enumerate(scores.groups)]
+    return points, numbered_groups(first.groups)
