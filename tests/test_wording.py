@@ -2,7 +2,7 @@
 
 import pytest
 
-from videogn.ablation.durations import duration_text
+from videogn.wording import duration_text
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,31 @@
-"""Times as people read them."""
+"""Words and figures as people read them: lists, counts, times, sizes; "-" for what is not known."""
+
+from collections.abc import Sequence
+
+
+def listed(words: Sequence[str]) -> str:
+    """Return words as a list in a sentence: a, b and c."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number of things: 1 seed, 3 seeds."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def number_text(value: float | None, *, digits: int = 2) -> str:
+    """Return a number with so many digits after the point."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def percent_text(alpha: float) -> str:
+    """Return how often an interval holds the truth: 95 %."""
+    return f"{100 * (1 - alpha):.3g} %"
+
+
+def megabytes_text(num_bytes: int | None) -> str:
+    """Return bytes as whole MiB."""
+    return "-" if num_bytes is None else f"{num_bytes / 2**20:.0f}"
 
 
 def duration_text(seconds: float | None) -> str:

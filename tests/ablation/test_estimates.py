@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from tests.ablation.recomputed import closed
-from videogn.ablation.report.estimates import Claim, Spread, binomial_error, estimate, holm
+from videogn.ablation.report.estimates import estimate, holm
+from videogn.intervals import Claim, Spread, binomial_error
 
 
 # Two-sided 95 %, as printed tables give them.

@@ -15,9 +15,10 @@ from tests.ablation.studies import cells, result
 from videogn.ablation.cells import Cell
 from videogn.ablation.outcome import Outcome
 from videogn.ablation.report.contrasts import contrasts_of
-from videogn.ablation.report.estimates import ALPHA, Spread
+from videogn.ablation.report.estimates import ALPHA
 from videogn.ablation.report.points import points_of
 from videogn.ablation.study import Study
+from videogn.intervals import Spread
 from videogn.training.result import Result
 from videogn.training.video_scores import VideoScores
 

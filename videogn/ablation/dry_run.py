@@ -12,11 +12,11 @@ from rich.table import Table
 
 from videogn.ablation.axes import value_text
 from videogn.ablation.cells import Cell, fit_command, score_command
-from videogn.ablation.durations import duration_text
 from videogn.ablation.plans import CellPlan
 from videogn.ablation.search import candidates_of
 from videogn.ablation.sequential import SeedRule
 from videogn.ablation.study import Study
+from videogn.wording import duration_text
 
 # Columns of a cell's name that others give way to.
 _MAX_NAME = 48

@@ -25,7 +25,6 @@ from typing import Any
 import torch
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from videogn.ablation.durations import duration_text
 from videogn.ablation.plans import CellPlan
 from videogn.commands.configs import resolve_configs
 from videogn.commands.failures import lacks_memory
@@ -37,6 +36,7 @@ from videogn.data.lists.catalog import Catalog
 from videogn.machine import peak_resident_bytes
 from videogn.norms import NORMS
 from videogn.training.plan import FROM_SCRATCH, summary
+from videogn.wording import duration_text
 
 Answer = Callable[[Mapping[str, Any]], None]
 

@@ -9,11 +9,11 @@ from videogn.ablation.axes import value_text
 from videogn.ablation.cells import Cell, cell_folder, fit_command
 from videogn.ablation.outcome import Outcome
 from videogn.ablation.report.length import length_warning
-from videogn.ablation.report.text import listed
 from videogn.ablation.sequential import RULE_FORM
 from videogn.ablation.study import Study
 from videogn.ablation.study_folder import read_record, seeds_seen
 from videogn.training.result import Result
+from videogn.wording import listed
 
 _UNKNOWN = "not recorded"
 # Settings by which a study may ask for runs of different lengths.

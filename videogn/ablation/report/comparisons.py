@@ -7,18 +7,13 @@ from typing import Any
 
 from videogn.ablation.axes import NORM_BATCH_SIZE
 from videogn.ablation.report.contrasts import JUDGED, Contrast, Reach
-from videogn.ablation.report.estimates import ALPHA, Claim
+from videogn.ablation.report.estimates import ALPHA
 from videogn.ablation.report.findings import sides_text
 from videogn.ablation.report.gather import Answer, Gathered, answers_of
-from videogn.ablation.report.text import (
-    bound_text,
-    counted,
-    p_text,
-    percent_text,
-    signed_text,
-    width_text,
-)
+from videogn.ablation.report.text import bound_text, p_text, signed_text, width_text
+from videogn.intervals import Claim
 from videogn.page import Column, Table
+from videogn.wording import counted, percent_text
 
 _REACHES: tuple[Reach, ...] = ("these", "like them")
 _WORDS = {"these": "these videos", "like them": "videos like them"}

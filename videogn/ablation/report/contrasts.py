@@ -7,11 +7,12 @@ from typing import Literal
 
 from videogn.ablation.axes import NORM_BATCH_SIZE, Axis
 from videogn.ablation.report.caveats import are_mixed
-from videogn.ablation.report.estimates import ALPHA, Claim, Estimate, estimate, holm
+from videogn.ablation.report.estimates import ALPHA, Estimate, estimate, holm
 from videogn.ablation.report.points import Point, point_at, video_step
 from videogn.ablation.report.scores import crossed
 from videogn.ablation.report.text import NORM_AXES
 from videogn.ablation.study import Study
+from videogn.intervals import Claim
 
 Verdict = Literal["apart", "within", "open", "same computation", "too few seeds", "mixed", "other videos", "no result"]
 JUDGED: tuple[Verdict, ...] = ("apart", "within", "open")

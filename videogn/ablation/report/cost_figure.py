@@ -3,7 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from videogn.ablation.report.drawing import (
+from videogn.ablation.report.error_figure import title_lines
+from videogn.ablation.report.error_marks import bar_of, bars_of, bars_text, draw_seeds, mark_of, plain
+from videogn.ablation.report.frontier import MEMORY, TIME, Cost, Panel, frontier_text, panels_of
+from videogn.ablation.report.gather import Gathered
+from videogn.ablation.report.points import Point
+from videogn.ablation.report.text import norm_axis, point_words
+from videogn.drawing import (
     INK,
     MARKERS,
     MUTED,
@@ -15,13 +21,8 @@ from videogn.ablation.report.drawing import (
     set_title,
     style_axes,
 )
-from videogn.ablation.report.error_figure import title_lines
-from videogn.ablation.report.error_marks import bar_of, bars_of, bars_text, draw_seeds, mark_of, plain
-from videogn.ablation.report.frontier import MEMORY, TIME, Cost, Panel, frontier_text, panels_of
-from videogn.ablation.report.gather import Gathered
-from videogn.ablation.report.points import Point
-from videogn.ablation.report.text import listed, norm_axis, point_words
 from videogn.norms import NORMS
+from videogn.wording import listed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,11 +1,11 @@
 """A run's way to its result, from its metrics.csv: training and validation error by epoch, and its speed."""
 
-import csv
-import math
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from videogn.training.metrics import read_metrics
 
 
 @dataclass(frozen=True)
@@ -25,29 +25,12 @@ class Curves:
 
 def read_curves(folder: Path) -> Curves | None:
     """Return the curves of a run's folder; None where it has no metrics.csv that says anything."""
-    train: dict[int, float] = {}
-    validation: dict[int, float] = {}
-    speeds = []
-    try:
-        with (folder / "metrics.csv").open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                epoch, speed = _number(row.get("epoch")), _number(row.get("clips_per_second"))
-                if speed is not None:
-                    speeds.append(speed)
-                for curve, name in ((train, "train/top1_epoch"), (validation, "val/top1")):
-                    top1 = _number(row.get(name))
-                    if epoch is not None and top1 is not None:
-                        curve[int(epoch) + 1] = 100 * (1 - top1)  # a run that went on says an epoch's again: the later
-    except (OSError, UnicodeDecodeError, csv.Error):
-        return None
+    found = read_metrics(folder)
+    train, validation = (
+        {logged.epoch: 100 * (1 - logged.value) for logged in found.get(name, [])}
+        for name in ("train/top1_epoch", "val/top1")
+    )
+    speeds = [logged.value for logged in found.get("clips_per_second", [])]
     if not (train or validation or speeds):
         return None
     return Curves(train, validation, statistics.median(speeds) if speeds else None)
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        value = float(text or "")
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None

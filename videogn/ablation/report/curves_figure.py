@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING
 
 from videogn.ablation.axes import NORM_BATCH_SIZE
 from videogn.ablation.report.curves import Curves
-from videogn.ablation.report.drawing import (
+from videogn.ablation.report.error_figure import title_lines
+from videogn.ablation.report.gather import Gathered
+from videogn.ablation.report.points import Point
+from videogn.ablation.report.text import axis_words, level_words, norm_axis, point_words
+from videogn.drawing import (
     INK,
     MUTED,
     TEXT,
@@ -17,10 +21,6 @@ from videogn.ablation.report.drawing import (
     set_title,
     style_axes,
 )
-from videogn.ablation.report.error_figure import title_lines
-from videogn.ablation.report.gather import Gathered
-from videogn.ablation.report.points import Point
-from videogn.ablation.report.text import axis_words, level_words, norm_axis, point_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,9 +12,10 @@ from videogn.ablation.outcome import Outcome
 from videogn.ablation.report.contrasts import Contrast, contrasts_of
 from videogn.ablation.report.points import Point, points_of
 from videogn.ablation.report.scores import read_scores
-from videogn.ablation.report.text import counted, difference_text, listed, point_words
+from videogn.ablation.report.text import difference_text, point_words
 from videogn.ablation.study import Study
 from videogn.training.video_scores import VideoScores
+from videogn.wording import counted, listed
 
 # "given up": of two that can't be compared, or of which no seed so far has both results, no seed is added.
 Decision = Literal["apart", "within", "narrow", "open", "given up"]

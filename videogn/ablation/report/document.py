@@ -9,7 +9,6 @@ from videogn.ablation.axes import value_text
 from videogn.ablation.cells import cell_folder
 from videogn.ablation.report.caveats import again_command, cells_by_value, cells_by_version, places_text
 from videogn.ablation.report.comparisons import comparison_table
-from videogn.ablation.report.drawing import Drawing
 from videogn.ablation.report.findings import Findings
 from videogn.ablation.report.frontier import frontier_text, panels_of
 from videogn.ablation.report.gather import Gathered, answers_of
@@ -25,9 +24,10 @@ from videogn.ablation.report.question import (
     what_stays,
 )
 from videogn.ablation.report.tables import accuracy_table, cell_table, cost_table
-from videogn.ablation.report.text import counted, listed
 from videogn.ablation.report.tuned import choice_facts, search_facts, search_table, tuning_outcomes, wider_search
+from videogn.drawing import Drawing
 from videogn.training.result import Result
+from videogn.wording import counted, listed
 
 
 def document_of(

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from videogn.ablation.axes import NORM_BATCH_SIZE
-from videogn.ablation.report.drawing import INK, TEXT, Drawing, files_of, new_figure, set_title, spread, style_axes
 from videogn.ablation.report.error_marks import (
     Bars,
     Mark,
@@ -28,6 +27,7 @@ from videogn.ablation.report.error_marks import (
 from videogn.ablation.report.gather import Gathered
 from videogn.ablation.report.points import status_of
 from videogn.ablation.report.text import point_words, protocol_text, range_text
+from videogn.drawing import INK, TEXT, Drawing, files_of, new_figure, set_title, spread, style_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from videogn.ablation.axes import NORM_BATCH_SIZE
-from videogn.ablation.report.drawing import GROUND, category
 from videogn.ablation.report.gather import Gathered
 from videogn.ablation.report.paper import PaperRow, other_totals_text
 from videogn.ablation.report.points import Point
 from videogn.ablation.report.text import norm_axis, range_text
+from videogn.drawing import GROUND, category
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,17 +10,9 @@ from videogn.ablation.report.contrasts import JUDGED, Contrast
 from videogn.ablation.report.estimates import ALPHA
 from videogn.ablation.report.points import Point
 from videogn.ablation.report.question import start_of, starts_text
-from videogn.ablation.report.text import (
-    bound_text,
-    counted,
-    difference_text,
-    listed,
-    percent_text,
-    point_words,
-    points_text,
-    width_text,
-)
+from videogn.ablation.report.text import bound_text, difference_text, point_words, points_text, width_text
 from videogn.ablation.study import Study
+from videogn.wording import counted, listed, percent_text
 
 NO_ANSWER = "No cell is done: there is no answer yet."
 # So many comparisons that are open stand in a sentence; all of them in a table.

@@ -4,10 +4,10 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from videogn.ablation.durations import duration_text
 from videogn.ablation.report.points import Point, device_seconds
-from videogn.ablation.report.text import listed, megabytes_text, point_words
+from videogn.ablation.report.text import point_words
 from videogn.training.result import Result
+from videogn.wording import duration_text, listed, megabytes_text
 
 # Costs that are no further apart than this are the same, even where the seeds agree to the second.
 _LEAST_NOISE = 1.1

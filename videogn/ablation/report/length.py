@@ -5,9 +5,9 @@ from typing import Any
 
 from videogn.ablation.cells import Cell
 from videogn.ablation.outcome import Outcome
-from videogn.ablation.report.text import counted
 from videogn.ablation.study import Study
 from videogn.training.schedule import EQUAL_EPOCHS, EQUAL_UPDATES, SCALINGS, length_in_steps
+from videogn.wording import counted
 
 
 def length_text(cells: Iterable[Cell]) -> str:

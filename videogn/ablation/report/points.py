@@ -11,7 +11,6 @@ from itertools import product
 from types import MappingProxyType
 
 from videogn.ablation.cells import Kind
-from videogn.ablation.durations import duration_text
 from videogn.ablation.outcome import Outcome
 from videogn.ablation.report.caveats import are_mixed
 from videogn.ablation.report.estimates import ALPHA, Estimate, estimate
@@ -19,6 +18,7 @@ from videogn.ablation.report.scores import crossed
 from videogn.ablation.study import Study
 from videogn.training.result import Result
 from videogn.training.video_scores import VideoScores
+from videogn.wording import duration_text
 
 
 @dataclass(frozen=True)

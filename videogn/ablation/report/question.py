@@ -8,10 +8,11 @@ from videogn.ablation.cells import Cell, level_label
 from videogn.ablation.outcome import Outcome
 from videogn.ablation.report.length import length_text, length_warning
 from videogn.ablation.report.points import Point
-from videogn.ablation.report.text import NORM_AXES, axis_words, level_words, listed, point_words, protocol_text
+from videogn.ablation.report.text import NORM_AXES, axis_words, level_words, point_words, protocol_text
 from videogn.ablation.study import Study
 from videogn.data.views.protocols import CLIP_POLICIES
 from videogn.training.result import Result
+from videogn.wording import listed
 
 _SCRATCH = "scratch"
 # Settings of what fixed-total holds (the beginnings of their names), and of the learning rate alone.

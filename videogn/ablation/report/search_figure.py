@@ -5,7 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 from videogn.ablation.axes import NORM_BATCH_SIZE, plain_text, value_text
 from videogn.ablation.choices import Search, Trial
-from videogn.ablation.report.drawing import (
+from videogn.ablation.report.error_figure import title_lines
+from videogn.ablation.report.error_marks import plain, style_of
+from videogn.ablation.report.gather import Gathered
+from videogn.ablation.report.text import point_words
+from videogn.ablation.report.tuned import chosen_text, chosen_trial
+from videogn.ablation.search import number
+from videogn.drawing import (
     INK,
     MUTED,
     TEXT,
@@ -15,12 +21,6 @@ from videogn.ablation.report.drawing import (
     set_title,
     style_axes,
 )
-from videogn.ablation.report.error_figure import title_lines
-from videogn.ablation.report.error_marks import plain, style_of
-from videogn.ablation.report.gather import Gathered
-from videogn.ablation.report.text import point_words
-from videogn.ablation.report.tuned import chosen_text, chosen_trial
-from videogn.ablation.search import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

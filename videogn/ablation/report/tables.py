@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from videogn.ablation.cells import Cell
-from videogn.ablation.durations import duration_text
 from videogn.ablation.outcome import Outcome
 from videogn.ablation.report.estimates import ALPHA
 from videogn.ablation.report.gather import Answer, Gathered
@@ -15,20 +14,18 @@ from videogn.ablation.report.question import starts_text
 from videogn.ablation.report.text import (
     axis_words,
     coverage_text,
-    interval_text,
     level_words,
-    megabytes_text,
-    number_text,
     paired_text,
-    percent_text,
     point_words,
     protocol_text,
     range_text,
 )
 from videogn.ablation.report.tuned import chosen_text
+from videogn.intervals import interval_text
 from videogn.page import Column, Table
 from videogn.training.result import Result
 from videogn.training.schedule import REFERENCE_BATCH_SIZE, scaled_lr
+from videogn.wording import duration_text, megabytes_text, number_text, percent_text
 
 
 def accuracy_table(gathered: Gathered) -> Table:

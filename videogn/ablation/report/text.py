@@ -1,14 +1,16 @@
 """How a report says things: axes, levels and points by name, figures with their digits, "-" for what is not known."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from videogn.ablation.axes import NORM_BATCH_SIZE
 from videogn.ablation.cells import level_label
-from videogn.ablation.report.estimates import Claim, Estimate
+from videogn.ablation.report.estimates import Estimate
+from videogn.intervals import Claim
 from videogn.norms import NORMS, STANDARDIZED
 from videogn.training.result import Result
+from videogn.wording import counted
 
 # The axis of norms: the setting, or an axis of labels that are called by their norms.
 NORM_AXES = ("model.norm", "norm")
@@ -53,26 +55,6 @@ def point_words(labels: Mapping[str, str], *, is_short: bool = False) -> str:
     return ", ".join([*head, *others])
 
 
-def listed(words: Sequence[str]) -> str:
-    """Return words as a list in a sentence: a, b and c."""
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number of things: 1 seed, 3 seeds."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def number_text(value: float | None, *, digits: int = 2) -> str:
-    """Return a number with so many digits after the point."""
-    return "-" if value is None else f"{value:.{digits}f}"
-
-
-def interval_text(claim: Claim | None) -> str:
-    """Return the ends of an interval, such as "74.2–81.5"."""
-    return "-" if claim is None else f"{claim.low:.1f}–{claim.high:.1f}"
-
-
 def width_text(claim: Claim | None, *, digits: int = 2) -> str:
     """Return half the width of an interval, such as "± 3.10"."""
     return "-" if claim is None else f"± {claim.half_width:.{digits}f}"
@@ -115,16 +97,6 @@ def p_text(p: float | None) -> str:
     if p is None:
         return "-"
     return "<0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def percent_text(alpha: float) -> str:
-    """Return how often an interval holds the truth: 95 %."""
-    return f"{100 * (1 - alpha):.3g} %"
-
-
-def megabytes_text(num_bytes: int | None) -> str:
-    """Return bytes as whole MiB."""
-    return "-" if num_bytes is None else f"{num_bytes / 2**20:.0f}"
 
 
 def protocol_text(results: Iterable[Result]) -> str:

@@ -7,18 +7,8 @@ from videogn.ablation.axes import plain_text, value_text
 from videogn.ablation.choices import Search, Trial, is_diverged, is_settled
 from videogn.ablation.outcome import Outcome
 from videogn.ablation.report.caveats import mixture_of
-from videogn.ablation.report.estimates import binomial_error
 from videogn.ablation.report.points import cost_text
-from videogn.ablation.report.text import (
-    axis_words,
-    counted,
-    level_words,
-    listed,
-    number_text,
-    point_words,
-    protocol_text,
-    range_text,
-)
+from videogn.ablation.report.text import axis_words, level_words, point_words, protocol_text, range_text
 from videogn.ablation.search import (
     HELD_OUT_SHARE,
     candidate_text,
@@ -29,8 +19,10 @@ from videogn.ablation.search import (
     widened,
 )
 from videogn.ablation.study import Study
+from videogn.intervals import binomial_error
 from videogn.page import Column, Table
 from videogn.training.result import Result
+from videogn.wording import counted, listed, number_text
 
 
 def tuning_outcomes(searches: Sequence[Search]) -> list[Outcome]:

@@ -14,9 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from videogn.ablation.cells import Cell
-from videogn.ablation.durations import duration_text
 from videogn.ablation.outcome import Outcome
 from videogn.ablation.running.watch import Progress
+from videogn.wording import duration_text
 
 _SECONDS_BETWEEN_LINES = 60.0
 _NUM_LOG_LINES = 5
