@@ -24,6 +24,7 @@ COMMANDS = {
     "doctor": "doctor",
     "features": "features",
     "export": "export",
+    "report": "report",
     "ablate": "ablate",
     "data": "data",
     "weights": "weights",
@@ -45,6 +46,8 @@ A run:
                                 videogn fits --config i3d_gn.yaml --memory 24GB
   doctor      what can be known in ten minutes, before a day is spent:
                                 videogn doctor --config own_videos.yaml --data.root DIR
+  report      a page on what it learned and where it is wrong:
+                                videogn report runs/i3d_gn
   predict     classify files:   videogn predict --run_dir runs/i3d_gn --videos a.mp4 folder/
   features    what a layer says of files, to search or to train on:
                                 videogn features runs/i3d_gn --videos folder/ --out features.safetensors

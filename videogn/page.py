@@ -112,7 +112,7 @@ def page_of(markdown: str, *, title: str, pictures: Mapping[str, bytes]) -> str:
     Args:
         markdown: The document; HTML in it is kept, so all that is not ours must have come through `text`.
         title: Of the page.
-        pictures: SVG by the names under which the document shows them.
+        pictures: By the names under which the document shows them: JPEG where a name ends in .jpg, else SVG.
     """
     parser = MarkdownIt("commonmark").enable("table")
     body = parser.renderer.render(_dressed(parser.parse(markdown), pictures), parser.options, {})
@@ -141,8 +141,11 @@ def _dressed(tokens: Sequence[Token], pictures: Mapping[str, bytes]) -> list[Tok
             case "paragraph_open" if _is_whole(after, "image"):
                 (image,) = [child for child in after.children or () if child.type == "image"]
                 name = str(image.attrs["src"])
-                image.attrs["src"] = f"data:image/svg+xml;base64,{base64.b64encode(pictures[name]).decode()}"
+                kind = "jpeg" if name.endswith(".jpg") else "svg+xml"
+                image.attrs["src"] = f"data:image/{kind};base64,{base64.b64encode(pictures[name]).decode()}"
                 token.attrs = _region(f"Figure {name}")
+                if kind == "jpeg":
+                    token.attrJoin("class", "photo")
             case "table_open":
                 group, heads = None, [each.content for each in tokens[place:] if each.type == "inline"][:3]
                 dressed.append(Token("region_open", "div", 1, attrs=_region(f"Table: {', '.join(heads)}"), block=True))

@@ -9,8 +9,8 @@ def listed(words: Sequence[str]) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """Return a number of things: 1 seed, 3 seeds."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    """Return a number of things: 1 seed, 3 seeds, 1,250 classes."""
+    return f"1 {noun}" if number == 1 else f"{number:,} {noun}{'es' if noun.endswith('s') else 's'}"
 
 
 def number_text(value: float | None, *, digits: int = 2) -> str:

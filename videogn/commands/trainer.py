@@ -41,7 +41,7 @@ from videogn.data.lists.entries import Split
 from videogn.files import add_name, is_partial, replacing, write_json
 from videogn.locks import OF_RUNS
 from videogn.machine import available_cores
-from videogn.trained.run import classes_file
+from videogn.trained.folder import classes_file
 from videogn.training.batch_sizes import batch_sizes
 from videogn.training.best_and_last import Checkpoints, every
 from videogn.training.callbacks import ProgressBar, ProgressLines, ResultWriter, Throughput

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
 from videogn.data.datamodule import KineticsDataModule
 from videogn.data.views.protocols import ProtocolName
 from videogn.models.kernels import cases_of, check_kernels
+from videogn.trained.folder import CLASSES, classes_file, settings_of
 from videogn.trained.model import TrainedModel
 from videogn.training.checkpoint import own_part
 from videogn.training.checkpoint_file import checkpoint_of, read_checkpoint
@@ -20,8 +20,6 @@ from videogn.training.device import dtype_of
 from videogn.training.errors import CheckpointError
 from videogn.training.module import VideoClassifier
 from videogn.training.precise_bn import precise_norms
-
-CLASSES = ("classes.json", "classes.txt")
 
 
 def load(
@@ -50,7 +48,7 @@ def load(
         KernelError: In half precision, a layer computes wrongly on this device.
     """
     run_dir = Path(run_dir)
-    settings = _settings(run_dir)
+    settings = settings_of(run_dir)
     path = checkpoint_of(run_dir, ckpt_path)
     checkpoint = read_checkpoint(path)
     own = own_part(checkpoint)
@@ -83,30 +81,6 @@ def load(
         autocast=autocast,
         allow_tf32=settings.get("allow_tf32", True),
     )
-
-
-def classes_file(run_dir: Path) -> str | None:
-    """Return the file in a run's folder that names its classes; None where there is none."""
-    return next((str(run_dir / name) for name in CLASSES if (run_dir / name).is_file()), None)
-
-
-def _settings(run_dir: Path) -> dict[str, Any]:
-    """Return what config.yaml says.
-
-    Raises:
-        ValueError: There is none, or it is no config of a run.
-    """
-    path = run_dir / "config.yaml"
-    if not path.is_file():
-        raise ValueError(f"{run_dir} holds no run (no config.yaml); expected the folder that `videogn fit` wrote")
-    try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} can't be read as YAML: bring back the one that `videogn fit` wrote") from error
-    parts = ("model", "data", "trainer")
-    if not isinstance(settings, dict) or not all(isinstance(settings.get(part), dict) for part in parts):
-        raise ValueError(f"{path} is no config of a run: expected model, data and trainer in it")
-    return settings
 
 
 def _datamodule(settings: dict[str, Any], classes: str | None, **asked: Any) -> KineticsDataModule:

@@ -192,6 +192,10 @@ class ResultWriter(Callback):
             num_videos_expected=len(videos),
             num_videos_scored=len(scored),
             num_videos_excluded=data.catalog.num_excluded["test"],
+            test_list={
+                "root": str(data.catalog.root_path.absolute()),
+                "list": str(Path(data.catalog.list_of("test")).absolute()),
+            },
             failed_videos=[{"video": videos[index].name, "reason": reason} for index, reason in pl_module.failures],
             num_videos_decoded_in_full=len(data.known["test"].in_full),
             train_videos=run.get("train_videos"),

@@ -58,6 +58,7 @@ class Result:
     training's, equal for equal data sets wherever they lie. top1 and top5 are of the videos that could be scored;
     top1_of_expected and top5_of_expected count all others as wrong. num_videos_excluded: that the test's list has and
     data.exclude names, and are not expected. num_videos_decoded_in_full: whose packets were not as promised.
+    test_list: the data root and the list that the test's videos were of, absolute paths.
     train_videos: how many the training had, which of them failed while it was under way, how many clips its updates
     lacked by that, and how many had to be decoded in full. device, num_devices: what trained it. precision: of the
     training and of the test; kernels_checked: whether their layers were held against float32 before (None: in float32
@@ -100,6 +101,7 @@ class Result:
     num_videos_expected: int | None = None
     num_videos_scored: int | None = None
     num_videos_excluded: int | None = None
+    test_list: dict[str, str] | None = None
     failed_videos: list[dict[str, str]] = field(default_factory=list)
     num_videos_decoded_in_full: int | None = None
     train_videos: dict[str, Any] | None = None
