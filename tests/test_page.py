@@ -68,6 +68,9 @@ def test_pictures_are_in_the_page_and_notices_are_marked():
     found = body(page.picture("a.png", description="a <b> [c]", caption="below *it*"), a=b"<svg/>")
     assert 'src="data:image/svg+xml;base64,PHN2Zy8+"' in found
     assert 'alt="a &lt;b&gt; [c]"' in found
+    photo = page.page_of(page.picture("a.jpg", description="d", caption="c"), title="t", pictures={"a.jpg": b"<svg/>"})
+    assert 'class="scroll photo" ' in photo
+    assert 'src="data:image/jpeg;base64,PHN2Zy8+"' in photo
     assert "below *it*" in found
     assert '<blockquote class="notice" role="note">' in body(page.notice("WARNING", "x"))
     with pytest.raises(KeyError):

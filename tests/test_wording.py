@@ -1,8 +1,8 @@
-"""Times as people read them."""
+"""Words and figures as people read them."""
 
 import pytest
 
-from videogn.wording import duration_text
+from videogn.wording import counted, duration_text, listed
 
 
 @pytest.mark.parametrize(
@@ -19,3 +19,9 @@ from videogn.wording import duration_text
 )
 def test_the_unit_suits_the_time(seconds, text):
     assert duration_text(seconds) == text
+
+
+def test_things_are_counted_and_listed():
+    counts = [counted(1, "class"), counted(0, "seed"), counted(1250, "class")]
+    assert counts == ["1 class", "0 seeds", "1,250 classes"]
+    assert [listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])] == ["a", "a and b", "a, b and c"]

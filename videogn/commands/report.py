@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
 from pathlib import Path
 
-from videogn.commands.usage import CommandParser, RunError, UsageError
+from videogn.commands.usage import CommandParser, RunError, UsageError, in_a_line
 
 DESCRIPTION = """\
 Writes a page on a run: what it learned, where it is wrong, what it cost, how to make it again. One file that needs no
@@ -34,6 +36,10 @@ examples:
   videogn report runs/own_videos
   videogn report runs/own_videos --out page
 """
+
+
+# After a test it may take so long: 24 videos, each of which may be read for a while.
+MOST_SECONDS = 600
 
 
 def run(words: list[str]) -> int:
@@ -78,3 +84,20 @@ def run(words: list[str]) -> int:
         f"written: {path} ({path.stat().st_size / 1e6:.1f} MB), and beside it {', '.join(sorted(written)) or 'nothing'}"
     )
     return 0
+
+
+def after_test(run_dir: Path) -> None:
+    """Write a run's page; where that fails, say so in a line: the test is done, whatever becomes of its page.
+
+    In a process of its own: a video that ends its decoder's process, or hangs in it, costs the page alone.
+    """
+    sys.stdout.flush()
+    try:
+        words = [sys.executable, "-m", "videogn", "report", str(run_dir)]
+        status = subprocess.run(words, stdin=subprocess.DEVNULL, timeout=MOST_SECONDS).returncode
+    except (OSError, subprocess.TimeoutExpired) as error:
+        reason = in_a_line(error)
+    else:
+        reason = f"exit status {status}" if status else ""
+    if reason:
+        print(f"no page of the run was written ({reason}): `videogn report {run_dir}` tries again", flush=True)

@@ -19,7 +19,7 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.callbacks import ProgressBar as AnyProgressBar
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from videogn.commands import half_precision, processes
+from videogn.commands import half_precision, processes, report
 from videogn.commands.beats import Beats
 from videogn.commands.configs import resolve_configs
 from videogn.commands.failures import as_told, refuse_odd_checkpoints
@@ -397,6 +397,11 @@ class VideoCLI(TrainerArguments):
 
     def before_test(self) -> None:
         (self.run_dir / "result.json").unlink(missing_ok=True)
+
+    @rank_zero_only
+    def after_test(self) -> None:
+        if self.config.test.report:
+            report.after_test(self.run_dir)
 
     def predict(self, **kwargs: Any) -> None:
         """Predict, then print and write what was found."""

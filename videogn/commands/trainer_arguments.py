@@ -22,9 +22,9 @@ DESCRIPTIONS = {
     "number may be others. Told to end by SIGTERM or SIGUSR1, it saves and leaves with exit status 75: run it again.",
     "validate": "Scores a run's last checkpoint on the validation videos by one centre view each.",
     "test": "Scores a run's last checkpoint on the test videos under --data.protocol (10x3: 10 clips x 3 crops). "
-    "Writes result.json, per_class.csv and videos.csv to --run_dir. The run's own config.yaml is used unless --config "
-    "is given. `--ckpt_path best` takes that of the best validation: where the same videos validate and test, its "
-    "accuracy is too high, and the result says so.",
+    "Writes result.json, per_class.csv and videos.csv to --run_dir, and a page on the run to report/ in it. The run's "
+    "own config.yaml is used unless --config is given. `--ckpt_path best` takes that of the best validation: where the "
+    "same videos validate and test, its accuracy is too high, and the result says so.",
     "predict": "Names the five most probable classes of video files and folders, by a run's last checkpoint (or "
     "`--ckpt_path best`).",
 }
@@ -148,6 +148,13 @@ class TrainerArguments(LightningCLI):
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        if subcommand == "test":
+            parser.add_argument(
+                "--report",
+                action=ActionYesNo,
+                default=True,
+                help="Write a page on the run to RUN/report, as `videogn report` does.",
+            )
         if subcommand == "predict":
             parser.add_argument("--videos", nargs="+", type=str, default=[], help="Video files and folders of them.")
             parser.add_argument(

@@ -14,10 +14,7 @@ def draw_calibration(found: Calibration) -> Drawing:
         style_axes(axes, grid="y")
     colour, width = CATEGORIES[0], 100 / NUM_BINS
     upper.plot([0, 100], [0, 100], color=MUTED, linewidth=1, linestyle="--")
-    upper.annotate(
-        "as often as it says", (38, 38), xytext=(-4, 4), textcoords="offset points", ha="right", color=MUTED,
-        fontsize=TEXT - 1,
-    )  # fmt: skip
+    upper.text(1.5, 97, "dashed: right as often as it says", va="top", color=MUTED, fontsize=TEXT - 1)
     middles = [50 * (each.low + each.high) for each in found.bins]
     upper.bar(middles, [each.accuracy.mean for each in found.bins], width=0.92 * width, color=colour, alpha=0.35)
     sure = [100 * each.confidence for each in found.bins]

@@ -62,7 +62,7 @@ def document_of(
     sections: dict[str, list[str]] = {
         "Answer": [page.bullets([answer_text(gathered)]), *map(page.note, answer_notes(gathered))] if result else [],
         "While training": [_picture("curves.png", curves)] if curves else [page.note("Nothing was logged.")],
-        "What is taken for what": _confusion(gathered, confusion, confused),
+        "Confusion": _confusion(gathered, confusion, confused),
         "Classes": _classes(gathered, rows),
         "Calibration": _calibration(gathered, calibration, reliability),
         "Most wrong": _strips(gathered, strips),
@@ -228,7 +228,7 @@ def _said_of(gathered: Gathered, strip: Strip) -> str:
     sure = "" if scores.confidence is None else f" ({probability_text(float(scores.confidence[strip.place]))})"
     tie = ", a tie" if own == predicted else ""
     return (
-        f"{names[own]} ({probability_text(float(scores.probability[strip.place]))}, rank {rank + 1}), predicted as "
+        f"Is {names[own]} ({probability_text(float(scores.probability[strip.place]))}, rank {rank + 1}), predicted as "
         f"{names[predicted]}{sure}{tie}: {scores.names[strip.place]}"
     )
 

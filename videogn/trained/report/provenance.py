@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
 
 from videogn.trained.report.gather import Gathered
@@ -55,24 +54,15 @@ def test_command(gathered: Gathered) -> str:
     name = Path(result.checkpoint or "last.ckpt").name
     if name != "last.ckpt":
         words += ["--ckpt_path", "best" if name == "best.ckpt" else str(result.checkpoint)]
-    for setting, used in _given(result.protocol, result.clip_policy, result.test_list or {}):
-        if used is not None and used != data.get(setting) and not _is_default(setting, gathered):
-            words += [f"--data.{setting}", used]
+    used = {"protocol": result.protocol, "clip_policy": result.clip_policy}
+    tested = result.test_list or {}
+    used |= {"root": tested.get("root"), "test_list": tested.get("list")}
+    if data.get("test_list") is None and used["root"] == data.get("root"):
+        del used["test_list"]  # the one that the root has
+    for setting, value in used.items():
+        if value is not None and setting in data and value != data[setting]:
+            words += [f"--data.{setting}", value]
     return shlex.join(words)
-
-
-def _given(protocol: str | None, policy: str | None, tested: dict[str, str]) -> Sequence[tuple[str, str | None]]:
-    return [
-        ("protocol", protocol),
-        ("clip_policy", policy),
-        ("root", tested.get("root")),
-        ("test_list", tested.get("list")),
-    ]
-
-
-def _is_default(setting: str, gathered: Gathered) -> bool:
-    """Return whether a list that the config does not name is the one that the test takes by itself."""
-    return setting == "test_list" and gathered.settings["data"].get("test_list") is None
 
 
 def _start(gathered: Gathered) -> str:
