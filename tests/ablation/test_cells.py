@@ -79,7 +79,7 @@ def test_what_is_told_to_the_command_are_single_words():
         "--model.norm=bn", "--data.batch_size=16", "--total_batch_size=16", "--model.norm_batch_size=2",
     ]  # fmt: skip
     assert score_command(asked, cell=cell, out=OUT, command=("videogn",)) == [
-        "videogn", "test", "--run_dir", "out/cells/bn-nb2-seed7", "--ckpt_path", "best", "--report", "false",
+        "videogn", "test", "--run_dir", "out/cells/bn-nb2-seed7", "--ckpt_path", "best", "--no_report",
         "--data.protocol", "10x3",
     ]  # fmt: skip
     assert cell.identity == {"seed": 7, "settings": dict(cell.settings)}

@@ -2,6 +2,8 @@
 
 import html
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -229,3 +231,20 @@ def test_time_and_curves_are_those_of_the_rows(tmp_path):
     assert len(many) <= MOST_POINTS
     assert all(step == pytest.approx(value) for step, value in many)
     assert points_of([]) == []
+
+
+def test_it_is_made_without_torch(tmp_path, data_root):
+    labels, probabilities = np.array([0, 1]), np.array([[0.2, 0.8], [0.1, 0.9]])
+    names = ["train/00", "train/01"]  # of a list that names no suffixes: the list itself has to be read
+    (tmp_path / "list.txt").write_text("train/00 0\ntrain/01 1\n")
+    data = {"test_list": str(tmp_path / "list.txt")}
+    run = write_run(
+        tmp_path / "run", root=data_root, names=names, labels=labels, probabilities=probabilities, data=data
+    )
+    code = (
+        "import sys\nfrom videogn.cli import main\n"
+        f"assert main(['report', {str(run)!r}]) == 0\n"
+        "assert {'av', 'matplotlib'} <= set(sys.modules)\nassert not {'torch', 'lightning'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert "data:image/jpeg" in (run / "report/report.html").read_text(encoding="utf-8")

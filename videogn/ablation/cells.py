@@ -204,5 +204,5 @@ def fit_command(cell: Cell, *, out: Path, base: str | None = None, command: Sequ
 def score_command(study: Study, *, cell: Cell, out: Path, command: Sequence[str] = COMMAND) -> list[str]:
     """Return the words of the command that scores a trained cell and writes its result.json."""
     words = [*command, "test", "--run_dir", str(cell_folder(cell, out=out)), "--ckpt_path", study.checkpoint]
-    words += ["--report", "false"]  # the study has its own
+    words.append("--no_report")  # the study has its own
     return words if study.protocol is None else [*words, "--data.protocol", study.protocol]
