@@ -28,7 +28,7 @@ ALLOWED = {
     "tools": {"data", "files", "machine", "models", "norms", "training"},
     "trained": {
         *("__init__", "data", "files", "models", "training"),
-        *("norms", "page", "drawing", "intervals", "wording"),
+        *("norms", "page", "drawing", "intervals", "settings_file", "wording"),
     },
     "training": {"models", "data.batch", "data.datamodule", "files", "norms", "machine", "code_version"},
     "ablation": {

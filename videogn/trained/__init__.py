@@ -1,1 +1,1 @@
-"""What turns a trained run into answers on other videos: its network, its settings, what is written of them."""
+"""What turns a run into answers: the page on it; and its network asked about other videos."""

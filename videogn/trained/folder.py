@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
+from videogn.settings_file import read_settings
 
 CLASSES = ("classes.json", "classes.txt")
 
@@ -20,11 +20,11 @@ def settings_of(run_dir: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ValueError(f"{run_dir} holds no run (no config.yaml); expected the folder that `videogn fit` wrote")
     try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} can't be read as YAML: bring back the one that `videogn fit` wrote") from error
+        settings = read_settings(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}: bring back the one that `videogn fit` wrote") from error
     parts = ("model", "data", "trainer")
-    if not isinstance(settings, dict) or not all(isinstance(settings.get(part), dict) for part in parts):
+    if not all(isinstance(settings.get(part), dict) for part in parts):
         raise ValueError(f"{path} is no config of a run: expected model, data and trainer in it")
     return settings
 

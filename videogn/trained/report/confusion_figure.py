@@ -25,7 +25,7 @@ def draw_confusion(counts: NDArray[np.intp], classes: Sequence[str]) -> Drawing 
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
     names = [shortened(name) for name in classes]
     letters = max(map(len, names))
-    text = TEXT if size <= 12 else max(5.0, TEXT * 12 / size)
+    text = TEXT if size <= 12 else max(5.5, TEXT * 12 / size)
     width = 6.3
     side = width - 0.075 * letters * text / TEXT - 0.9
     figure = new_figure(width, min(side, 0.85 * size) + 0.075 * letters * text / TEXT + 1.1)

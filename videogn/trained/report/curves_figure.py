@@ -57,7 +57,7 @@ PANELS = (
         ),
     ),
     _Panel("learning rate", (_Line("lr", "learning rate", INK, width=1.2),)),
-    _Panel("clips a second", (_Line("clips_per_second", "clips a second", MUTED, width=1.0),)),
+    _Panel("clips / s", (_Line("clips_per_second", "clips a second", MUTED, width=1.0),)),
 )
 
 
@@ -66,7 +66,7 @@ def draw_curves(metrics: Mapping[str, Sequence[Logged]]) -> Drawing | None:
     panels = [panel for panel in PANELS if any(metrics.get(line.column) for line in panel.lines)]
     if not panels:
         return None
-    heights = [1.75 if len(panel.lines) > 1 else 0.95 for panel in panels]
+    heights = [1.75 if len(panel.lines) > 1 else 1.1 for panel in panels]
     figure = new_figure(6.3, 0.9 + sum(heights))
     grid = figure.subplots(len(panels), 1, sharex=True, squeeze=False, height_ratios=heights)
     handles: dict[str, Line2D] = {}

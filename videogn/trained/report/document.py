@@ -89,7 +89,7 @@ def _lead(gathered: Gathered) -> str:
     if gathered.classes:
         parts.append(counted(len(gathered.classes), "class"))
     num_frames, interval = gathered.setting("data", "num_frames"), gathered.setting("data", "frame_interval")
-    parts.append("single frames" if num_frames == 1 else f"clips of {num_frames} frames, every {interval}")
+    parts.append("single frames" if num_frames == 1 else f"clips of {num_frames} frames x interval {interval}")
     result = gathered.result
     last = max((each.step for logged in gathered.metrics.values() for each in logged), default=0)
     steps = result.steps if result is not None and result.steps is not None else last
@@ -98,7 +98,7 @@ def _lead(gathered: Gathered) -> str:
         parts.append(f"{counted(steps, 'update')}{epochs}")
     if result is not None and result.total_batch_size:
         parts[-1] += f" of {counted(result.total_batch_size, 'clip')}"
-    return ", ".join(parts) + "."
+    return "; ".join(parts) + "."
 
 
 def _picture(name: str, drawing: Drawing) -> str:
