@@ -1,24 +1,34 @@
 """The page on a run: of every kind of run, whole, small, and of what its files say."""
 
 import html
+import json
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from tests.data.images import picture, write_image
 from tests.trained.reports import draw_scores, rows_of, write_run
 from videogn.cli import main
+from videogn.page import page_of
+from videogn.trained.report.answer import answer_text
 from videogn.trained.report.cost import update_seconds
 from videogn.trained.report.curves_figure import MOST_POINTS, points_of
+from videogn.trained.report.document import document_of
 from videogn.trained.report.gather import gather
 from videogn.trained.report.provenance import commands
+from videogn.trained.report.strips import find_files
 from videogn.training.metrics import Logged, read_metrics
+from videogn.training.result import Result
 
 
 class Looked(HTMLParser):
@@ -152,6 +162,19 @@ def test_400_classes_of_which_many_are_not_in_the_test(tmp_path):
     assert (tmp_path / "run/report/report.html").stat().st_size < 1e6
 
 
+def test_ten_thousand_classes_have_no_matrix(tmp_path):
+    labels, probabilities = np.arange(50) * 200, np.zeros((50, 10_000))
+    probabilities[np.arange(50), labels // 2] = 0.9
+    probabilities[np.arange(50), labels] += 0.1 / 9_999
+    run = write_run(tmp_path / "run", labels=labels, probabilities=np.maximum(probabilities, 1e-6))
+    text = looked(run).text
+    assert "The 25 pairs with the most videos" in text
+    assert "The next 960 classes" in text
+    assert not (run / "report/confusion.csv").exists()
+    assert len(rows_of(run / "report/classes.csv")) == 10_000
+    assert (run / "report/report.html").stat().st_size < 3e6
+
+
 def test_24_strips_of_noise_make_a_page_of_less_than_3_mb(tmp_path):
     root, rng = tmp_path / "data", np.random.default_rng(0)
     names = [f"{place:02d}" for place in range(24)]
@@ -248,3 +271,38 @@ def test_it_is_made_without_torch(tmp_path, data_root):
     )
     subprocess.run([sys.executable, "-c", code], check=True)
     assert "data:image/jpeg" in (run / "report/report.html").read_text(encoding="utf-8")
+
+
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 10**12) | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+RESULT = st.dictionaries(st.sampled_from([field.name for field in fields(Result)]), ANY)
+SETTINGS = st.dictionaries(st.sampled_from(["norm", "network", "weights", "root", "num_frames", "test_list"]), ANY)
+
+
+@settings(max_examples=40)
+@given(
+    result=RESULT | ANY,
+    known=SETTINGS,
+    top1=st.sampled_from([0, 50.0, 100]),
+    rows=st.text(max_size=40) | st.sampled_from(["0,a,0,0,0,0.5,0.5\n", "0,a,-1,0,0,1,1\n", "0,a,0,9,0,1,\n"]),
+    metrics=st.text(max_size=60),
+)
+def test_files_of_any_content_make_a_page_or_a_sentence(tmp_path_factory, result, known, top1, rows, metrics):
+    run = write_run(tmp_path_factory.mktemp("run"))
+    parts = yaml.safe_load((run / "config.yaml").read_text())
+    (run / "config.yaml").write_text(yaml.safe_dump({**parts, "model": known, "data": known}), encoding="utf-8")
+    content = {"num_videos_scored": 1, **result, "top1": top1} if isinstance(result, dict) else result
+    (run / "result.json").write_text(json.dumps(content), encoding="utf-8")
+    head = "index,video,label,predicted,rank,probability,confidence\n"
+    (run / "videos.csv").write_bytes((head + rows).encode("utf-8", "surrogatepass"))
+    (run / "metrics.csv").write_bytes(("epoch,step,lr\n" + metrics).encode("utf-8", "surrogatepass"))
+    gathered = gather(run)
+    answer_text(gathered)
+    given = {"curves": None, "confusion": None, "calibration": None, "reliability": None, "strips": []}
+    document = document_of(gathered, confused=[], rows=[], **given)
+    Looked(page_of(document, title="t", pictures={}))
+    if gathered.scores is not None:
+        find_files(gathered.scores.names, settings=gathered.settings["data"], result=gathered.result)

@@ -17,7 +17,7 @@ from torchmetrics.classification import (
 
 from tests.trained.reports import draw_scores, rows_of, write_run
 from videogn.trained.report.calibration import calibration_of
-from videogn.trained.report.confusion import class_rows, confusion, most_confused
+from videogn.trained.report.confusion import class_rows, most_confused, pairs_of
 from videogn.trained.report.gather import gather
 from videogn.trained.report.scores import share
 from videogn.trained.report.write import write_report
@@ -56,12 +56,11 @@ def test_the_most_confused_pairs_are_those_of_a_count(tmp_path):
     scores = gather(write_run(tmp_path, labels=labels, probabilities=probabilities)).scores
     pairs = Counter(zip(labels.tolist(), probabilities.argmax(1).tolist(), strict=True))
     wrong = {pair: num for pair, num in pairs.items() if pair[0] != pair[1]}
-    counts = confusion(scores)
-    found = most_confused(counts, most=1000)
+    found = most_confused(pairs_of(scores), most=1000)
     assert {(pair.label, pair.predicted): pair.num for pair in found} == wrong
     assert [pair.num for pair in found] == sorted(wrong.values(), reverse=True)
-    assert most_confused(counts, most=7) == found[:7]
-    for row in class_rows(scores, counts):
+    assert most_confused(pairs_of(scores), most=7) == found[:7]
+    for row in class_rows(scores, pairs_of(scores)):
         own = {other: num for (label, other), num in wrong.items() if label == row.label}
         assert (row.taken_for is None) == (not own)
         assert row.taken_for is None or row.taken_for[1] == max(own.values()) == own[row.taken_for[0]]

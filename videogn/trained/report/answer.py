@@ -9,7 +9,7 @@ import numpy as np
 from videogn.data.views.protocols import PROTOCOLS
 from videogn.intervals import Claim, interval_text
 from videogn.trained.report.gather import Gathered
-from videogn.trained.report.scores import ALPHA, share
+from videogn.trained.report.scores import ALPHA, share_of_counts
 from videogn.training.result import Result, chosen_text, in_full_text
 from videogn.wording import counted, percent_text
 
@@ -51,7 +51,7 @@ def answer_notes(gathered: Gathered) -> list[str]:
             f"Naming the class with the most test videos ({gathered.classes[most]}) every time: {always:.1f} %."
         )
     protocol = PROTOCOLS.get(result.protocol or "")
-    seen = "" if protocol is None else (
+    seen = "" if protocol is None or result.num_frames is None else (
         f" Each video was seen in {counted(protocol.num_clips, 'clip')} of {result.num_frames} frames, "
         f"{counted(protocol.num_crops, 'crop')} each."
     )  # fmt: skip
@@ -71,7 +71,7 @@ def warnings_of(gathered: Gathered) -> list[str]:
     """Return what must not be overlooked, a sentence each."""
     found = list(gathered.problems)
     result = gathered.result
-    if result is not None and result.chosen is not None and result.chosen.get("by_these_videos"):
+    if result is not None and result.chosen is not None and result.chosen_among is not None:
         text = chosen_text(result.chosen)
         found.append(f"{text[0].upper()}{text[1:]}.")
     if result is not None and gathered.scores is None and not any("videos.csv" in each for each in found):
@@ -91,8 +91,8 @@ def _claim(gathered: Gathered, *, k: int, accuracy: float) -> Claim | None:
     """Return an accuracy's interval; without the videos' own scores, that of as many independent ones."""
     if gathered.scores is not None:
         return gathered.scores.accuracy(k=k)
-    num = gathered.result.num_videos_scored if gathered.result is not None else None
-    return share(np.arange(num) < round(accuracy / 100 * num)) if num else None
+    num = (gathered.result.num_videos_scored if gathered.result is not None else None) or 0
+    return share_of_counts(round(accuracy / 100 * num), num) if num > 0 and accuracy <= 100 else None
 
 
 def _checkpoint(result: Result) -> str:

@@ -5,7 +5,8 @@ Shapes: n videos, K classes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,10 +15,23 @@ from numpy.typing import NDArray
 from videogn.intervals import Claim
 from videogn.trained.report.scores import Scores, share
 
+# More classes have no matrix: ten thousand would fill a gigabyte with zeros.
+MOST_IN_MATRIX = 1000
 
-def confusion(scores: Scores) -> NDArray[np.intp]:
-    """Return [K, K]: how many videos of a class (row) were predicted as each (column)."""
+# How many videos of a class (first) were predicted as another or the same (second), where there is one.
+Pairs = Mapping[tuple[int, int], int]
+
+
+def pairs_of(scores: Scores) -> Pairs:
+    """Return how many videos of each class were predicted as which."""
+    return Counter(zip(scores.labels.tolist(), scores.predicted.tolist(), strict=True))
+
+
+def confusion(scores: Scores) -> NDArray[np.intp] | None:
+    """Return [K, K]: how many videos of a class (row) were predicted as each (column); None of too many classes."""
     size = scores.num_classes
+    if size > MOST_IN_MATRIX:
+        return None
     places = scores.labels * size + scores.predicted
     return np.bincount(places, minlength=size * size).reshape(size, size)
 
@@ -32,22 +46,20 @@ class Confused:
     num_of_class: int
 
 
-def most_confused(counts: NDArray[np.intp], *, most: int) -> list[Confused]:
+def most_confused(pairs: Pairs, *, most: int) -> list[Confused]:
     """Return the pairs of classes with the most videos of one that were predicted as the other; most first.
 
     Of as many, those with the larger share of their class come first.
 
     Args:
-        counts: [K, K], from `confusion`.
-        most: As many pairs at most.
+        pairs: From `pairs_of`.
+        most: As many at most.
     """
-    totals = counts.sum(axis=1)
-    labels, predicted = np.nonzero(counts * ~np.eye(len(counts), dtype=bool))
-    pairs = [
-        Confused(label, other, int(counts[label, other]), int(totals[label]))
-        for label, other in zip(labels.tolist(), predicted.tolist(), strict=True)
-    ]
-    return sorted(pairs, key=lambda pair: (-pair.num, pair.num_of_class, pair.label, pair.predicted))[:most]
+    totals: Counter[int] = Counter()
+    for (label, _), num in pairs.items():
+        totals[label] += num
+    wrong = [Confused(*pair, num, totals[pair[0]]) for pair, num in pairs.items() if pair[0] != pair[1]]
+    return sorted(wrong, key=lambda one: (-one.num, one.num_of_class, one.label, one.predicted))[:most]
 
 
 @dataclass(frozen=True)
@@ -78,24 +90,25 @@ class ClassRow:
         return 100 * self.num_hits / self.num_predicted if self.num_predicted else None
 
 
-def class_rows(scores: Scores, counts: NDArray[np.intp]) -> list[ClassRow]:
+def class_rows(scores: Scores, pairs: Pairs) -> list[ClassRow]:
     """Return a row for each class, by error: the highest first, of as high the class with more videos; unseen last."""
+    predicted = np.bincount(scores.predicted, minlength=scores.num_classes).tolist()
+    taken_for: dict[int, tuple[int, int]] = {}
+    for pair in most_confused(pairs, most=len(pairs)):
+        taken_for.setdefault(pair.label, (pair.predicted, pair.num))
     rows = []
     for label in range(scores.num_classes):
         is_own = scores.labels == label
         is_wrong = ~scores.is_right[is_own]
-        others = counts[label].copy()
-        others[label] = 0
-        most = int(others.argmax())
         rows.append(
             ClassRow(
                 label=label,
                 num=int(is_own.sum()),
                 num_wrong=int(is_wrong.sum()),
                 error=share(is_wrong, None if scores.groups is None else scores.groups[is_own]),
-                num_predicted=int(counts[:, label].sum()),
-                num_hits=int(counts[label, label]),
-                taken_for=(most, int(others[most])) if others[most] else None,
+                num_predicted=predicted[label],
+                num_hits=pairs.get((label, label), 0),
+                taken_for=taken_for.get(label),
             )
         )
     return sorted(rows, key=lambda row: (row.error is None, -(row.error.mean if row.error else 0), -row.num, row.label))

@@ -50,9 +50,16 @@ def cost_facts(result: Result | None, metrics: Mapping[str, Sequence[Logged]]) -
         facts.append(("trained on", result.device if number == 1 else f"{number} × {result.device}"))
     if precisions := [f"{stage} {name}" for stage, name in result.precision.items() if name]:
         facts.append(("precision", ", ".join(precisions)))
-    if words := train_videos_text(result.train_videos):
+    if words := _train_videos(result):
         facts.append(("videos", words.removeprefix("training videos: ")))
     return facts
+
+
+def _train_videos(result: Result) -> str:
+    try:
+        return train_videos_text(result.train_videos)
+    except (LookupError, TypeError):  # of another version
+        return ""
 
 
 def _training(result: Result, metrics: Mapping[str, Sequence[Logged]]) -> list[str]:

@@ -20,6 +20,8 @@ from videogn.wording import counted, number_text
 
 # Rows of a table that are not folded away.
 MOST_ROWS = 40
+# And those that are: classes.csv has all.
+MOST_FOLDED = 1000
 # Videos that failed and are named: result.json names all.
 MOST_FAILED = 200
 MOST_PAIRS = 25
@@ -81,9 +83,9 @@ def document_of(
 
 def _lead(gathered: Gathered) -> str:
     """Return the network and its training in a line."""
-    norm = NORMS.get(gathered.setting("model", "norm"))
-    network = gathered.setting("model", "network") or "i3d"
-    parts = [f"{network.upper()} with {norm.label if norm else gathered.setting('model', 'norm')}"]
+    norm = str(gathered.setting("model", "norm"))
+    network = str(gathered.setting("model", "network") or "i3d")
+    parts = [f"{network.upper()} with {NORMS[norm].label if norm in NORMS else norm}"]
     if gathered.setting("model", "weight_standardization"):
         parts[0] += " and weight standardization"
     if gathered.classes:
@@ -124,7 +126,7 @@ def _confusion(gathered: Gathered, drawing: Drawing | None, confused: Sequence[C
             (names[p.label], names[p.predicted], str(p.num), str(p.num_of_class), f"{100 * p.num / p.num_of_class:.0f}")
             for p in confused
         ),
-        f"The {len(confused)} pairs with the most videos. All counts: confusion.csv.",
+        f"The {len(confused)} pairs with the most videos.",
     )
     return [page.table(table)] if confused else ["No video is taken for another class."]
 
@@ -138,8 +140,8 @@ def _classes(gathered: Gathered, rows: Sequence[ClassRow]) -> list[str]:
         Column("wrong"),
         Column("error %"),
         Column("95 %"),
-        Column("predicted as it"),
-        Column("of these right %"),
+        Column("predicted"),
+        Column("precision %"),
         Column("most often taken for", is_text=True),
     )
     lines = tuple(
@@ -161,8 +163,9 @@ def _classes(gathered: Gathered, rows: Sequence[ClassRow]) -> list[str]:
         f"By error, the highest first. Intervals are of each class by itself: of many, some lie off by chance.{unseen}"
     )
     blocks = [page.table(Table(columns, lines[:MOST_ROWS], caption))]
-    if rest := lines[MOST_ROWS:]:
-        blocks.append(page.details(f"The other {len(rest)} classes", page.table(Table(columns, rest))))
+    if rest := lines[MOST_ROWS:MOST_FOLDED]:
+        which = "The other" if len(lines) <= MOST_FOLDED else "The next"
+        blocks.append(page.details(f"{which} {len(rest):,} classes", page.table(Table(columns, rest))))
     return blocks
 
 

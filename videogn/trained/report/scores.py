@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from videogn.intervals import Claim, Spread, error_over_groups
+from videogn.intervals import Claim, Spread, binomial_error, error_over_groups
 from videogn.training.video_scores import TestedVideos, numbered_groups
 
 # Intervals leave out the truth so often.
@@ -104,13 +104,18 @@ def share(is_so: NDArray[np.bool_], groups: NDArray[np.intp] | None = None) -> C
     """
     if not len(is_so):
         return None
-    values = np.where(is_so, 100.0, 0.0)[None, :]
-    spreads = [_spread(values, None)]
-    if groups is not None:
-        spreads.append(_spread(values, np.unique(groups, return_inverse=True)[1].tolist()))
-    return Claim(float(values.mean()), tuple(spreads), ALPHA, is_share=True)
+    claim = share_of_counts(int(is_so.sum()), len(is_so))
+    if groups is None:
+        return claim
+    places = np.unique(groups, return_inverse=True)[1].tolist()
+    error, num = error_over_groups(np.where(is_so, 100.0, 0.0)[None, :], places)
+    of_groups = Spread(error, num - 1, num) if num > 1 else Spread(binomial_error(claim.mean, num_videos=1), 1, 1)
+    return Claim(claim.mean, (*claim.spreads, of_groups), ALPHA, is_share=True)
 
 
-def _spread(values: NDArray[np.float64], groups: Sequence[int] | None) -> Spread:
-    error, num = error_over_groups(values, groups)
-    return Spread(error, num - 1, num) if num > 1 else Spread(float(values.std()), 1, 1)
+def share_of_counts(num_so: int, num: int) -> Claim:
+    """Return the share of `num` videos, one or more, each of which stands for itself; see `share`."""
+    percent = 100 * num_so / num
+    # The unbiased variance of n draws has n - 1 in the place of n.
+    spread = Spread(binomial_error(percent, num_videos=max(1, num - 1)), max(1, num - 1), num)
+    return Claim(percent, (spread,), ALPHA, is_share=True)

@@ -71,14 +71,15 @@ def strips_of(
         on_done: Is called whenever a video is done.
     """
     files = find_files([names[place] for place in places], settings=settings, result=result)
-    seconds = min(MOST_SECONDS, settings.get("decode_seconds") or MOST_SECONDS)
+    seconds = min(MOST_SECONDS, _number(settings.get("decode_seconds")) or MOST_SECONDS)
+    rate = _number(settings.get("frames_per_second"))
     strips = []
     for place in places:
         path = files[names[place]]
         try:
             if path is None:
                 raise DecodeError(names[place], "the file is not there")
-            strip = Strip(place, draw(path, frames_per_second=settings.get("frames_per_second"), seconds=seconds))
+            strip = Strip(place, draw(path, frames_per_second=rate, seconds=seconds))
         except DecodeError as error:
             strip = Strip(place, None, error.reason)
         strips.append(strip)
@@ -97,7 +98,7 @@ def find_files(names: Sequence[str], *, settings: Mapping[str, Any], result: Res
         result: Of the test: which list that was, and below which root.
     """
     root, given = (result.test_list or {}).get("root") or settings.get("root"), (result.test_list or {}).get("list")
-    if not root or not Path(root).is_dir():
+    if not root or not isinstance(root, str) or not Path(root).is_dir():
         return dict.fromkeys(names)
     found: dict[str, str | None] = {name: str(Path(root, name)) for name in names}
     if all(path is not None and os.path.exists(path) for path in found.values()):
@@ -106,7 +107,7 @@ def find_files(names: Sequence[str], *, settings: Mapping[str, Any], result: Res
     lists: dict[Split, str | None] = {"train": settings.get("train_list"), "val": settings.get("val_list")}
     lists["test"] = settings.get("test_list")
     catalog = Catalog(
-        str(root),
+        root,
         lists=lists | {split: given or lists[split]},
         classes=None,
         columns=settings.get("list_columns"),
@@ -115,7 +116,7 @@ def find_files(names: Sequence[str], *, settings: Mapping[str, Any], result: Res
     )
     try:
         entries = catalog.read(split)
-    except (ListError, OSError):
+    except (ListError, OSError, TypeError, AttributeError):  # gone, changed, or settings of another kind
         return {name: path if path and os.path.exists(path) else None for name, path in found.items()}
     wanted = dict.fromkeys(names)
     for name, file in zip(entries.names, entries.paths, strict=True):
@@ -126,6 +127,10 @@ def find_files(names: Sequence[str], *, settings: Mapping[str, Any], result: Res
     files = as_on_disk(list(wanted.values()), folder=entries.folder, is_there=is_there)
     paths = [file and str(Path(entries.folder, file)) for file in files]
     return {name: path if path and os.path.exists(path) else None for name, path in zip(wanted, paths, strict=True)}
+
+
+def _number(value: object) -> float | None:
+    return value if isinstance(value, int | float) and value > 0 else None
 
 
 def draw(path: str, *, frames_per_second: float | None = None, seconds: float = MOST_SECONDS) -> bytes:

@@ -12,7 +12,7 @@ from videogn.page import page_of
 from videogn.trained.report.answer import answer_text
 from videogn.trained.report.calibration import calibration_csv, calibration_of
 from videogn.trained.report.calibration_figure import draw_calibration
-from videogn.trained.report.confusion import class_rows, classes_csv, confusion, confusion_csv, most_confused
+from videogn.trained.report.confusion import class_rows, classes_csv, confusion, confusion_csv, most_confused, pairs_of
 from videogn.trained.report.confusion_figure import draw_confusion
 from videogn.trained.report.curves_figure import draw_curves
 from videogn.trained.report.document import MOST_PAIRS, document_of, strip_name, title_of
@@ -39,10 +39,11 @@ def write_report(
     tables: dict[str, Sequence[Sequence[object]] | None] = dict.fromkeys(("confusion", "classes", "calibration"))
     confused, rows, calibration, strips = [], [], None, []
     if scores is not None and result is not None:
-        counts = confusion(scores)
-        rows, confused = class_rows(scores, counts), most_confused(counts, most=MOST_PAIRS)
-        drawings["confusion"] = draw_confusion(counts, gathered.classes)
-        tables["confusion"] = confusion_csv(counts, gathered.classes)
+        pairs, counts = pairs_of(scores), confusion(scores)
+        rows, confused = class_rows(scores, pairs), most_confused(pairs, most=MOST_PAIRS)
+        if counts is not None:
+            drawings["confusion"] = draw_confusion(counts, gathered.classes)
+            tables["confusion"] = confusion_csv(counts, gathered.classes)
         tables["classes"] = classes_csv(rows, gathered.classes)
         calibration = calibration_of(scores)
         if calibration is not None:
