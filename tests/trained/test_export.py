@@ -10,7 +10,8 @@ from torch import nn
 
 from videogn.cli import main
 from videogn.data.datamodule import KineticsDataModule
-from videogn.models.i3d import I3D, i3d_r50
+from videogn.models.build import build_network
+from videogn.models.network import VideoNetwork
 from videogn.norms import NORMS
 from videogn.trained import export as exporting
 from videogn.trained.export import ABOUT, ExportError, ViewProbabilities, export
@@ -25,16 +26,18 @@ NETWORKS = {
     "standardized": {"norm": "gn", "input": "standardized"},
     "motion": {"norm": "ln", "input": "motion"},
     "slowfast": {"norm": "gn", "layout": "slowfast"},
+    "c2d": {"norm": "bn", "temporal_convs": False},
+    "c3d": {"network": "c3d", "depth": None, "norm": "gn", "num_frames": 16, "crop_size": 32},
 }
 ALWAYS = {"non-local blocks"}  # bn; a test of the command exports gn
 
 
-def network(name: str) -> I3D:
+def network(name: str) -> VideoNetwork:
     """A network of random parameters and statistics, none of which is 0 or 1."""
     torch.manual_seed(0)
-    settings = NETWORKS[name]
+    settings = {"num_classes": 5, "num_frames": 8, "crop_size": 64, "depth": 14, "width": 8, **NETWORKS[name]}
     groups = {"channels_per_group": 4} if settings["norm"] == "gn" else {}
-    model = i3d_r50(num_classes=5, num_frames=8, crop_size=64, depth=14, width=8, **settings, **groups)
+    model = build_network(**settings, **groups)
     for tensor in model.state_dict().values():
         if tensor.is_floating_point():
             nn.init.uniform_(tensor, 0.3, 0.6) if tensor.ndim == 1 else nn.init.kaiming_normal_(tensor)
@@ -73,6 +76,7 @@ def test_a_program_says_what_its_network_says(name, form, views, tmp_path, reque
         pytest.importorskip("onnxruntime")
     monkeypatch.setattr(exporting, "_SECONDS_OF_TIMING", 0.0)
     model = network(name)
+    views = views.repeat(1, NETWORKS[name].get("num_frames", 8) // 8, 1, 1, 1)
     out = tmp_path / f"x{SUFFIXES[form]}"
     checked = export(model, views[:3], out, name=form, about={"classes": ["a"]})
     assert list(tmp_path.iterdir()) == [out]

@@ -43,6 +43,21 @@ def test_the_last_layer_makes_probabilities_of_what_goes_into_it(model, video):
     np.testing.assert_allclose(by_video, features.mean(0, keepdims=True), rtol=1e-5)
 
 
+def test_the_last_layer_of_a_c3d_is_a_convolution(video):
+    sizes = {"num_frames": 16, "crop_size": 32}
+    torch.manual_seed(0)
+    module = VideoClassifier("gn", channels_per_group=4, network="c3d", width=8, num_classes=3, **sizes)
+    model = TrainedModel(module, KineticsDataModule(**sizes, **TESTS), classes=["a", "b", "c"])
+    model.data.protocol = "1x1"
+    (features,) = model.features(video).numpy()
+    last = module.model.get_submodule("blocks.5.proj")
+    logits = last.weight.detach().numpy().reshape(3, -1) @ features + last.bias.detach().numpy()
+    said = model(video)
+    assert features.shape == (512,)
+    np.testing.assert_allclose(np.exp(logits) / np.exp(logits).sum(), [said[name] for name in "abc"], rtol=1e-5)
+    np.testing.assert_allclose(model.features(video, layer="blocks.5.relu7")[0], features, rtol=1e-5)
+
+
 @pytest.mark.parametrize("layer", ["blocks.4", "blocks.4.res_blocks.0.branch2.norm_a", "blocks.6.proj"])
 def test_any_layer_is_heard_in_evaluation(model, video, layer):
     views = torch.stack(list(model.data.views_of(video)))

@@ -12,22 +12,25 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from videogn.models.network import VideoNetwork
+
 
 @contextmanager
-def listening(model: nn.Module, layer: str | None) -> Iterator[list[Tensor]]:
+def listening(model: VideoNetwork, layer: str | None) -> Iterator[list[Tensor]]:
     """Yield a list to which each forward of the network adds what a layer said, float32 [N, C].
 
     Args:
         model: The network.
-        layer: Whose output, by the name that `model.named_modules()` has; None: the input of the last nn.Linear.
+        layer: Whose output, by the name that `model.named_modules()` has; None: the input of the last layer.
 
     Raises:
         ValueError: There is no such layer; says which there are. In a forward: its output is no one tensor.
     """
     heard: list[Tensor] = []
     if layer is None:
-        last = [module for module in model.modules() if isinstance(module, nn.Linear)][-1]
-        handle = last.register_forward_pre_hook(lambda _, inputs: heard.append(_averaged(inputs[0], last=True)))
+        proj = model.blocks[-1].get_submodule("proj")
+        last = isinstance(proj, nn.Linear)  # of i3d; of c3d it is a convolution
+        handle = proj.register_forward_pre_hook(lambda _, inputs: heard.append(_averaged(inputs[0], last=last)))
     else:
         found = find_layer(model, layer)
 
