@@ -130,6 +130,7 @@ def test_help_and_usage_errors_load_nothing_heavy():
         ["features", "--help"],
         ["export", "--help"],
         ["report", "--help"],
+        ["gradcam", "--help"],
         ["ablate", "--config", "none.yaml"],
         ["ablate", "report", "none"],
         ["weights", "show"],

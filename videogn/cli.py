@@ -23,6 +23,7 @@ COMMANDS = {
     "fits": "fits",
     "doctor": "doctor",
     "features": "features",
+    "gradcam": "gradcam",
     "export": "export",
     "report": "report",
     "ablate": "ablate",
@@ -51,6 +52,8 @@ A run:
   predict     classify files:   videogn predict --run_dir runs/i3d_gn --videos a.mp4 folder/
   features    what a layer says of files, to search or to train on:
                                 videogn features runs/i3d_gn --videos folder/ --out features.safetensors
+  gradcam     what in a video the network looks at, as a strip and a video:
+                                videogn gradcam runs/i3d_gn --videos a.mp4 --out heat
   export      a program that needs no videogn (torch.export, ONNX):
                                 videogn export runs/i3d_gn --out i3d_gn.pt2
 

@@ -4,6 +4,7 @@ import math
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import videogn
@@ -47,8 +48,16 @@ def test_features_are_searched_and_probed(run, data_root, monkeypatch, tmp_path,
     assert "written: train.safetensors: 12 x 256 numbers of 12 of 12 videos" in said
     names: dict = {}
     exec(block("safe_open"), names)
+    for words in ("nearest = ", "probe = "):
+        assert len(block(words).splitlines()) == 3
+        exec(block(words), names)
     assert names["nearest"].shape == (5, 5)
     assert names["probe"].shape == (256, 2)
+    assert names["of_x"].bincount().tolist() == [6, 6]
+    # Least squares, by NumPy: with a row for each channel that draws its weights to 0.
+    rows = np.concatenate([names["x"].numpy(), 0.1 * np.eye(256)])
+    columns = np.concatenate([np.eye(2)[names["of_x"].numpy()], np.zeros((256, 2))])
+    np.testing.assert_allclose(names["probe"], np.linalg.lstsq(rows, columns)[0], rtol=1e-2, atol=1e-3)
     # What it was trained on, it is near to itself.
     assert (names["x"] @ names["x"].T).argmax(1).tolist() == list(range(12))
 

@@ -5,6 +5,7 @@ Shapes: V views, C channels, T frames, H, W, K classes.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,11 +20,12 @@ from torch import Tensor
 from videogn.data.batch import VideoViews
 from videogn.data.datamodule import KineticsDataModule
 from videogn.data.lists.records import Records
+from videogn.trained.grad_cam import heat_of
 from videogn.trained.names import Per
 from videogn.training.module import VideoClassifier
 
-# Decoded frames are uint8 [N, H, W, 3], RGB: all frames of a video.
-AnyVideo = str | Path | Tensor | NDArray[np.uint8]
+# Decoded frames are uint8 [N, H, W, 3], RGB: all frames of a video. Views are what `data.views_of` makes of one.
+AnyVideo = str | Path | Tensor | NDArray[np.uint8] | VideoViews
 
 
 @dataclass(frozen=True)
@@ -180,8 +182,50 @@ class TrainedModel:
                 of[index] = _features(path, values, seen, per=per)
             yield from (of[index] for index in sorted(of))
 
+    def grad_cam(
+        self, video: AnyVideo, *, class_name: str | None = None, layer: str | None = None, fps: float | None = None
+    ) -> Tensor:
+        """Return float32 [V, T, H, W], 0 to 1: how much each place of a video's views speaks for a class (Grad-CAM).
+
+        1 is the largest value of all views; where nothing speaks for the class, all are 0. On the CPU, in float32.
+
+        Args:
+            video: As in `__call__`. `data.views_of(video)` are the views, which are taken, too.
+            class_name: Which class. Default: the most probable one.
+            layer: Its name, as `module.model.named_modules()` has it. Default: what goes into the head. Earlier layers
+                say it at finer places, of simpler things.
+            fps: As in `__call__`.
+
+        Raises:
+            DecodeError: It can't be decoded.
+            ValueError: There is no such class or layer; says which there are.
+        """
+        index = None if class_name is None else self.class_index(class_name)
+        views = self._views(video, fps)
+        with self._computing():
+            return heat_of(
+                self.module.model,
+                views,
+                class_index=int(self.module.probabilities([views])[0].argmax()) if index is None else index,
+                layer=layer,
+                batch_size=self.module.device_batch_size,
+            )
+
+    def class_index(self, name: str) -> int:
+        """Return the index of a class.
+
+        Raises:
+            ValueError: There is none of this name; says which there are.
+        """
+        if name in self.classes:
+            return self.classes.index(name)
+        near = difflib.get_close_matches(name, self.classes, n=1)
+        guess = f"; did you mean {near[0]}?" if near else "."
+        raise ValueError(f"{name} is no class of this run{guess} Its classes are {', '.join(self.classes)}")
+
     def _views(self, video: AnyVideo, fps: float | None) -> VideoViews:
-        return self.data.views_of(video, fps=fps).to(self.device)
+        views = video if isinstance(video, VideoViews) else self.data.views_of(video, fps=fps)
+        return views.to(self.device)
 
     def _batches(
         self, records: Records
