@@ -108,6 +108,23 @@ def test_a_program_that_differs_is_not_kept(views, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_program_that_differs_where_the_network_is_sure_is_not_kept(views, tmp_path, monkeypatch):
+    model = Small()
+    model.conv.bias.data[0] = 12.0  # of all others the probabilities are below 1e-4
+    read = exporting._read_pt2
+
+    def read_another(path: Path) -> exporting.Program:
+        program = read(path)
+        return lambda views: torch.nn.functional.normalize(program(views) ** 1.05, p=1, dim=1)
+
+    monkeypatch.setattr(exporting, "_read_pt2", read_another)
+    with pytest.raises(
+        ExportError, match=r"differs from the network by 0\.\d+ of a probability; expected less than 0\.01 "
+    ):
+        export(model, views[:2], tmp_path / "x.pt2", name="torch_export", about={})
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_command_writes_a_program_and_its_card(run, data_root, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(exporting, "_SECONDS_OF_TIMING", 0.0)

@@ -25,6 +25,9 @@ from videogn.training.scoring import averaged
 
 # The largest difference of a probability that is rounding. Seen: 6e-7.
 TOLERANCE = 1e-4
+# Likewise, as a share of the probability: where a network is sure of a class, all differences are small.
+RELATIVE_TOLERANCE = 1e-2
+_LEAST_PROBABILITY = 1e-6
 ABOUT = "videogn.json"  # in a .pt2 file; the metadata of an ONNX file has it under "videogn"
 _SECONDS_OF_TIMING = 3.0
 Program = Callable[[Tensor], Tensor]
@@ -88,7 +91,7 @@ def export(model: VideoNetwork, views: Tensor, out: Path, *, name: FormatName, a
         try:
             write(network, example, partial, json.dumps(about))
             program = read(partial)
-            found = _difference(program, network, views)
+            found, share = _differences(program, network, views)
         except OSError:
             raise
         except Exception as error:  # the exporters raise whatever they trip over
@@ -98,6 +101,11 @@ def export(model: VideoNetwork, views: Tensor, out: Path, *, name: FormatName, a
             raise ExportError(
                 f"the program that was written differs from the network by {found:.2g} in a probability; expected less "
                 f"than {TOLERANCE:g}. It was not kept"
+            )
+        if not share < RELATIVE_TOLERANCE:
+            raise ExportError(
+                f"the program that was written differs from the network by {share:.2g} of a probability; expected less "
+                f"than {RELATIVE_TOLERANCE:g} of it. It was not kept"
             )
         seconds = {size: _timed(program, network, views[:size]) for size in sorted({1, len(views)})}
     return Checked(len(views), found, seconds)
@@ -137,11 +145,17 @@ def _read_onnx(path: Path) -> Program:
     return lambda views: torch.from_numpy(session.run(None, {"views": views.numpy()})[0])
 
 
-def _difference(program: Program, network: nn.Module, views: Tensor) -> float:
-    """Return the largest difference of a probability, over batches of several sizes."""
+def _differences(program: Program, network: nn.Module, views: Tensor) -> tuple[float, float]:
+    """Return the largest difference of a probability, and the largest as a share of it, over batches of several sizes.
+
+    Probabilities below 1e-6 count as 1e-6 in the second.
+    """
     sizes = sorted({1, min(3, len(views)), len(views)})
-    differences = [(program(views[:size]) - network(views[:size])).abs().max() for size in sizes]
-    return float(torch.stack(differences).max())  # nan, where there is one
+    pairs = [(program(views[:size]), network(views[:size])) for size in sizes]
+    found, expected = (torch.cat(each) for each in zip(*pairs, strict=True))
+    differences = (found - expected).abs()
+    shares = differences / expected.clamp_min(_LEAST_PROBABILITY)
+    return float(differences.max()), float(shares.max())  # nan, where there is one
 
 
 def _timed(program: Program, network: nn.Module, views: Tensor) -> tuple[float, float]:
