@@ -74,7 +74,7 @@ def card(known: dict[str, Any], checked: Checked, *, file: str, name: FormatName
         name: Its format.
     """
     classes, shape = known["classes"], f"[{', '.join(map(str, known['input']))}]"
-    network, sampling = known["architecture"], known["sampling"]
+    network, sampling = dict(known["architecture"]), known["sampling"]
     accuracy = "not tested (`videogn test` on the run, then export again)"
     if known["result"] is not None:
         result = Result(**known["result"])
@@ -82,7 +82,7 @@ def card(known: dict[str, Any], checked: Checked, *, file: str, name: FormatName
     rate = f" of {sampling['target_fps']:g} frames a second" if sampling["target_fps"] else ""
     start = known["started_from"]
     rows = {
-        "network": ", ".join(f"{key} {value}" for key, value in network.items() if value not in (None, False)),
+        "network": ", ".join([network.pop("network"), *(f"{key} {value}" for key, value in network.items() if value)]),
         "input": f"uint8 {shape}, RGB, any N: normalisation is inside",
         "frames": f"{sampling['num_frames']}, every {sampling['frame_interval']}{rate}; short side scaled to "
         f"{sampling['test_scale_size']} px, cropped to {sampling['test_crop_size']}",
