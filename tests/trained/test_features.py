@@ -82,8 +82,12 @@ def test_any_layer_is_heard_in_evaluation(model, video, layer):
 
 
 def test_a_wrong_layer_is_told_the_right_ones(model, video):
-    with pytest.raises(ValueError, match=r"block\.4 is no layer of this network; did you mean blocks\.4\?") as error:
+    with pytest.raises(
+        ValueError, match=r"block\.4 is no layer of this network; did you mean blocks\.4 or blocks\.6 or "
+    ):
         model.features(video, layer="block.4")
+    with pytest.raises(ValueError, match=r"^help is no layer of this network\. Its layers are blocks\.0, ") as error:
+        model.features(video, layer="help")
     assert "blocks.4.res_blocks.0.branch2.conv_b, " in str(error.value)
     assert not model.module.model.blocks[4]._forward_hooks
 

@@ -170,7 +170,7 @@ def test_what_there_is_not_is_said(video):
     model = trained()
     with pytest.raises(ValueError, match=r"^d is no class of this run\. Its classes are a, b, c$"):
         model.grad_cam(video, class_name="d")
-    with pytest.raises(ValueError, match=r"block\.4 is no layer of this network; did you mean blocks\.4\?"):
+    with pytest.raises(ValueError, match=r"block\.4 is no layer of this network; did you mean blocks\.4 or "):
         model.grad_cam(video, layer="block.4")
     model.module.model.unused = nn.ReLU()
     with pytest.raises(ValueError, match="layer unused takes no part in a forward: name another"):
@@ -231,6 +231,7 @@ def test_heat_lies_on_what_moves(request, tmp_path, monkeypatch):
     model = videogn.load(tmp_path / "run", protocol="1x1")
     layers = {"res2": "blocks.1", "res3": "blocks.3", "res4": "blocks.4", "res5": None}
     times = {name: heat_on_shapes(model, layer, num_videos=96) for name, layer in layers.items()}
+    torch.manual_seed(0)
     initialize(model.module.model)
     for name, parameter in model.module.model.named_parameters():
         if name.endswith("norm_c.weight"):
@@ -296,7 +297,7 @@ def test_the_command_writes_a_strip_and_a_video_of_each(run, data_root, shared_d
         assert container.streams.video[0].average_rate == Fraction(25, 2)
         assert sum(1 for _ in container.decode(video=0)) == 8
     for more, expected in {
-        ("--class", "jmp"): "jmp is no class of this run; did you mean jump? Its classes are jump, run",
+        ("--class", "jmp"): "jmp is no class of this run; did you mean jump?",
         ("--layer", "blocks"): "blocks is no layer of this network; did you mean blocks.",
         ("--layer", "blocks.6.proj"): "layer blocks.6.proj gives no one tensor [N, C, T, H, W] in a forward",
         ("--out", "a/0.mp4"): "--out a/0.mp4: no folder can be made there: File exists",

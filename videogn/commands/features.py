@@ -68,7 +68,7 @@ def run(words: list[str]) -> int:
     parser.add_argument("run_dir", metavar="RUN", help="the run's folder")
     parser.add_argument("--videos", nargs="+", required=True, metavar="PATH", help="video files and folders of them")
     parser.add_argument("--out", required=True, metavar="FILE", help="file to write: .safetensors or .npy")
-    parser.add_argument("--layer", metavar="NAME", help="torch's name of it (blocks.4 is res4); a wrong one lists all")
+    parser.add_argument("--layer", metavar="NAME", help="torch's name of it (blocks.4 is res4); help lists all")
     parser.add_argument("--per", choices=get_args(Per), default="video", help="a row for each (video)")
     parser.add_argument("--ckpt_path", default="last", help="last (the default), best, or a file")
     parser.add_argument("--protocol", choices=get_args(ProtocolName), help="clips x crops (default: the run's)")

@@ -62,7 +62,7 @@ def run(words: list[str]) -> int:
     parser.add_argument("--videos", nargs="+", required=True, metavar="PATH", help="video files and folders of them")
     parser.add_argument("--out", required=True, metavar="DIR", help="folder to write to; made where it is missing")
     parser.add_argument("--class", dest="class_name", metavar="NAME", help="which class (the most probable one)")
-    parser.add_argument("--layer", metavar="NAME", help="torch's name of it (blocks.3 is res3); a wrong one lists all")
+    parser.add_argument("--layer", metavar="NAME", help="torch's name of it (blocks.3 is res3); help lists all")
     parser.add_argument("--ckpt_path", default="last", help="last (the default), best, or a file")
     parser.add_argument("--protocol", choices=get_args(ProtocolName), default="1x1", help="clips x crops (1x1)")
     given = parser.parse_args(words[1:])

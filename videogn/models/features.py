@@ -6,7 +6,7 @@ Shapes: N clips, C channels, T frames, H, W.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -57,12 +57,17 @@ def find_layer(model: nn.Module, layer: str) -> nn.Module:
     """Return the module of a name.
 
     Raises:
-        ValueError: There is none; says which there are.
+        ValueError: There is none; says which are like it, or where none is, all.
     """
     lists = (nn.ModuleList, nn.ModuleDict)  # they compute nothing
     layers = {name: module for name, module in model.named_modules() if name and not isinstance(module, lists)}
     if layer in layers:
         return layers[layer]
-    near = difflib.get_close_matches(layer, layers, n=1)
-    guess = f"; did you mean {near[0]}?" if near else "."
-    raise ValueError(f"{layer} is no layer of this network{guess} Its layers are {', '.join(layers)}")
+    raise ValueError(f"{layer} is no layer of this network{meant(layer, layers, kind='layers')}")
+
+
+def meant(name: str, names: Collection[str], *, kind: str) -> str:
+    """Return the end of a sentence that says which names are like a wrong one, or where none is, all."""
+    if near := difflib.get_close_matches(name, names):
+        return f"; did you mean {' or '.join(near)}?"
+    return f". Its {kind} are {', '.join(names)}"

@@ -5,7 +5,6 @@ Shapes: V views, C channels, T frames, H, W, K classes.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,12 +19,13 @@ from torch import Tensor
 from videogn.data.batch import VideoViews
 from videogn.data.datamodule import KineticsDataModule
 from videogn.data.lists.records import Records
+from videogn.models.features import meant
 from videogn.trained.grad_cam import heat_of
 from videogn.trained.names import Per
 from videogn.training.module import VideoClassifier
 
-# Decoded frames are uint8 [N, H, W, 3], RGB: all frames of a video. Views are what `data.views_of` makes of one.
-AnyVideo = str | Path | Tensor | NDArray[np.uint8] | VideoViews
+# Decoded frames are uint8 [N, H, W, 3], RGB: all frames of a video.
+AnyVideo = str | Path | Tensor | NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -103,11 +103,12 @@ class TrainedModel:
         """Where it computes."""
         return self.module.device
 
-    def __call__(self, video: AnyVideo, *, fps: float | None = None) -> dict[str, float]:
+    def __call__(self, video: AnyVideo | VideoViews, *, fps: float | None = None) -> dict[str, float]:
         """Return the probability of each class, by its name, the most probable one first.
 
         Args:
-            video: A video file, an image, a folder of frames; or decoded frames, uint8 [N, H, W, 3], RGB: all of them.
+            video: A video file, an image, a folder of frames; or decoded frames, uint8 [N, H, W, 3], RGB: all of them;
+                or the views that `data.views_of` made of one.
             fps: Frames a second of decoded frames or a folder of them; needed by runs with data.target_fps alone.
 
         Raises:
@@ -142,7 +143,7 @@ class TrainedModel:
             yield from (answers[index] for index in sorted(answers))
 
     def features(
-        self, video: AnyVideo, *, layer: str | None = None, per: Per = "video", fps: float | None = None
+        self, video: AnyVideo | VideoViews, *, layer: str | None = None, per: Per = "video", fps: float | None = None
     ) -> Tensor:
         """Return float32 [rows, C]: what a layer says of a video, averaged over time and space, on the CPU.
 
@@ -183,14 +184,19 @@ class TrainedModel:
             yield from (of[index] for index in sorted(of))
 
     def grad_cam(
-        self, video: AnyVideo, *, class_name: str | None = None, layer: str | None = None, fps: float | None = None
+        self,
+        video: AnyVideo | VideoViews,
+        *,
+        class_name: str | None = None,
+        layer: str | None = None,
+        fps: float | None = None,
     ) -> Tensor:
         """Return float32 [V, T, H, W], 0 to 1: how much each place of a video's views speaks for a class (Grad-CAM).
 
         1 is the largest value of all views; where nothing speaks for the class, all are 0. On the CPU, in float32.
 
         Args:
-            video: As in `__call__`. `data.views_of(video)` are the views, which are taken, too.
+            video: As in `__call__`.
             class_name: Which class. Default: the most probable one.
             layer: Its name, as `module.model.named_modules()` has it. Default: what goes into the head. Earlier layers
                 say it at finer places, of simpler things.
@@ -215,15 +221,13 @@ class TrainedModel:
         """Return the index of a class.
 
         Raises:
-            ValueError: There is none of this name; says which there are.
+            ValueError: There is none; says which are like it, or where none is, all.
         """
         if name in self.classes:
             return self.classes.index(name)
-        near = difflib.get_close_matches(name, self.classes, n=1)
-        guess = f"; did you mean {near[0]}?" if near else "."
-        raise ValueError(f"{name} is no class of this run{guess} Its classes are {', '.join(self.classes)}")
+        raise ValueError(f"{name} is no class of this run{meant(name, self.classes, kind='classes')}")
 
-    def _views(self, video: AnyVideo, fps: float | None) -> VideoViews:
+    def _views(self, video: AnyVideo | VideoViews, fps: float | None) -> VideoViews:
         views = video if isinstance(video, VideoViews) else self.data.views_of(video, fps=fps)
         return views.to(self.device)
 
