@@ -50,6 +50,8 @@ A run:
   report      a page on what it learned and where it is wrong:
                                 videogn report runs/i3d_gn
   predict     classify files:   videogn predict --run_dir runs/i3d_gn --videos a.mp4 folder/
+              when, in long ones:
+                                videogn predict --run_dir runs/i3d_gn --videos long.mp4 --every_seconds 1
   features    what a layer says of files, to search or to train on:
                                 videogn features runs/i3d_gn --videos folder/ --out features.safetensors
   gradcam     what in a video the network looks at, as a strip and a video:

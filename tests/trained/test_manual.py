@@ -35,6 +35,16 @@ def test_a_run_is_loaded_and_asked(run, video, data_root, monkeypatch, tmp_path,
     assert len(capsys.readouterr().out.splitlines()) == 6
 
 
+def test_a_window_slides_over_a_long_video(run, video, capsys):
+    code = block("model.slide").replace("long.mp4", str(video)).replace("1.0", "0.5")
+    exec(code, {"model": videogn.load(run)})
+    assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()] == [
+        ["0.0", "0.6"],
+        ["0.52", "1.12"],
+        ["1.0", "1.6"],
+    ]
+
+
 def test_features_are_searched_and_probed(run, data_root, monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
     for split in ("train", "val"):

@@ -35,6 +35,7 @@ from videogn.commands.run_folder import (
     weights_of,
     with_run_config,
 )
+from videogn.commands.sliding import Asked, asked_of, slide_over
 from videogn.commands.trainer_arguments import ODD, TrainerArguments
 from videogn.commands.usage import RunAgain, UsageError, check_json, in_a_line
 from videogn.data.lists.entries import Split
@@ -42,12 +43,14 @@ from videogn.files import add_name, is_partial, replacing, write_json
 from videogn.locks import OF_RUNS
 from videogn.machine import available_cores
 from videogn.trained.folder import classes_file
+from videogn.trained.model import TrainedModel
 from videogn.training.batch_sizes import batch_sizes
 from videogn.training.best_and_last import Checkpoints, every
 from videogn.training.callbacks import ProgressBar, ProgressLines, ResultWriter, Throughput
 from videogn.training.checkpoint import CHECKPOINT_KEY
 from videogn.training.checkpoint_file import WholeFiles
-from videogn.training.errors import ToldToEnd
+from videogn.training.device import dtype_of
+from videogn.training.errors import CheckpointError, ToldToEnd
 from videogn.training.loggers import Events, MetricsCSV
 from videogn.training.optimizer import end_by_schedule, limited
 from videogn.training.plan import FROM_SCRATCH, Plan, plan_of, summary, without_effect
@@ -107,6 +110,7 @@ class VideoCLI(TrainerArguments):
     def __init__(self, words: Sequence[str], *, stop: Stop | None = None) -> None:
         self.stop = stop or Stop()
         self.goes_on_by_itself = False
+        self.sliding: Asked | None = None
         super().__init__(words)
 
     # From settings to objects
@@ -115,6 +119,7 @@ class VideoCLI(TrainerArguments):
         settings = self.config[self.subcommand]
         if self.subcommand == "predict":
             check_json(settings.json)
+            self.sliding = asked_of(settings)
             settings.data.predict_paths = settings.videos
         self.run_dir = Path(settings.run_dir) if settings.run_dir else default_run_dir(self.words)
         if settings.total_batch_size is not None and settings.trainer.accumulate_grad_batches != 1:
@@ -245,7 +250,7 @@ class VideoCLI(TrainerArguments):
                 if self.estimates and self.subcommand != "fit":
                     self._check_norm_batch()
             if self.subcommand == "predict":
-                data.predict_records()
+                self._check_videos()
             else:
                 for split in SPLITS[str(self.subcommand)]:
                     data.check_rates(data.catalog.records(split))
@@ -269,6 +274,13 @@ class VideoCLI(TrainerArguments):
             raise
         except ValueError as error:
             raise UsageError(str(error)) from error
+
+    def _check_videos(self) -> None:
+        """Refuse videos that are not there, or can't be asked about as they are."""
+        if self.sliding is None or self.sliding.live is None:
+            paths = [record.path for record in self.datamodule.predict_records()]
+            if self.sliding is not None:
+                self.sliding.check_videos(paths)
 
     def _check_norm_batch(self) -> None:
         """Refuse to re-estimate statistics under another normalisation batch than the network was trained with."""
@@ -405,6 +417,10 @@ class VideoCLI(TrainerArguments):
 
     def predict(self, **kwargs: Any) -> None:
         """Predict, then print and write what was found."""
+        if self.sliding is not None:
+            paths = [] if self.sliding.live else [record.path for record in self.datamodule.predict_records()]
+            slide_over(self._trained(), self.sliding, paths)
+            return
         batches = self.trainer.predict(**kwargs) or []
         records = self.datamodule.predict_records()
         report_predictions(
@@ -414,3 +430,23 @@ class VideoCLI(TrainerArguments):
             classes=self.datamodule.classes,
             json=self.config[self.subcommand].json,
         )
+
+    def _trained(self) -> TrainedModel:
+        """Return the network of the checkpoint, on the trainer's device and in its precision."""
+        settings, trainer = self.config[self.subcommand], self.trainer
+        try:
+            self.model.load_state_dict(self.checkpoint["state_dict"])
+        except (LookupError, TypeError, AttributeError, RuntimeError) as error:
+            raise CheckpointError(f"--ckpt_path {settings.ckpt_path} does not hold its weights") from error
+        trained = TrainedModel(
+            self.model,
+            self.datamodule,
+            classes=self.datamodule.classes,
+            device=trainer.strategy.root_device,
+            autocast=dtype_of(trainer.precision),
+            allow_tf32=settings.allow_tf32,
+        )
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, PreciseBatchNorm):
+                callback.on_predict_start(trainer, self.model)
+        return trained

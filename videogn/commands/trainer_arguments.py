@@ -26,7 +26,9 @@ DESCRIPTIONS = {
     "own config.yaml is used unless --config is given. `--ckpt_path best` takes that of the best validation: where the "
     "same videos validate and test, its accuracy is too high, and the result says so.",
     "predict": "Names the five most probable classes of video files and folders, by a run's last checkpoint (or "
-    "`--ckpt_path best`).",
+    "`--ckpt_path best`). With --every_seconds, a window slides over each video: when which class is seen, in memory "
+    "that does not grow with the video. A video may also come by a pipe (`ffmpeg ... -f matroska - | videogn predict "
+    "--run_dir DIR --videos -`) or from a camera: Ctrl-C ends it, and writes what was found.",
 }
 
 # What Lightning and jsonargparse raise for values of kinds that they do not look at.
@@ -156,10 +158,17 @@ class TrainerArguments(LightningCLI):
                 help="Write a page on the run to RUN/report, as `videogn report` does.",
             )
         if subcommand == "predict":
-            parser.add_argument("--videos", nargs="+", type=str, default=[], help="Video files and folders of them.")
+            parser.add_argument(
+                "--videos",
+                nargs="+",
+                type=str,
+                default=[],
+                help="Video files and folders of them; or - alone, for one that comes by standard input.",
+            )
             parser.add_argument(
                 "--json", type=str | None, default=None, help="Also write the predictions to this file."
             )
+            add_sliding(parser)
         return parser
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
@@ -176,6 +185,46 @@ class TrainerArguments(LightningCLI):
         if not 0 <= seed < 2**32:
             raise UsageError(f"seed_everything is {seed}; expected 0 to {2**32 - 1}")
         super()._set_seed()
+
+
+def add_sliding(parser: LightningArgumentParser) -> None:
+    """Add what predict takes of a window that slides."""
+    parser.add_argument(
+        "--every_seconds",
+        type=float | None,
+        default=None,
+        help="Score a clip every so many seconds of a video of any length, with its start and end, instead of the "
+        "video as a whole: a window of data.num_frames x data.frame_interval slides over it, with the crops of "
+        "data.protocol. Default: off; 1 for a camera and standard input.",
+    )
+    parser.add_argument(
+        "--threshold",
+        type=float | None,
+        default=None,
+        help="Probability from which on a class is seen: its windows are merged to segments. Default: 0.5.",
+    )
+    parser.add_argument(
+        "--csv", type=str | None, default=None, help="Write a row for each window, with all classes, to this file."
+    )
+    parser.add_argument(
+        "--timeline",
+        type=str | None,
+        default=None,
+        help="Draw the classes of one video over time: FILE.png, and FILE.svg beside it.",
+    )
+    parser.add_argument(
+        "--overlay",
+        type=str | None,
+        default=None,
+        help="Write a copy of one video with the classes in the picture and its own sound: FILE.mp4, .mkv or .mov.",
+    )
+    parser.add_argument(
+        "--camera",
+        type=str | None,
+        default=None,
+        help="Instead of --videos: a camera, such as 0 or /dev/video0; on Windows its name. A line for each window, "
+        "until Ctrl-C.",
+    )
 
 
 class Settings(TrainerArguments):

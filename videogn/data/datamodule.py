@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,8 +18,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from videogn.data.batch import Batch, VideoBatch, VideoViews
-from videogn.data.dataset import DECODE_SECONDS, TestDataset, TrainDataset, as_it_is
-from videogn.data.decoding import DecoderName, PacketIndex
+from videogn.data.dataset import DECODE_SECONDS, TestDataset, TrainDataset, as_it_is, at_rate
+from videogn.data.decoding import DecoderName, PacketIndex, Video, open_video
 from videogn.data.decoding.memory import MemoryVideo
 from videogn.data.glance import check_rates, doubts
 from videogn.data.known import Known
@@ -28,6 +30,7 @@ from videogn.data.lists.records import Records, VideoRecord
 from videogn.data.loader import VideoLoader, forwards
 from videogn.data.sampler import TestSampler, TrainSampler
 from videogn.data.settings import SCALE_SIZE, allowed_share, check_settings
+from videogn.data.sliding import SlidClip, slide
 from videogn.data.vanished import check_not_vanished
 from videogn.data.views.protocols import PROTOCOLS, ClipPolicy, ProtocolName
 from videogn.data.views.testing import TestViews
@@ -395,13 +398,43 @@ class KineticsDataModule(LightningDataModule):
         if isinstance(video, str | Path):
             record, frames = Records([str(video)], labels=[0])[0], None
         else:
-            in_memory = video.cpu() if isinstance(video, Tensor) else video
-            frames = MemoryVideo(np.asarray(in_memory), frames_per_second=rate)
+            frames = self._in_memory(video, rate)
             record = VideoRecord(frames.path, label=0, index=0, name=frames.path)
-            if self.target_fps is not None and rate is None:
-                needs = f"which target_fps {self.target_fps:g} needs"
-                raise ValueError(f"decoded frames do not say their rate, {needs}: give it as fps")
         return self._test_dataset([record], self.protocol, frames_per_second=rate).views_of(record, frames)
+
+    def slide(
+        self, video: str | Path | Tensor | NDArray[np.uint8] | Video, *, every_seconds: float, fps: float | None = None
+    ) -> Iterator[SlidClip]:
+        """Yield the clips of a window that slides over a video, with the crops of `protocol`; see `sliding.slide`.
+
+        Args:
+            video: As in `views_of`; or an open one, such as a camera, which is left open.
+            every_seconds: From the beginning of one clip to that of the next.
+            fps: Frames a second of decoded frames or a folder of them, which do not say.
+
+        Raises:
+            DecodeError: It can't be decoded.
+            ValueError: every_seconds is not above 0, or the video's frames have no times.
+        """
+        if not 0 < every_seconds < math.inf:
+            raise ValueError(f"every_seconds is {every_seconds}; expected seconds, more than 0")
+        rate = self.frames_per_second if fps is None else fps
+        opened: AbstractContextManager[Video]
+        if isinstance(video, str | Path):
+            opened = open_video(video, backend=self.decoder, frames_per_second=rate)
+        elif isinstance(video, Tensor | np.ndarray):
+            opened = nullcontext(self._in_memory(video, rate))
+        else:
+            opened = nullcontext(video)
+        with opened as frames:
+            views = at_rate(self._test_views(self.protocol), frames, target_fps=self.target_fps)
+            yield from slide(frames, views, every_seconds=every_seconds)
+
+    def _in_memory(self, video: Tensor | NDArray[np.uint8], rate: float | None) -> MemoryVideo:
+        if self.target_fps is not None and rate is None:
+            needs = f"which target_fps {self.target_fps:g} needs"
+            raise ValueError(f"decoded frames do not say their rate, {needs}: give it as fps")
+        return MemoryVideo(np.asarray(video.cpu() if isinstance(video, Tensor) else video), frames_per_second=rate)
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Take note of videos that failed or had to be decoded in full, but in a prediction.
@@ -451,6 +484,16 @@ class KineticsDataModule(LightningDataModule):
             self._note(batch, "train", epoch=STATISTICS_EPOCH)
             yield batch
 
+    def _test_views(self, protocol: ProtocolName) -> TestViews:
+        return TestViews(
+            self.num_frames,
+            self.frame_interval,
+            self.test_scale_size,
+            self.test_crop_size,
+            PROTOCOLS[protocol],
+            self.clip_policy,
+        )
+
     def _test_dataset(
         self,
         records: Sequence[VideoRecord],
@@ -459,17 +502,9 @@ class KineticsDataModule(LightningDataModule):
         frames_per_second: float | None,
         known: Known | None = None,
     ) -> TestDataset:
-        views = TestViews(
-            self.num_frames,
-            self.frame_interval,
-            self.test_scale_size,
-            self.test_crop_size,
-            PROTOCOLS[protocol],
-            self.clip_policy,
-        )
         return TestDataset(
             records,
-            views=views,
+            views=self._test_views(protocol),
             decoder=self.decoder,
             index=self._index(),
             target_fps=self.target_fps,

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, TypeVar
 
 import numpy as np
 import torch
@@ -335,11 +335,25 @@ class TestDataset(_Videos):
 
 # The index of a frame, the draw that it is for, the frame as that one shows it, and the indices [V, T] of all clips.
 ReadFrame = tuple[int, int, Frame, NDArray[np.int64]]
+Views = TypeVar("Views", bound=TrainViews | RegionViews | TestViews)
 
 
 def is_rate(rate: Fraction | None) -> TypeGuard[Fraction]:
     """Return whether what a header says can be frames a second."""
     return rate is not None and LEAST_FPS <= rate <= MOST_FPS
+
+
+def at_rate(views: Views, video: Video, *, target_fps: float | None) -> Views:
+    """Return views of a video whose interval is meant at target_fps, in the video's own frames; None: it counts those.
+
+    Raises:
+        DecodeError: The video says no frame rate.
+    """
+    if target_fps is None:
+        return views
+    if not is_rate(video.rate):
+        raise DecodeError(video.path, f"target_fps needs its frame rate, and the file says {video.rate}")
+    return replace(views, frame_interval=interval_at(video.rate, views.frame_interval, target_fps=target_fps))
 
 
 def _frames(
@@ -372,10 +386,7 @@ def _frames(
     if record.path is None:
         raise DecodeError(record.name, "no file of this name below the data root")
     with open_file(record.path) as video:
-        if target_fps is not None:
-            if not is_rate(video.rate):
-                raise DecodeError(record.path, f"target_fps needs its frame rate, and the file says {video.rate}")
-            views = replace(views, frame_interval=interval_at(video.rate, views.frame_interval, target_fps=target_fps))
+        views = at_rate(views, video, target_fps=target_fps)
         promised = video.num_frames
         try:
             yield from _by_count(promised, video, views, entropies, exact_count=exact_count, watch=watch)

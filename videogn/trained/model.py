@@ -18,10 +18,13 @@ from torch import Tensor
 
 from videogn.data.batch import VideoViews
 from videogn.data.datamodule import KineticsDataModule
+from videogn.data.decoding import Video
 from videogn.data.lists.records import Records
+from videogn.data.views.protocols import PROTOCOLS
 from videogn.models.features import meant
 from videogn.trained.grad_cam import heat_of
 from videogn.trained.names import Per
+from videogn.trained.sliding import TimeWindow, frames_of, in_batches
 from videogn.training.module import VideoClassifier
 
 # Decoded frames are uint8 [N, H, W, 3], RGB: all frames of a video.
@@ -141,6 +144,33 @@ class TrainedModel:
             for (index, path), row in zip(names.items(), found, strict=True):
                 answers[index] = Answer(path, self._named(row))
             yield from (answers[index] for index in sorted(answers))
+
+    def slide(
+        self, video: AnyVideo | Video, *, every_seconds: float, fps: float | None = None, at_once: int | None = None
+    ) -> Iterator[TimeWindow]:
+        """Yield what the network says of each clip of a window that slides over a video of any length.
+
+        Each clip is what a test would show of that place: its frames, scale, normalisation and the crops of
+        data.protocol. Frames are decoded once, and those of a few clips are in memory at a time. All clips are whole;
+        a video that is shorter than one goes on at its beginning.
+
+        Args:
+            video: As in `__call__`; or an open one, such as a camera, which is read until it ends.
+            every_seconds: From the start of one clip to that of the next.
+            fps: Frames a second of decoded frames or a folder of them, which do not say.
+            at_once: Clips that are forwarded together; default: as many as the run's batch holds with all crops.
+
+        Raises:
+            DecodeError: It can't be decoded; at a place where that shows, after all clips before it.
+            ValueError: every_seconds is not above 0, or the frames have no times.
+        """
+        clips = self.data.slide(video, every_seconds=every_seconds, fps=fps)
+        at_once = at_once or max(1, self.module.device_batch_size // PROTOCOLS[self.data.protocol].num_crops)
+        for some, views in in_batches(clips, at_once=at_once, crop_size=self.data.test_crop_size, device=self.device):
+            with self._computing():
+                found = self.module.probabilities(views)
+            for clip, row in zip(some, found, strict=True):
+                yield TimeWindow(float(clip.start), float(clip.end), frames_of(clip), self._named(row))
 
     def features(
         self, video: AnyVideo | VideoViews, *, layer: str | None = None, per: Per = "video", fps: float | None = None

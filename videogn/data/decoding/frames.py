@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from videogn.data.decoding.image import read_image
-from videogn.data.decoding.video import DecodeError, TooFewFrames, distinct, window_on
+from videogn.data.decoding.video import DecodeError, Shown, TooFewFrames, distinct, stream_at_rate, window_on
 from videogn.data.decoding.window import Frame, WindowOf, cut, whole
 from videogn.data.media import is_hidden, is_image
 
@@ -71,6 +71,10 @@ class FramesVideo:
                     f"{self._names[index]} {frame.shape[1]} x {frame.shape[0]}",
                 )
             yield index, cut(frame, window_on(self.path, window or whole, *frame.shape[:2]))
+
+    def stream(self, *, window: WindowOf | None = None) -> Iterator[Shown]:
+        """Yield all frames in order; see `Video.stream`."""
+        return stream_at_rate(self, window=window)
 
     def close(self) -> None:
         """Do nothing: no file is held open."""

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from videogn.data.decoding.video import DecodeError, TooFewFrames, distinct, window_on
+from videogn.data.decoding.video import DecodeError, Shown, TooFewFrames, distinct, stream_at_rate, window_on
 from videogn.data.decoding.window import Frame, WindowOf, cut, whole
 
 # By content, whatever the name says (ImageNet has a PNG called .JPEG). Not all that Pillow knows: for some formats it
@@ -56,6 +56,10 @@ class ImageVideo:
         if wanted[-1] >= self.num_frames:
             raise TooFewFrames(self.path, wanted[-1], self.num_frames)
         yield 0, cut(frame, window_on(self.path, window or whole, *frame.shape[:2]))
+
+    def stream(self, *, window: WindowOf | None = None) -> Iterator[Shown]:
+        """Yield all frames in order; see `Video.stream`."""
+        return stream_at_rate(self, window=window)
 
     def close(self) -> None:
         """Do nothing: no file is held open."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
-from videogn.data.decoding.video import DecodeError, TooFewFrames, distinct, window_on
+from videogn.data.decoding.video import DecodeError, Shown, TooFewFrames, distinct, stream_at_rate, window_on
 from videogn.data.decoding.window import Frame, WindowOf, cut, whole
 
 
@@ -49,6 +49,10 @@ class MemoryVideo:
         of_video = window_on(self.path, window or whole, *self._frames.shape[1:3])
         for index in wanted:
             yield index, cut(self._frames[index], of_video)
+
+    def stream(self, *, window: WindowOf | None = None) -> Iterator[Shown]:
+        """Yield all frames in order; see `Video.stream`."""
+        return stream_at_rate(self, window=window)
 
     def close(self) -> None:
         """Do nothing: no file is held open."""

@@ -10,8 +10,10 @@ decoded: damage behind its headers is not seen, and a frame that a full decode w
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -24,21 +26,23 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from videogn.data.decoding.bitstream import inspector
+from videogn.data.decoding.clock import Clock
 from videogn.data.decoding.convert import Converter, reason_of
 from videogn.data.decoding.headers import header_reader
 from videogn.data.decoding.index import PacketIndex
 from videogn.data.decoding.packets import PacketTable, Scan, scan
 from videogn.data.decoding.plan import Stretch, plan
-from videogn.data.decoding.video import DecodeError, TooFewFrames, distinct
+from videogn.data.decoding.video import DecodeError, Shown, TooFewFrames, distinct
 from videogn.data.decoding.watch import Watch
 from videogn.data.decoding.window import Frame, WindowOf, whole
 
 # Containers that say when each packet is shown. In others (AVI) the library makes it up.
 _CONTAINERS_WITH_TIMES = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "flv", "mpegts"}
+_SECONDS_BETWEEN_LOOKS = 0.005
 _PROGRESSIVE = {0, 1}  # FFmpeg's field orders: unknown, progressive
 
 # A title that is not UTF-8 must not stop the opening; PyAV 19 lets it pass by itself.
-_OPEN_SETTINGS: dict[str, Any] = {"metadata_errors": "ignore"} if int(av.__version__.partition(".")[0]) < 19 else {}
+OPEN_SETTINGS: dict[str, Any] = {"metadata_errors": "ignore"} if int(av.__version__.partition(".")[0]) < 19 else {}
 
 
 # The index of a frame, the frame as the decoder gives it, and the (width, height) that the video is shown at.
@@ -56,13 +60,22 @@ class PyAVVideo:
         path: The file.
         index: Where what its packets tell is kept.
         watch: Over the reading.
+        opens: Opens what is no file, such as a camera, which has to be read by `stream` alone; default: the file.
 
     Raises:
         DecodeError: It can't be opened, or has no video stream.
     """
 
-    def __init__(self, path: str | Path, *, index: PacketIndex | None = None, watch: Watch | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        index: PacketIndex | None = None,
+        watch: Watch | None = None,
+        opens: Callable[[], InputContainer] | None = None,
+    ) -> None:
         self.path = str(path)
+        self._opens = opens or partial(_open_file, self.path)
         self._watch = watch or Watch()
         self._index = index
         self._container, self._stream = self._open()
@@ -74,11 +87,10 @@ class PyAVVideo:
 
     def _open(self) -> tuple[InputContainer, VideoStream]:
         """Return the file and the stream that a player shows."""
-        if not Path(self.path).is_file():
-            raise DecodeError(self.path, "no such file")
         try:
-            # The protocol keeps odd names (a leading dash, a colon) from being read as anything but a path.
-            container = av.open(f"file:{self.path}", **_OPEN_SETTINGS)
+            container = self._opens()
+        except DecodeError:
+            raise
         except (FFmpegError, ValueError, OSError) as error:
             raise DecodeError(self.path, reason_of(error)) from error
         try:
@@ -169,6 +181,16 @@ class PyAVVideo:
     def rate(self) -> Fraction | None:
         """Frames a second, as far as the container knows."""
         return self._stream.average_rate or self._stream.guessed_rate
+
+    @property
+    def time_base(self) -> Fraction:
+        """Seconds of a tick of the stream's times."""
+        return self._stream.time_base or Fraction(1, av.time_base)
+
+    @property
+    def stored_size(self) -> tuple[int, int]:
+        """(width, height) as stored, before it is turned."""
+        return self._stream.codec_context.width, self._stream.codec_context.height
 
     @property
     def pixel_aspect(self) -> Fraction | None:
@@ -265,11 +287,7 @@ class PyAVVideo:
 
     def _decode_counted(self, wanted: list[int], exact_count: bool) -> Iterator[Decoded]:
         found = count = 0
-        size = (0, 0)
-        for frame in self.frames():
-            if count == 0:
-                # A stream may change its size in between: the first frame's is used, as in a player's window.
-                size = (frame.width, frame.height)
+        for frame, size in self._sized_frames():
             if found < len(wanted) and count == wanted[found]:
                 yield count, frame, size
                 found += 1
@@ -282,6 +300,29 @@ class PyAVVideo:
             raise DecodeError(self.path, "no frame can be decoded")
         if found < len(wanted):
             raise TooFewFrames(self.path, wanted[found], count)
+
+    def stream(self, *, window: WindowOf | None = None) -> Iterator[Shown]:
+        """Yield all frames in the order shown; see `Video.stream`."""
+        convert = Converter(self.path, window or whole)
+        clock: Clock | None = None
+        last: tuple[VideoFrame, tuple[int, int], Fraction] | None = None
+        for frame, size in self._sized_frames():
+            clock = clock or Clock(self._container, rate=self.rate)
+            start = clock.time_of(frame)
+            if last is not None:
+                yield Shown(last[2], start, partial(convert, *last[:2]))
+            last = frame, size, start
+        if clock is None or last is None:
+            raise DecodeError(self.path, "no frame can be decoded")
+        yield Shown(last[2], clock.end_of(last[0]), partial(convert, *last[:2]))
+
+    def _sized_frames(self) -> Iterator[tuple[VideoFrame, tuple[int, int]]]:
+        """Yield all frames as `frames` does, each with the (width, height) that the video is shown at."""
+        size = None
+        for frame in self.frames():
+            # A stream may change its size in between: the first frame's is used, as in a player's window.
+            size = size or (frame.width, frame.height)
+            yield frame, size
 
     def frames(self) -> Iterator[VideoFrame]:
         """Yield all frames in the order shown, as the decoder gives them; damaged packets are skipped."""
@@ -309,6 +350,10 @@ class PyAVVideo:
             self._watch.check(self.path)
             try:
                 packet = next(packets)
+            except BlockingIOError:  # of cameras under macOS, which do not wait for their next picture
+                time.sleep(_SECONDS_BETWEEN_LOOKS)
+                packets = self._container.demux(stream)
+                continue
             except (StopIteration, FFmpegError, IndexError):
                 # The rest of a damaged container can't be read: what came before stands. IndexError: of a stream that
                 # FFmpeg found while reading, and that PyAV does not know of.
@@ -319,6 +364,13 @@ class PyAVVideo:
         """Close the file."""
         self._reading = None
         self._container.close()
+
+
+def _open_file(path: str) -> InputContainer:
+    if not Path(path).is_file():
+        raise DecodeError(path, "no such file")
+    # The protocol keeps odd names (a leading dash, a colon) from being read as anything but a path.
+    return av.open(f"file:{path}", **OPEN_SETTINGS)
 
 
 def _strict(stream: VideoStream) -> VideoStream:

@@ -10,7 +10,7 @@ from typing import Any
 
 from videogn.data.decoding.index import PacketIndex
 from videogn.data.decoding.pyav import PyAVVideo
-from videogn.data.decoding.video import DecodeError, TooFewFrames, distinct, window_on
+from videogn.data.decoding.video import DecodeError, Shown, TooFewFrames, distinct, stream_at_rate, window_on
 from videogn.data.decoding.window import Frame, WindowOf, cut, whole
 
 # Where others count as a player does: every packet, from the first.
@@ -90,6 +90,10 @@ class SoundVideo:
             except self._errors as error:
                 raise self._failed(error) from error
             yield index, cut(frame, window_on(self.path, window or whole, *frame.shape[:2]))
+
+    def stream(self, *, window: WindowOf | None = None) -> Iterator[Shown]:
+        """Yield all frames in order; see `Video.stream`."""
+        return stream_at_rate(self, window=window)
 
     def close(self) -> None:
         """Close the file."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import Protocol
 
 from videogn.data.decoding.window import Frame, Window, WindowOf
@@ -36,6 +38,22 @@ class TooFewFrames(DecodeError):
 
     def __reduce__(self) -> tuple[type, tuple[str, int, int]]:
         return type(self), (self.path, self.index, self.num_frames)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A frame in the order shown.
+
+    Attributes:
+        start: When it is shown, in seconds from the beginning of the file.
+        end: When the next one is.
+        convert: Gives the part of it that is wanted, RGB, uint8 [H, W, 3]; to be called before the next frame is asked
+            for, or not at all.
+    """
+
+    start: Fraction
+    end: Fraction
+    convert: Callable[[], Frame]
 
 
 class Video(Protocol):
@@ -77,8 +95,40 @@ class Video(Protocol):
             ValueError: No index, or a negative one.
         """
 
+    def stream(self, *, window: WindowOf | None = None) -> Iterator[Shown]:
+        """Yield all frames in the order shown, from one decode, in memory that does not grow with their number.
+
+        They are those that a full decode shows, and `read` gives.
+
+        Args:
+            window: The part of the frames that is wanted, and its size; default: all.
+
+        Raises:
+            DecodeError: No frame can be decoded.
+            ValueError: Several frames, and no rate that says when each is shown.
+        """
+
     def close(self) -> None:
         """Close the file."""
+
+
+def stream_at_rate(video: Video, *, window: WindowOf | None = None) -> Iterator[Shown]:
+    """Yield all frames of a video that says how many there are, and of whose frames each is shown equally long.
+
+    Raises:
+        DecodeError: A frame can't be decoded.
+        ValueError: There are several, and the video has no rate.
+    """
+    total = video.num_frames
+    if total > 1 and not video.rate:
+        raise ValueError(f"{video.path}: its {total} frames do not say when each is shown: give their rate")
+    seconds = 1 / video.rate if video.rate else Fraction(0)
+    for index, frame in video.read(range(total), window=window):
+        yield Shown(index * seconds, (index + 1) * seconds, partial(_itself, frame))
+
+
+def _itself(frame: Frame) -> Frame:
+    return frame
 
 
 def window_on(path: str, window_of: WindowOf, height: int, width: int) -> Window:
