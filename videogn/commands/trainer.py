@@ -61,11 +61,6 @@ from videogn.training.stopping import Stop
 
 SPLITS: dict[str, tuple[Split, ...]] = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
 
-# torch has no exception of its own for the machine's memory.
-ALLOCATION_FAILED = ("can't allocate memory", "not enough memory", "Cannot allocate memory")
-
-SHARED_MEMORY = Path("/dev/shm")
-
 # Warnings of libraries about what is meant to be so.
 QUIET = (
     ".*does not have many workers.*",
