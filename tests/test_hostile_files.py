@@ -24,9 +24,13 @@ from videogn.ablation.running.watch import steps_saved
 from videogn.ablation.study import Study
 from videogn.ablation.study_folder import cell_folder, load_study, read_record, record_study, write_record
 from videogn.cli import main
+from videogn.commands.configs import check_all_yaml
 from videogn.commands.run_folder import read_checkpoint
+from videogn.commands.trainer_arguments import Parser
 from videogn.commands.usage import UsageError
 from videogn.data.datamodule import KineticsDataModule
+from videogn.settings_file import read_settings
+from videogn.trained.run import load
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -55,6 +59,17 @@ def taken_or_refused(words: list[str], capfd: pytest.CaptureFixture[str]) -> Non
     status = main(words)
     error = [line for line in capfd.readouterr().err.splitlines() if ": error: " in line]
     assert (status, len(error)) in {(0, 0), (2, 1), (1, 1)}, (status, error)
+    assert not Path("executed").exists()
+
+
+def refused(words: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    """That a command refuses something in a line, and neither executes nor begins anything."""
+    capfd.readouterr()
+    assert main(words) == 2, words
+    error = capfd.readouterr().err
+    assert error.startswith(f"videogn {words[0]}: error: "), error
+    assert error.count("\n") == 1, error
+    assert not Path("new").exists()
     assert not Path("executed").exists()
 
 
@@ -107,7 +122,7 @@ def test_lists_of_any_content(run, data_root, content, name, role):
 EXECUTE = {"class_path": "subprocess.Popen", "init_args": {"args": ["touch", "executed"]}}
 VALUES = st.sampled_from(
     [
-        *(None, 0, -1, 1, 1.5, float("nan"), "x", "", [], {}, [1], {"a": 1}, True, 10**30, "\0", [[]], {1: 2}),
+        *(None, 0, -1, 1, 1.5, float("nan"), "x", "", [], {}, [1], {"a": 1}, True, 10**30, 10**400, "\0", [[]], {1: 2}),
         *("1e3", "../x", "$(touch executed)", EXECUTE, [EXECUTE], {"class_path": "os.system"}),
     ]
 )
@@ -135,16 +150,25 @@ SETTINGS = st.sampled_from(
         *("seed_everything", "precise_bn_batches", "unknown"),
     ]
 )
+ODD_VALUES = [
+    *("!!python/name:os.system ''", "!!python/object/new:os.system [touch executed]", "!local 1", "!!bool x"),
+    *("!!binary Z24=", "!!set {gn}", "!!omap [gn: 1]", "!!timestamp 2026-01-01", "!!int x", "!!float x"),
+    *("1.0e+999", ".nan", str(10**30), str(10**400), "9" * 5000, "0b_", "0x" + "f" * 5000),
+]
+ALIASES = b"a: &a [1, 1, 1, 1, 1, 1, 1, 1]\n" + b"".join(
+    b"%c: &%c [%s]\n" % (n, n, b", ".join([b"*%c" % (n - 1)] * 8)) for n in b"bcdefghi"
+)
 ODD_FILES = [
     b"",
     b"[]",
     b"x",
     b"\xff\xfe",
     b"model: &m\n  norm: gn\n  schedule: *m\n",
-    b"a: &a [1, 1, 1, 1, 1, 1, 1, 1]\n"
-    + b"".join(b"%c: &%c [%s]\n" % (n, n, b", ".join([b"*%c" % (n - 1)] * 8)) for n in b"bcdefghi"),
+    ALIASES,
     b"model: !!python/object/apply:os.system ['touch executed']\n",
-    b"a: " + b"[" * 3000,
+    b"a: " + b"[" * 1000,
+    b"model: {norm: gn, norm: bn}\n",
+    b"model: {base_lr: !!bool x}\n",
 ]
 
 
@@ -157,6 +181,49 @@ def test_config_files_that_are_none(run, capfd, content, command):
     assert error.startswith(f"videogn {command}: error: ")
     assert error.count("\n") == 1
     assert not Path("executed").exists()
+
+
+@pytest.mark.parametrize("value", ODD_VALUES)
+def test_values_that_are_none(value):
+    with pytest.raises(ValueError, match=r"has the tag|a finite number|64 bits at most|its YAML can't be read"):
+        read_settings(f"a: [1, {{b: {value}}}]".encode())
+
+
+def test_settings_that_are_none_wherever_a_command_reads_them(run, capfd):
+    """A part of the settings in a file of its own, a study's base, a run's own settings: all by the same reader."""
+    Path("odd.yaml").write_bytes(ALIASES)
+    Path("parts.yaml").write_text("model: odd.yaml\n")
+    Path("odd_run").mkdir(exist_ok=True)
+    shutil.copy("odd.yaml", "odd_run/config.yaml")
+    for words in (
+        ["fit", "--config", "parts.yaml", "--run_dir", "new"],
+        ["test", "--run_dir", "odd_run"],
+        ["ablate", "--base", "odd.yaml", "--axes.model.norm", "[gn, bn]", "--out", "new"],
+        ["fits", "--config", "odd.yaml"],
+    ):
+        refused(words, capfd)
+    with pytest.raises(ValueError, match=r"odd_run.config\.yaml"):
+        load("odd_run")
+
+
+def test_values_on_a_command_line_that_are_none(run, capfd):
+    ablate = ["ablate", "--base", "tiny.yaml", "--out", "new", "--axes.model.norm", "[gn, bn]"]
+    for value in ("[!!python/object/apply:os.system [touch executed]]", " " + "[" * 1000, "NaN", str(10**30)):
+        refused([*ablate, "--settings.model.base_lr", value], capfd)
+    check_all_yaml()
+    parser = Parser()
+    parser.add_argument("--a", type=dict[str, Any])
+    assert parser.parse_args(["--a", "{b: 1e-3, c: 2026-01-01}"]).a == {"b": 1e-3, "c": "2026-01-01"}
+    for value in ("{b: 1, b: 2}", "{b: !!bool x}", "{b: .nan}", f"{{b: {10**400}}}", ALIASES.decode()):
+        with pytest.raises(UsageError):
+            parser.parse_args(["--a", value])
+
+
+def test_settings_are_read_as_yaml_reads_them():
+    """But for dates, which are text."""
+    text = "a: &a {b: [1, 0x1f, -1.5, .5, true, ~, 'x', z, 1.5e+3, 1e-3]}\nc: {<<: *a, b: 2, d: 1}\ne: [*a, *a]\n"
+    assert read_settings(text.encode()) == yaml.safe_load(text)
+    assert read_settings(b"a: 2026-01-01") == {"a": "2026-01-01"}
 
 
 @given(changes=st.lists(st.tuples(SETTINGS, VALUES), min_size=1, max_size=3))
@@ -209,7 +276,10 @@ def test_checkpoints_that_would_execute_something(run, capfd, how):
 
 
 PLAIN = st.sampled_from(
-    [None, 0, -1, 1.5, float("nan"), "x", [], {}, [1], {"a": 1}, True, 10**30, torch.zeros(2), torch.zeros(0), (1, 2)]
+    [
+        *(None, 0, -1, 1.5, float("nan"), "x", [], {}, [1], {"a": 1}, True, 2**62, 10**30, 10**400),
+        *(torch.zeros(2), torch.zeros(0), (1, 2)),
+    ]
 )
 
 

@@ -22,11 +22,12 @@ from videogn.ablation.running.launcher import Preparation, run_study
 from videogn.ablation.running.local_executor import LocalExecutor, places_here
 from videogn.ablation.study import Study
 from videogn.ablation.study_folder import check_folder
-from videogn.commands.configs import find_config, resolve_configs
+from videogn.commands.configs import check_all_yaml, find_config, resolve_configs
 from videogn.commands.plan import Planning, plan_cells
 from videogn.commands.study_words import take_nested, with_nested
 from videogn.commands.usage import CommandParser, RunError, UsageError
 from videogn.norms import NORMS
+from videogn.settings_file import check_numbers
 
 DESCRIPTION = """\
 Runs a study: one base config, axes that vary some of its settings, and seeds. Each cell of the grid is a run of its
@@ -137,7 +138,9 @@ def _ablate(words: list[str]) -> int:
     names = [Path(str(path)).stem for path in config.config or []]
     out = Path(config.out or Path("studies") / (names[-1] if names else "ablation"))
     values = {name: value for name, value in config.as_dict().items() if name not in {"config", *OWN}}
-    study = Study(**with_nested(values, nested))
+    values = with_nested(values, nested)
+    check_numbers(values)
+    study = Study(**values)
     if study.settings.get("data.root", "") is None:
         raise UsageError("data.root: the study is of your videos; give --settings.data.root DIR")
     base = _find_base(study.base, configs=config.config or [])
@@ -193,6 +196,7 @@ def _report(words: list[str]) -> int:
 
 
 def _parser() -> Parser:
+    check_all_yaml()
     parser = Parser(prog="videogn ablate", description=DESCRIPTION, formatter_class=Formatter)
     parser.add_argument("--config", "-c", action="config", help="The study: a YAML file of the settings below.")
     parser.add_class_arguments(Study, None)

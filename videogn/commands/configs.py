@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import get_loader, set_loader
 
 import videogn
 from videogn.commands.usage import UsageError
-from videogn.settings_file import read_settings
+from videogn.settings_file import read_settings, read_value
+
+_load = get_loader("yaml")
 
 
 def find_config(name: str, *, setting: str = "--config") -> str:
@@ -48,6 +54,16 @@ def resolve_configs(words: Sequence[str]) -> list[str]:
         else:
             resolved.append(word)
     return resolved
+
+
+def check_all_yaml() -> None:
+    """Have jsonargparse, too, refuse what read_value refuses: in files that a setting names, and on a command line."""
+
+    def load(text: str) -> Any:
+        read_value(text)
+        return _load(text)  # not the value above: 1e-3 is a number to jsonargparse, and text to PyYAML
+
+    set_loader("yaml", load, (ValueError, yaml.YAMLError))
 
 
 def _read_config(name: str) -> str:

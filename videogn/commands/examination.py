@@ -51,7 +51,7 @@ def examine(settings: list[str], *, minutes: float) -> dict[str, Any]:
     """
     be_quiet()
     with TemporaryDirectory(prefix="videogn-doctor-") as scratch:
-        run = PlannedRun(with_run_config(resolve_configs(["fit", *settings])), scratch=Path(scratch))
+        run = PlannedRun(resolve_configs(with_run_config(["fit", *settings])), scratch=Path(scratch))
         for note in run.notes:
             warnings.warn(note, stacklevel=2)
         findings = []

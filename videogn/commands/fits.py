@@ -105,7 +105,7 @@ def _rows(
     from videogn.tools.fits import fits, memory_of
     from videogn.training.device import dtype_of
 
-    settings = Settings(with_run_config(resolve_configs(["fit", *words]))).config.fit
+    settings = Settings(resolve_configs(with_run_config(["fit", *words]))).config.fit
     if not sizes and torch.cuda.is_available():
         card = torch.cuda.get_device_properties(0)
         sizes = {card.name: card.total_memory}

@@ -55,7 +55,7 @@ def plan_run(settings: list[str], *, is_measured: bool) -> dict[str, Any]:
     be_quiet()
     started = time.monotonic()
     with TemporaryDirectory(prefix="videogn-plan-") as scratch:
-        run = PlannedRun(with_run_config(resolve_configs(["fit", *settings])), scratch=Path(scratch))
+        run = PlannedRun(resolve_configs(with_run_config(["fit", *settings])), scratch=Path(scratch))
         print(summary(run.plan), flush=True)
         for note in run.notes:
             warnings.warn(note, stacklevel=2)

@@ -16,9 +16,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import yaml
-
 from videogn.commands.usage import UsageError
+from videogn.settings_file import read_value
 
 _FIELDS = ("axes", "settings", "baseline", "tune")
 Given = list[tuple[str, str, Any]]
@@ -68,10 +67,13 @@ def with_nested(values: Mapping[str, Any], given: Given) -> dict[str, Any]:
 
 def _read(text: str, *, flag: str) -> Any:
     """Return lists and mappings as YAML; of all else, what JSON knows (numbers, true, null), and text."""
+    if text.lstrip().startswith(("[", "{")):
+        try:
+            return read_value(text)
+        except ValueError as error:
+            raise UsageError(f"{flag}: {text[:80]}: {error}") from error
     try:
-        return yaml.safe_load(text) if text.startswith(("[", "{")) else json.loads(text)
-    except yaml.YAMLError as error:
-        raise UsageError(f"{flag}: {text} is no list and no mapping of values") from error
+        return json.loads(text)
     except ValueError:
         return text
 

@@ -88,7 +88,7 @@ def run(words: Sequence[str]) -> int:
     stop = Stop()
     try:
         with stop.listening():
-            VideoCLI(with_run_config(resolve_configs(words)), stop=stop)
+            VideoCLI(resolve_configs(with_run_config(list(words))), stop=stop)
     except ToldToEnd as error:
         raise RunAgain(f"{error}; run it again to go on") from error
     return 0

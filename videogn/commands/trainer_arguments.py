@@ -10,9 +10,11 @@ from typing import Any, Literal, NoReturn
 from jsonargparse import ActionYesNo, DefaultHelpFormatter
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
+from videogn.commands.configs import check_all_yaml
 from videogn.commands.refusals import in_words
 from videogn.commands.usage import UsageError, in_a_line
 from videogn.data.datamodule import KineticsDataModule
+from videogn.settings_file import check_numbers
 from videogn.training.module import VideoClassifier
 
 DESCRIPTIONS = {
@@ -32,7 +34,7 @@ DESCRIPTIONS = {
 }
 
 # What Lightning and jsonargparse raise for values of kinds that they do not look at.
-ODD = (TypeError, AttributeError, LookupError, RecursionError, OSError)
+ODD = (TypeError, AttributeError, LookupError, RecursionError, OSError, ArithmeticError, MemoryError)
 
 USAGE = "videogn {} --config FILE [--SETTING VALUE ...]"
 
@@ -42,9 +44,16 @@ class Parser(LightningArgumentParser):
 
     def parse_args(self, *given: Any, **named: Any) -> Any:
         try:
-            return super().parse_args(*given, **named)
-        except ODD as error:
+            found = super().parse_args(*given, **named)
+        except UsageError:
+            raise
+        except (*ODD, ValueError) as error:
             raise UsageError(f"a setting can't be read: {in_a_line(error)}") from error
+        try:
+            check_numbers(found.as_dict())
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+        return found
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         raise UsageError(in_words(" ".join(message.split()))) from ex
@@ -67,6 +76,7 @@ class TrainerArguments(LightningCLI):
 
     def __init__(self, words: Sequence[str]) -> None:
         self.words = words
+        check_all_yaml()
         super().__init__(
             VideoClassifier,
             KineticsDataModule,
