@@ -31,6 +31,8 @@ from videogn.commands.usage import UsageError
 from videogn.data.datamodule import KineticsDataModule
 from videogn.settings_file import read_settings
 from videogn.trained.run import load
+from videogn.training.errors import CheckpointError
+from videogn.training.position import position_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -273,6 +275,38 @@ def test_checkpoints_that_would_execute_something(run, capfd, how):
         assert ": error: " in error
         assert "Traceback" not in error
         assert not Path("executed").exists()
+
+
+def test_what_a_checkpoint_knows_of_videos_that_the_list_does_not_have(run, capfd):
+    """The list has 12."""
+    content = torch.load("run/checkpoints/last.ckpt", weights_only=True)
+    for row in ([0, 1], ["0", 1, "x"], [0, 1, 2], [-1, 0, "x"], [10**30, 0, "x"]):
+        content["videogn"]["training"]["known"]["failed"] = [row]
+        torch.save(content, "changed.ckpt")
+        with pytest.raises(UsageError, match=r"training\.known"):
+            read_checkpoint("changed.ckpt")
+    content["videogn"]["training"]["known"]["failed"] = [[12, 0, "x"]]  # by the file alone, it may be right
+    torch.save(content, "changed.ckpt")
+    refused(["fit", "--config", "tiny.yaml", "--run_dir", "begun", "--ckpt_path", "changed.ckpt"], capfd)
+
+
+def test_counts_of_a_checkpoint_that_contradict_each_other(run, capfd):
+    """The run has an epoch of 3 updates."""
+    content = torch.load("run/checkpoints/last.ckpt", weights_only=True)
+    training, much = content["videogn"]["training"], 2**62
+    for part, name in ((content, "global_step"), (training, "steps")):
+        whole, part[name] = part[name], much
+        torch.save(content, "changed.ckpt")
+        with pytest.raises(UsageError, match="updates"):
+            read_checkpoint("changed.ckpt")
+        part[name] = whole
+    for steps, epochs, updates in ((3, 1, much), (3, much, 0), (much, 1, 0), (3, 0, 0), (4, 1, 0)):
+        changed = training | {"steps": steps, "position": {"epochs": epochs, "updates": updates}}
+        with pytest.raises(CheckpointError, match="3 updates each"):
+            position_of(content, changed, updates_per_epoch=3)
+    training["position"]["updates"] = much
+    torch.save(content, "changed.ckpt")
+    refused(["fit", "--config", "tiny.yaml", "--run_dir", "new", "--ckpt_path", "changed.ckpt"], capfd)
 
 
 PLAIN = st.sampled_from(

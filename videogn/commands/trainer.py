@@ -264,7 +264,8 @@ class VideoCLI(TrainerArguments):
                             fingerprint=data.catalog.fingerprint("train") if trainer.is_global_zero else None,
                         )
                         if not self._has_ended():
-                            position_of(self.checkpoint, self.training_found)  # refuses what does not say
+                            # Refuses what does not say it.
+                            position_of(self.checkpoint, self.training_found, updates_per_epoch=model.num_steps()[0])
         except UsageError:
             raise
         except ValueError as error:

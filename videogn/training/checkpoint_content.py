@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from videogn.training.errors import CheckpointError
-from videogn.training.kinds import first_wrong
+from videogn.training.kinds import first_wrong, has_odd_number
 
 
 class _Position(TypedDict):
@@ -36,8 +36,8 @@ class _Weights(TypedDict):
 
 
 class _Known(TypedDict):
-    failed: list[list[Any]]
-    in_full: list[list[int]]
+    failed: list[tuple[int, int, str]]
+    in_full: list[tuple[int, int]]
 
 
 class _TrainVideos(TypedDict):
@@ -95,7 +95,7 @@ class _Group(TypedDict, total=False):
     momentum: float
     dampening: float
     weight_decay: float
-    betas: list[float] | tuple[float, float]
+    betas: tuple[float, float]
     eps: float
     nesterov: bool
     maximize: bool
@@ -146,14 +146,25 @@ def check_own(own: Any) -> None:
         raise CheckpointError(f"what it says of its training can't be read ({wrong}): videogn did not write it so")
 
 
-def check_content(checkpoint: Mapping[str, Any]) -> None:
+def check_content(checkpoint: Mapping[str, Any], *, steps: int) -> None:
     """Refuse a checkpoint whose other parts are not of the types that Lightning reads from them.
+
+    Args:
+        checkpoint: Its content.
+        steps: The updates that videogn's part says.
 
     Raises:
         CheckpointError: It is so; the part is named.
     """
     if (wrong := first_wrong(dict(checkpoint), _Lightning)) is not None:
         raise CheckpointError(f"its part {wrong!r} is missing, or not what videogn writes")
+    if checkpoint["global_step"] != steps:
+        raise CheckpointError(
+            f"it says that it was saved after {steps:,} updates and after {checkpoint['global_step']:,}: videogn did "
+            f"not write it so"
+        )
+    if has_odd_number(dict(checkpoint)):
+        raise CheckpointError("it holds a whole number that 64 bits can't hold: videogn did not write it so")
 
 
 def check_optimizer(optimizer: torch.optim.Optimizer) -> None:

@@ -110,8 +110,7 @@ def read_checkpoint(path: str) -> dict[str, Any]:
     if not isinstance(checkpoint, dict):
         raise CheckpointError(f"{path}: this is no checkpoint of videogn's")
     try:
-        own_part(checkpoint)
-        check_content(checkpoint)
+        check_content(checkpoint, steps=own_part(checkpoint)["training"]["steps"])
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
     return checkpoint

@@ -32,7 +32,7 @@ from videogn.training.checkpoint import CHECKPOINT_KEY, check_same_model, own_pa
 from videogn.training.checkpoint_content import check_optimizer
 from videogn.training.ema import WeightAverage, taken_from
 from videogn.training.epoch_figures import EpochFigures
-from videogn.training.errors import NonFiniteLoss
+from videogn.training.errors import CheckpointError, NonFiniteLoss
 from videogn.training.log_points import WHAT_MAY_HELP, LossWatch, Moment, at_log_point, before_log_point
 from videogn.training.missing import filled, groups_without_clips
 from videogn.training.non_finite import first_not_finite, origin_of
@@ -498,7 +498,8 @@ class VideoClassifier(Scorer):
 
     def _begin_where_it_was(self, checkpoint: dict[str, Any]) -> None:
         training = own_part(checkpoint)["training"]
-        position, steps = position_of(checkpoint, training), training["steps"]
+        steps, per_epoch = training["steps"], self.num_steps()[0] if self.data else None
+        position = position_of(checkpoint, training, updates_per_epoch=per_epoch)
         self.begins_at = position
         accumulate = self.trainer.accumulate_grad_batches
         batches = limited(self.data.batches_per_epoch, self.trainer.limit_train_batches) if self.data else None
@@ -507,7 +508,14 @@ class VideoClassifier(Scorer):
         self._steps_before_epoch = steps - position.updates
         if self.data is not None:
             self.data.begins = (position.epochs, position.updates)
-            self.data.known["train"].add(training.get("known", {"failed": [], "in_full": []}))
+            if (known := training.get("known")) is not None:  # an earlier version did not say it
+                num_lines = len(self.data.catalog.records("train"))
+                if any(place >= num_lines for place, *_ in [*known["failed"], *known["in_full"]]):
+                    raise CheckpointError(
+                        f"the checkpoint knows of videos beyond the {num_lines:,} of the training list: videogn did "
+                        f"not write it so"
+                    )
+                self.data.known["train"].add(known)
         self.skipped_clips = (training.get("train_videos") or {}).get("num_skipped_clips", 0)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -24,16 +24,30 @@ class Position:
     is_validating: bool = False
 
 
-def position_of(checkpoint: Mapping[str, Any], training: Mapping[str, Any]) -> Position:
+def position_of(
+    checkpoint: Mapping[str, Any], training: Mapping[str, Any], *, updates_per_epoch: int | None
+) -> Position:
     """Return where a checkpoint was saved.
 
     Args:
         checkpoint: Its content.
         training: What its own part says of the training.
+        updates_per_epoch: Optimiser steps of a whole epoch; None where that is not known.
 
     Raises:
-        CheckpointError: An earlier version saved it within an epoch, and did not say where.
+        CheckpointError: An earlier version saved it within an epoch, and did not say where; or its counts contradict
+            each other.
     """
+    position, steps = _position_in(checkpoint, training), training["steps"]
+    if updates_per_epoch is not None and position.epochs * updates_per_epoch + position.updates != steps:
+        raise CheckpointError(
+            f"the checkpoint says that it was saved {position.updates:,} updates after epoch {position.epochs:,}, of "
+            f"{updates_per_epoch:,} updates each, and after {steps:,} updates in all: videogn did not write it so"
+        )
+    return position
+
+
+def _position_in(checkpoint: Mapping[str, Any], training: Mapping[str, Any]) -> Position:
     if (found := training.get("position")) is not None:
         return Position(found["epochs"], found["updates"], is_validating=bool(found.get("is_validating")))
     try:
@@ -82,6 +96,9 @@ def begin_at(
     }
     is_last = current == batches_per_epoch
     loops["epoch_loop.batch_progress"] = {**batches, "is_last_batch": is_last}
+    taken = {"ready": steps, "completed": steps}  # what Lightning's global_step is
+    optimizer = loops["epoch_loop.automatic_optimization.optim_progress"]["optimizer"]
+    optimizer["step"] = {**optimizer["step"], "total": taken}
     loops["epoch_loop.state_dict"] = {**loops["epoch_loop.state_dict"], "_batches_that_stepped": steps - within}
     begun_batch = {"ready": 1, "started": 1, "processed": 0, "completed": 0}
     none = dict.fromkeys(begun_batch, 0)
