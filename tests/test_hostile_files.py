@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from tests.runs import TINY
 from videogn.ablation.base import base_settings
 from videogn.ablation.cells import cells_of
-from videogn.ablation.outcome import read_outcomes
+from videogn.ablation.report.gather import gather
 from videogn.ablation.running.watch import steps_saved
 from videogn.ablation.study import Study
-from videogn.ablation.study_folder import cell_folder, load_study, read_record, record_study, write_record
+from videogn.ablation.study_folder import cell_folder, read_record, record_study, write_record
 from videogn.cli import main
 from videogn.commands.configs import check_all_yaml
 from videogn.commands.run_folder import read_checkpoint
@@ -357,11 +357,16 @@ def test_what_is_read_of_a_checkpoint_ends_no_command_in_a_traceback(run, capfd,
 # What runs and studies record
 
 
-@given(data=st.data())
-@examples(20, 1000)
-def test_records_of_any_content(run, data):
+def recorded() -> Path:
+    """Makes the folder "study", of one that tunes and whose seeds were added to; that of its only result."""
     content = Path("tiny.yaml").read_bytes()
-    study = Study(base="tiny.yaml", axes={"model.norm": ["bn", "gn"], "norm_batch_size": [2, 1]}, total_batch_size=4)
+    study = Study(
+        base="tiny.yaml",
+        axes={"model.norm": ["bn", "gn"], "norm_batch_size": [2, 1]},
+        total_batch_size=4,
+        seeds=[0, 1],
+        tune={"model.base_lr": [0.1, 0.2]},
+    )
     cells = cells_of(study, base_settings(content, name="tiny.yaml"))
     shutil.rmtree("study", ignore_errors=True)
     folder = cell_folder(cells[0], out=Path("study"))
@@ -371,17 +376,52 @@ def test_records_of_any_content(run, data):
     (folder / "result.json").write_text(json.dumps({"top1": 50.0, "parts": [], "code": {"train": "1", "test": "1"}}))
     (folder / "failure.json").write_text('{"kind": "x", "stage": "fit", "status": 1, "message": "m", "log": []}')
     (folder / "checkpoints/last.json").write_text('{"steps": 6}')
-    files = ["study.json", "cell.json", "result.json", "failure.json", "checkpoints/last.json"]
-    name = data.draw(st.sampled_from(files))
-    file = Path("study") / name if name == "study.json" else folder / name
-    if name == "failure.json":
-        (folder / "result.json").unlink()
+    search = {"chosen": {"model.base_lr": 0.1}, "tune": study.tune, "tuning_seeds": study.tuning_seeds}
+    Path("study/tuning.json").write_text(json.dumps({cells[0].point: search | {"before": [search]}}))
+    Path("study/seeds_seen.json").write_text("[0]")
+    return folder
+
+
+@given(data=st.data())
+@examples(20, 1000)
+def test_records_of_any_content(run, data):
+    folder = recorded()
+    files = ["study.json", "tuning.json", "seeds_seen.json"]
+    of_cell = ["cell.json", "result.json", "failure.json", "checkpoints/last.json"]
+    name = data.draw(st.sampled_from(files + of_cell))
+    file = Path("study") / name if name in files else folder / name
     values = st.sampled_from([None, 0, -1, 1.5, "x", [], {}, [1], {"a": 1}, True, 10**30])
     text = json.dumps(changed(data.draw, json.loads(file.read_text()), values)).encode()
     odd = st.sampled_from([b"", b"[]", b"null", b"1", b"\xff", b"[" * 5000, b'{"a":' * 3000])
     file.write_bytes(data.draw(st.one_of(st.just(text), odd, st.binary(max_size=30))))
+    if name == "failure.json":
+        (folder / "result.json").unlink()
     with suppress(ValueError):
-        load_study(Path("study"))
+        gather(Path("study"))
     read_record(folder)
-    read_outcomes(cells, out=Path("study"))
     assert steps_saved(folder) >= -1
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("study.json", {"settings": None}),
+        ("study.json", {"protocol": 1}),
+        ("study.json", {"paper": [1]}),
+        ("study.json", {"comparison": []}),
+        ("tuning.json", {"x": {"chosen": {}, "tune": [], "tuning_seeds": [1000]}}),
+        ("tuning.json", {"x": {"chosen": {}, "tune": {}, "tuning_seeds": [1000], "before": [1]}}),
+    ],
+)
+def test_records_that_are_none(run, name, change):
+    recorded()
+    file = Path("study") / name
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    with pytest.raises(ValueError, match=name):
+        gather(Path("study"))
+
+
+def test_seeds_that_a_study_does_not_have(run):
+    recorded()
+    Path("study/seeds_seen.json").write_text("[7]")
+    assert not any("Seeds were added" in warning for warning in gather(Path("study")).warnings)

@@ -34,6 +34,7 @@ ALLOWED = {
     "ablation": {
         *(
             "training.batch_sizes",
+            "training.kinds",
             "training.metrics",
             "training.result",
             "training.schedule",

@@ -4,12 +4,11 @@ OUT/tuning.json holds every choice with the search that it was made over. More s
 that is widened by values or tuning seeds chooses anew, and the choice before is kept beside.
 """
 
-import json
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from videogn.ablation.axes import plain_text
 from videogn.ablation.cells import Cell, cells_of, point_label
@@ -17,7 +16,20 @@ from videogn.ablation.outcome import Outcome, read_outcomes
 from videogn.ablation.search import Candidate, candidate_text, candidates_of, distance, is_same
 from videogn.ablation.study import Study
 from videogn.ablation.tuning import best_cells_of, tuning_cells_of
-from videogn.files import write_json
+from videogn.files import read_json, write_json
+from videogn.training.kinds import is_of
+
+
+class _Search(TypedDict):
+    chosen: dict[str, Any]
+    tune: dict[str, list[Any]]
+    tuning_seeds: list[int]
+
+
+class _Choice(_Search, total=False):
+    """Of tuning.json; the first had no choices before it."""
+
+    before: list[_Search]
 
 
 @dataclass(frozen=True)
@@ -195,13 +207,12 @@ def chosen_of(study: Study, *, out: Path) -> dict[str, Candidate]:
 def _records(out: Path) -> dict[str, Any]:
     path = out / "tuning.json"
     try:
-        found = json.loads(path.read_text())
+        found = read_json(path)
     except FileNotFoundError:
         return {}
     except ValueError as error:
         raise ValueError(f"{path} cannot be read ({error}); remove it to have the choices made again") from error
-    needed = {"chosen", "tune", "tuning_seeds"}
-    if not isinstance(found, dict) or not all(isinstance(one, dict) and needed <= set(one) for one in found.values()):
+    if not is_of(found, dict[str, _Choice]):
         raise ValueError(f"{path} holds no choices of a search; remove it to have them made again")
     return found
 

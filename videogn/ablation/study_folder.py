@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from videogn.ablation.axes import plain_text
 from videogn.ablation.base import base_settings
 from videogn.ablation.cells import Cell, cell_folder
 from videogn.ablation.study import GROWING, SHOWN_ONLY, Study
 from videogn.files import read_json, replacing, write_json
+from videogn.training.kinds import is_of
 
 
 @contextmanager
@@ -73,14 +74,15 @@ def seeds_seen(out: Path) -> list[int] | None:
         found = read_json(out / "seeds_seen.json")
     except FileNotFoundError:
         return None
-    if not isinstance(found, list) or not all(isinstance(seed, int) for seed in found):
+    if not is_of(found, list[int]):
         raise ValueError(f"{out / 'seeds_seen.json'}: got {found!r}; expected a list of seeds")
     return found
 
 
 def _seeds_with_results(out: Path) -> set[int]:
     records = [read_record(path.parent) or {} for path in (out / "cells").glob("*/result.json")]
-    return {record["cell"]["seed"] for record in records if "cell" in record}
+    cells = [cell for record in records if isinstance(cell := record.get("cell"), dict)]
+    return {seed for cell in cells if isinstance(seed := cell.get("seed"), int)}
 
 
 def check_folder(study: Study, cells: Sequence[Cell], *, base: bytes, out: Path) -> None:
@@ -115,8 +117,10 @@ def load_study(out: Path) -> tuple[Study, bytes]:
         raise ValueError(f"{out} holds no study: there is no {Path(error.filename).name}") from error
     except ValueError as error:
         raise ValueError(f"{path} is not a study ({error}); use another --out") from error
-    known = {field.name for field in fields(Study)}
-    if not isinstance(stored, dict) or not {"base", "axes"} <= set(stored) <= known:  # an earlier version had fewer
+    kinds = get_type_hints(Study)
+    # An earlier version had fewer.
+    is_whole = isinstance(stored, dict) and {"base", "axes"} <= set(stored) <= set(kinds)
+    if not is_whole or not all(is_of(value, kinds[name]) for name, value in stored.items()):
         raise ValueError(f"{path} is not a study of this version of videogn; use another --out")
     base_settings(base, name=str(out / "base.yaml"))
     return Study(**stored), base

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from types import UnionType
-from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Any, Literal, get_args, get_origin, get_type_hints, is_typeddict
 
 _MOST = 2**63  # no int64, of which torch's counts are
 
 
 def is_of(value: Any, hint: Any) -> bool:
-    """Return whether a value is of a type: a class, a union, a list, tuple or dict of types, a TypedDict.
+    """Return whether a value is of a type: a class, a union, a Literal, a list, tuple or dict of types, a TypedDict.
 
     A number that is negative, not finite, or too large for an int64, is of none. A TypedDict may have other items
     besides. A tuple is of as many values as are named, and may be a list, which JSON has in its place.
@@ -26,6 +26,8 @@ def is_of(value: Any, hint: Any) -> bool:
     if hint in (int, float):
         return isinstance(value, int | hint) and 0 <= value < (math.inf if isinstance(value, float) else _MOST)
     kind, of = get_origin(hint) or hint, get_args(hint)
+    if kind is Literal:
+        return value in of
     if kind is tuple:
         return isinstance(value, list | tuple) and len(value) == len(of) and all(map(is_of, value, of))
     if not isinstance(value, kind):

@@ -67,8 +67,9 @@ def warnings_of(study: Study, outcomes: Sequence[Outcome], *, out: Path) -> list
     if len(steps) > 1 and study.comparison == "fixed-total" and not _varies_length(study):
         warnings.append(f"The numbers of updates differ, and they should be the same: {places_text(steps)}.")
     warnings += _version_warnings(outcomes)
-    if (seen := seeds_seen(out)) is not None:
-        first, added = ([str(s) for s in study.all_seeds if (s in seen) == is_seen] for is_seen in (True, False))
+    seen = seeds_seen(out) or []
+    first, added = ([str(s) for s in study.all_seeds if (s in seen) == is_seen] for is_seen in (True, False))
+    if first and added:
         warnings.append(
             f"Seeds were added to {listed(first)} when results of these were there: {listed(added)}. Where one looks "
             "at results and then adds seeds, intervals hold less often than they say, and findings are wrong more "
