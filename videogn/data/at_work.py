@@ -13,7 +13,6 @@ from torch.utils.data import get_worker_info
 # take: in between, the clock of the reading itself ends it.
 PATIENCE = 2
 _NOTHING = -1
-_MOST_SECONDS = 1e9  # that a timer takes: 31 years
 
 
 class AtWork:
@@ -60,7 +59,7 @@ def ended_if_longer(most_seconds: float) -> Iterator[None]:
         yield
         return
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.setitimer(signal.ITIMER_REAL, min(PATIENCE * most_seconds, _MOST_SECONDS))
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE * most_seconds)
     try:
         yield
     finally:

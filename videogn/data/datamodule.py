@@ -116,7 +116,7 @@ class KineticsDataModule(LightningDataModule):
             hundred. Within it the run goes on without them and counts them; past it, and by default at the first one,
             it stops and names them. Videos that are missing from the start are not among them. Those that crash their
             decoder are, with num_workers 1 or more.
-        decode_seconds: That reading one video may take; one that takes longer has failed. inf: no limit.
+        decode_seconds: That reading one video may take; one that takes longer has failed.
         index: File that keeps which packet of a video shows which frame, so that a video is looked through only once.
             Default: none; with the command, index.sqlite in the run's folder.
         predict_paths: Files and folders for `predict`.

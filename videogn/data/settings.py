@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from videogn.data.datamodule import KineticsDataModule
 
 SCALE_SIZE = (256, 320)
+# A day: that a reading may take.
+MOST_SECONDS = 86_400
 
 
 def check_settings(data: KineticsDataModule) -> None:
@@ -57,8 +59,10 @@ def check_settings(data: KineticsDataModule) -> None:
         raise ValueError(f"hold_out is {data.hold_out}; expected a share of the training videos, above 0 and below 1")
     if data.seed < 0:
         raise ValueError(f"seed is {data.seed}; expected 0 or more")
-    if not data.decode_seconds > 0:
-        raise ValueError(f"decode_seconds is {data.decode_seconds}; expected seconds, more than 0 (inf: no limit)")
+    if not 0 < data.decode_seconds <= MOST_SECONDS:
+        raise ValueError(
+            f"decode_seconds is {data.decode_seconds}; expected seconds, more than 0 and at most {MOST_SECONDS:,}"
+        )
     if data.num_workers < 0:
         raise ValueError(f"num_workers is {data.num_workers}; expected 0 (decode in the main process) or more")
 
