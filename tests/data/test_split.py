@@ -162,13 +162,13 @@ def test_a_folder_becomes_lists_that_fit_reads(root, tmp_path):
     assert [len(catalog.present(part)) for part in SHARES] == [len(own) for own in lists.values()]
     assert list(catalog.test_groups) == [name.rpartition("_c")[0] for name, _ in lists["test"]]
     before = (root / "train.csv").read_bytes()
-    with pytest.raises(ListError, match=r"train\.csv is there already, and nothing is overwritten"):
+    with pytest.raises(ListError, match=r"nothing is overwritten \(.*/train\.csv .*/val\.csv .*/test\.csv\)"):
         split(root)
     assert (root / "train.csv").read_bytes() == before
 
 
 def test_lists_may_lie_elsewhere_and_be_of_two_parts(root, tmp_path):
-    summary = split(root, out=tmp_path / "lists/0", shares=(0.75, 0.25, 0))
+    summary = split(root, out=tmp_path / "lists/0", shares=(0.75, 0.25, 0), groups="none")
     assert list(summary.parts) == ["train", "val"]
     assert summary.leads_out
     assert not (tmp_path / "lists/0/test.csv").exists()
@@ -184,7 +184,7 @@ def test_a_list_is_split_by_a_table_of_groups(root, tmp_path):
     (tmp_path / "groups.csv").write_text(f"Path,class,Group\n{lines}")
     summary = split(tmp_path / "all.csv", root=root, out=tmp_path, groups=str(tmp_path / "groups.csv"))
     assert summary.num_groups == 6  # of both classes; and the video that the table does not name
-    assert "1 videos of no group" in summary.notes[0]
+    assert "1 video of no group" in summary.notes[0]
     assert {label for _, label in rows(tmp_path / "train.csv")} == {"0", "1"}
     assert not (tmp_path / "classes.txt").exists()  # they are numbers
     (tmp_path / "groups.csv").write_text("path,score\na.mp4,1\n")
@@ -208,7 +208,8 @@ def test_odd_names_read_back_and_what_cannot_is_refused(tmp_path):
 def test_too_few_groups_are_said(tmp_path):
     root = touch(tmp_path / "v", "a/1.mp4", *(f"b/{n}.mp4" for n in range(9)))
     notes = split(root).notes
-    assert notes == ["val has no video of 1 classes: a (1 groups)", "test has no video of 1 classes: a (1 groups)"]
+    assert notes[:2] == ["val has no video of 1 class: a (1 group)", "test has no video of 1 class: a (1 group)"]
+    assert notes[2].endswith("more videos of these classes, of other sources")
     few = touch(tmp_path / "w", "a/1.mp4", "b/1.mp4")
     with pytest.raises(ValueError, match="2 groups for 3 parts: val would get no video"):
         split(few)
@@ -217,7 +218,7 @@ def test_too_few_groups_are_said(tmp_path):
 def test_copies_stay_together_whatever_they_are_called(root):
     for n in range(4):
         (root / f"jump/v_g0{n}_c0.mp4").write_text("the same")
-    summary = split(root)
+    summary = split(root, groups="none")
     assert "4 videos have the same bytes" in " ".join(summary.notes)
     parts = [part for part in SHARES for name, _ in rows(root / f"{part}.csv") if "jump" in name and name[-5] == "0"]
     assert len(set(parts[:4])) == 1 or Counter(parts).most_common(1)[0][1] >= 4
@@ -235,13 +236,57 @@ def test_a_list_that_is_split_already_is_refused(root, tmp_path):
 def test_the_command_says_what_it_did(root, tmp_path, capsys):
     assert main(["data", "split", str(root), "--json", str(tmp_path / "s.json")]) == 0
     said = capsys.readouterr()
-    assert "40 videos, 2 classes; seed 0" in said.out
-    assert "train       28 videos  70.0%" in said.out
-    assert f"videogn fit --config own_videos.yaml --data.root {root} --data.test_list test.csv" in said.out
-    assert "note: many names are those of numbered cuts" in said.out
-    assert json.loads((tmp_path / "s.json").read_text())["parts"]["val"]["num_videos"] == 6
+    assert said.out.splitlines()[0] == (
+        "40 videos, 10 groups by numbered names of cuts (jump/v_g00_c0.mp4: jump/v_g00) (--groups none: each video by "
+        "itself), 2 classes; seed 0"
+    )
+    assert "train       24 videos  60.0%        6 groups" in said.out
+    fit = f"videogn fit --config own_videos.yaml --data.root {root} --data.test_list test.csv"
+    next_ones = [line.split()[1:3] for line in said.out.partition("next:\n")[2].splitlines()[:3]]
+    assert next_ones == [["data", "check"], ["doctor", "--config"], ["fit", "--config"]]
+    assert f"{fit} --data.exclude check/exclude.txt" in said.out
+    assert json.loads((tmp_path / "s.json").read_text())["parts"]["val"]["num_videos"] == 8
     assert main(["data", "split", str(root)]) == 2
     assert "nothing is overwritten" in capsys.readouterr().err
+    again = ["data", "split", str(root), "--groups", "none", "--out", str(tmp_path / "alone")]
+    assert main(again) == 0  # beside the lists that are there
+    said = capsys.readouterr().out
+    assert said.startswith("40 videos, 2 classes; seed 0")
+    assert "train       28 videos  70.0%" in said
+
+
+def sources(folder: Path) -> dict[str, set[str]]:
+    return {part: {name.rpartition("_c")[0] for name, _ in rows(folder / f"{part}.csv")} for part in SHARES}
+
+
+def test_numbered_cuts_stay_together_without_a_word(root, tmp_path):
+    assert "numbered names" in split(root, out=tmp_path / "by_names").grouped_by
+    parts = sources(tmp_path / "by_names")
+    assert sum(map(len, parts.values())) == len(set().union(*parts.values())) == 10
+    assert split(root, out=tmp_path / "alone", groups="none").grouped_by == ""
+    parts = sources(tmp_path / "alone")
+    assert parts["train"] & parts["test"]
+
+
+def test_a_lists_own_groups_stay_together(tmp_path):
+    root = touch(tmp_path, *(f"{n}.mp4" for n in range(40)))
+    lines = "".join(f"{n}.mp4,{n % 2},person {n % 8}\n" for n in range(40))
+    (root / "all.csv").write_text(f"path,label,group\n{lines}")
+    summary = split(root / "all.csv", root=root)
+    assert summary.num_groups == 8
+    assert summary.grouped_by == "the list's column of groups (0.mp4: person 0)"
+    parts = [{int(Path(name).stem) % 8 for name, _ in rows(root / f"{part}.csv")} for part in SHARES]
+    assert sum(map(len, parts)) == 8
+
+
+def test_where_groups_leave_classes_out_the_way_on_is_said(tmp_path):
+    """Two sources of each of three classes: no third part can have all of them."""
+    root = touch(tmp_path / "v", *(f"{of}/s{n % 2}_{n}.mp4" for of in "abc" for n in range(12)))
+    summary = split(root)
+    assert summary.parts["test"].lacks
+    assert "fewer parts (--shares 0.8 0.2 0); or --groups none, and then" in summary.notes[-2]
+    assert not split(root, out=tmp_path / "two", shares=(0.8, 0.2, 0)).parts["val"].lacks
+    assert not split(root, out=tmp_path / "alone", groups="none").parts["test"].lacks
 
 
 @pytest.mark.parametrize(

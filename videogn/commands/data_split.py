@@ -20,9 +20,11 @@ one), and classes.txt where classes are names. No video is moved, copied or chan
   videogn data split all.csv --root DIR --groups groups.csv --shares 0.8 0.2 0
 
 Cuts of one source (a film, a person, a day) show the same scene. With some of them in training and others in test, a
-network may know the scene and not the action, and its accuracy is too high. --groups keeps them together: by a regular
-expression over paths below the root (its first capture group names the group, or all that it matches), or by a table
-with a column of paths and one of groups. Videos of no group are each one of their own. Files of the same bytes stay
+network may know the scene and not the action, and its accuracy is too high. So they stay together: by the list's own
+column of groups, else where most names look like numbered cuts (kitchen-1.mp4, kitchen-2.mp4, v_Jump_g01_c02.avi), and
+then it is said. --groups says it yourself: by a regular expression over paths below the root (its first capture group
+names the group, or all that it matches), or by a table with a column of paths and one of groups. --groups none: each
+video by itself, whatever it is called. Videos of no group are each one of their own. Files of the same bytes stay
 together in any case.
 """
 EPILOG = """\
@@ -50,7 +52,7 @@ def run(words: list[str]) -> int:
     """
     given = _parser().parse_args(words[1:])
     check_json(given.json)
-    from videogn.tools.split.lists import split
+    from videogn.tools.split.lists import counted, split
 
     try:
         summary = split(
@@ -68,16 +70,26 @@ def run(words: list[str]) -> int:
         raise UsageError(str(error)) from error
     except OSError as error:
         raise RunError(f"{error}: nothing was split") from error
-    groups = f"{summary.num_groups:,} groups, " if summary.num_groups < summary.num_videos else ""
-    print(f"{summary.num_videos:,} videos, {groups}{summary.num_classes:,} classes; seed {given.seed}")
+    groups = f"{counted(summary.num_groups, 'group')}, " if summary.num_groups < summary.num_videos else ""
+    if summary.grouped_by:
+        groups = f"{groups.removesuffix(', ')} by {summary.grouped_by} (--groups none: each video by itself), "
+    classes = counted(summary.num_classes, "class")
+    print(f"{summary.num_videos:,} videos, {groups}{classes}; seed {given.seed}")
     for name, part in summary.parts.items():
-        print(f"{name:<6}{part.num_videos:>8,} videos {part.share:>6.1%} {part.num_groups:>8,} groups  {part.file}")
+        own = f"{part.num_groups:>8,} {'group' if part.num_groups == 1 else 'groups'}"
+        print(f"{name:<6}{part.num_videos:>8,} videos {part.share:>6.1%} {own:<15}  {part.file}")
     for note in summary.notes:
         print(f"note: {note}")
-    words = ["videogn", "fit", "--config", "own_videos.yaml", "--data.root", summary.folder]
-    words += ["--data.test_list", "test.csv"] if "test" in summary.parts else []
-    words += ["--data.allow_outside", "true"] if summary.leads_out else []
-    print(f"to train on them: {shlex.join(words)}")
+    settings = ["--data.test_list", "test.csv"] if "test" in summary.parts else []
+    settings += ["--data.allow_outside", "true"] if summary.leads_out else []
+    config, root = ["--config", "own_videos.yaml"], ["--data.root", summary.folder]
+    print("next:")
+    for words in (
+        ["data", "check", summary.folder, *config, *settings, "--out", "check"],
+        ["doctor", *config, *root, *settings],
+        ["fit", *config, *root, *settings, "--data.exclude", "check/exclude.txt"],
+    ):
+        print(f"  {shlex.join(['videogn', *words])}")
     if given.json is not None:
         save_json(given.json, {**vars(given), **asdict(summary)}, ensure_ascii=True)
         print(f"written: {given.json}")
@@ -102,7 +114,7 @@ def _parser() -> CommandParser:
         metavar=("TRAIN", "VAL", "TEST"),
         help="of the videos of each class; they add up to 1, TEST may be 0 (default: 0.7 0.15 0.15)",
     )
-    parser.add_argument("--groups", metavar="REGEX|FILE", help="what stays together (default: each video by itself)")
+    parser.add_argument("--groups", metavar="REGEX|FILE|none", help="what stays together (default: see above)")
     parser.add_argument("--seed", type=int, default=0, help="another one splits in another way (%(default)s)")
     for name, kind, words in (  # by the names that errors of lists call them by, too
         ("list_columns", _columns, "[PATH,LABEL]: of a table, where they are not called as usual"),

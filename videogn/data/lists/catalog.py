@@ -77,6 +77,7 @@ class Catalog:
         self.test_groups: Sequence[str] | None = None  # of the test's list, once it was read; Entries.groups
         self._records: dict[Split, Records] = {}
         self._present: dict[Split, Records] = {}
+        self._groups: dict[Split, Sequence[str] | None] = {}  # by the place in the list; Entries.groups
         self._fingerprints: dict[Split, str] = {}
         self._train_entries: Entries | None = None  # read for the classes, until they become records
 
@@ -150,6 +151,7 @@ class Catalog:
         if split not in self._records:
             if self.hold_out is None:
                 self._records[split], is_there, groups = self._listed(split)
+                self._groups[split] = groups
                 self._present[split] = self._records[split] if is_there.all() else self._records[split].select(is_there)
                 if split == "test":
                     self.test_groups = groups
@@ -169,6 +171,7 @@ class Catalog:
         for split in self.lists:
             wanted = ~is_held if split == "train" else is_held
             self._records[split], self._present[split] = whole.select(wanted), whole.select(wanted & is_there)
+            self._groups[split] = groups
             self.num_excluded[split], self.read_as[split] = self.num_excluded["train"], self.read_as["train"]
 
     def _listed(self, split: Split) -> tuple[Records, NDArray[np.bool_], Sequence[str] | None]:
@@ -276,6 +279,14 @@ class Catalog:
         """Return the videos of a split that are on disk."""
         self.records(split)
         return self._present[split]
+
+    def groups(self, split: Split) -> list[str] | None:
+        """Return what each video that is on disk was cut from, as the list says; None where it does not.
+
+        "" stands for a video by itself.
+        """
+        present, groups = self.present(split), self._groups[split]
+        return None if groups is None else [groups[record.index] for record in present]
 
     def fingerprint(self, split: Split) -> str:
         """Return a hash of names, labels and file sizes of a split: equal for equal data sets, wherever they lie."""

@@ -9,6 +9,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 from videogn.data.lists.entries import ListError
 from videogn.data.lists.lines import PATH_COLUMNS, Lines
@@ -87,6 +88,33 @@ def look_like_cuts(names: Sequence[str], labels: Sequence[str]) -> bool:
     sizes = Counter(group for group in groups if group is not None)
     of_several = sum(size for size in sizes.values() if size > 1)
     return of_several > len(names) / 2 and len(sizes) >= 2 * len(set(labels))
+
+
+class Sources(NamedTuple):
+    """What each video was cut from.
+
+    Attributes:
+        of: [N]; None for a video by itself.
+        by: What says so: the list, the names, or nothing.
+    """
+
+    of: Sequence[str | None]
+    by: Literal["list", "names", "nothing"]
+
+
+def sources_of(names: Sequence[str], labels: Sequence[str], groups: Sequence[str] | None) -> Sources:
+    """Return what videos were cut from: as their list says, else by names that look like those of numbered cuts.
+
+    Args:
+        names: [N], as the list has them.
+        labels: [N], class indices or names.
+        groups: [N], the list's own groups, "" for a video by itself; None where it does not say it.
+    """
+    if groups is not None:
+        return Sources([group or None for group in groups], "list")
+    if look_like_cuts(names, labels):
+        return Sources(by_pattern(names, OF_CUTS), "names")
+    return Sources([None] * len(names), "nothing")
 
 
 def same_bytes(paths: Sequence[str]) -> list[list[int]]:

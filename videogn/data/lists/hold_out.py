@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from videogn.data.lists.assign import assign
-from videogn.data.lists.groups import OF_CUTS, by_pattern, look_like_cuts
+from videogn.data.lists.groups import sources_of
 
 
 def held_out(
@@ -30,13 +30,9 @@ def held_out(
     Raises:
         ValueError: One of the two parts would have no video.
     """
-    found: Sequence[str | None] | None = groups
-    if found is None and look_like_cuts(names, list(map(str, labels.tolist()))):
-        found = by_pattern(names, OF_CUTS)
+    found = sources_of(names, list(map(str, labels.tolist())), groups).of
     # A name of its own can't be that of a group: no name holds a line break.
-    own = [
-        f"group\n{group}" if group else name for name, group in zip(names, found or [None] * len(names), strict=True)
-    ]
+    own = [f"group\n{group}" if group else name for name, group in zip(names, found, strict=True)]
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for group, label in zip(own, labels.tolist(), strict=True):
         counts[group][str(label)] += 1

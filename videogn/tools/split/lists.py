@@ -15,7 +15,7 @@ from videogn.data.lists.assign import assign
 from videogn.data.lists.catalog import Catalog
 from videogn.data.lists.entries import ListError, Split
 from videogn.data.lists.formats import default_list
-from videogn.data.lists.groups import OF_CUTS, by_pattern, by_table, joined, look_like_cuts, same_bytes
+from videogn.data.lists.groups import by_pattern, by_table, joined, same_bytes, sources_of
 from videogn.data.lists.labels import resolve
 from videogn.data.lists.lines import Lines, is_index
 from videogn.data.lists.tables import GROUP_COLUMN, Columns, table
@@ -24,6 +24,9 @@ from videogn.files import replacing
 PARTS: tuple[Split, ...] = ("train", "val", "test")
 # A name of its own can't be that of a group: what a pattern gives holds no line break.
 _OF_GROUP = "group\n"
+NO_GROUPS = "none"  # as --groups: each video by itself
+FEWER = "--shares 0.8 0.2 0"
+EACH_ALONE = "--groups none, and then accuracies are of scenes that training has seen"
 Row = tuple[str, str, str]  # path, class, group: "" for a video by itself
 
 
@@ -42,7 +45,8 @@ class Part:
 class Summary:
     """What was split, into lists in which folder, and how; `notes` are what to know of it, a sentence each.
 
-    `leads_out`: whether the lists name videos outside of that folder.
+    `leads_out`: whether the lists name videos outside of that folder. `grouped_by`: what says which videos stay
+    together, where nobody asked for it; "" otherwise.
     """
 
     folder: str
@@ -50,6 +54,7 @@ class Summary:
     num_videos: int
     num_groups: int
     num_classes: int
+    grouped_by: str
     parts: dict[Split, Part]
     notes: list[str]
 
@@ -62,6 +67,7 @@ class _Videos:
     paths: list[str]
     labels: list[str]
     classes: list[str]
+    groups: list[str] | None  # the list's own
 
 
 def split(
@@ -83,7 +89,8 @@ def split(
         root: What paths in a list are relative to; default: its folder.
         out: Where the lists go; default: root.
         shares: Of training, validation and test; they add up to 1. 0: no such part.
-        groups: A regular expression over names, or a table of paths and groups.
+        groups: A regular expression over names, or a table of paths and groups; "none": each video by itself. Default:
+            those of the list, else by names that look like those of numbered cuts of sources.
         seed: Other seeds give other splits.
         columns: Of path and label, in a table whose own are not known.
         frame_folders: Whether folders of images in class folders are videos.
@@ -107,8 +114,7 @@ def split(
     source = Path(source)
     root = Path(root) if root is not None else source if source.is_dir() else source.parent
     out = Path(out) if out is not None else root
-    for folder in {source, out}:
-        _refuse_lists_in(folder)
+    _refuse_lists_in(source, out)
     catalog = Catalog(
         str(root),
         lists=dict.fromkeys(PARTS, str(source.absolute())),
@@ -118,7 +124,7 @@ def split(
         allow_outside=allow_outside,
     )
     videos = _read(source, catalog)
-    group_of, notes = _groups(videos, root, groups)
+    group_of, grouped_by, notes = _groups(videos, root, groups)
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for group, label in zip(group_of, videos.labels, strict=True):
         counts[group][label] += 1
@@ -131,8 +137,8 @@ def split(
         rows[part_of[group]].append((prefix + name, label, shown))
     if empty := [part for part in wanted if not rows[part]]:
         raise ValueError(
-            f"{source}: {len(counts)} groups for {len(wanted)} parts: {empty[0]} would get no video; "
-            f"expected smaller groups, or fewer parts (--shares 0.8 0.2 0)"
+            f"{source}: {len(counts)} groups for {len(wanted)} parts: {empty[0]} would get no video; expected smaller "
+            f"groups, fewer parts ({FEWER}){f', or {EACH_ALONE}' if grouped_by else ''}"
         )
     _write(out, rows, videos.classes, has_classes=not prefix and (root / "classes.txt").is_file())
     parts: dict[Split, Part] = {}
@@ -150,18 +156,26 @@ def split(
         num_videos=len(videos.names),
         num_groups=len(counts),
         num_classes=len(set(videos.labels)),
+        grouped_by=grouped_by,
         parts=parts,
-        notes=[*notes, *_far_off(parts, wanted, counts)],
+        notes=[*notes, *_far_off(parts, wanted, counts, grouped_by=grouped_by)],
     )
 
 
-def _refuse_lists_in(folder: Path) -> None:
-    for part in PARTS:
-        if folder.is_dir() and (found := default_list(folder, part)) is not None:
-            raise ListError(
-                f"{found} is there already, and nothing is overwritten: move it away, give another --out, or, "
-                f"to split a list anew, name that list"
-            )
+def _refuse_lists_in(source: Path, out: Path) -> None:
+    """Refuse to write beside lists, all of which are named, and to take a folder that holds parts for a class."""
+    found = [default_list(folder, part) for folder in {source: 0, out: 0} if folder.is_dir() for part in PARTS]
+    there = [str(path) for path in found if path is not None and (path.is_dir() or path.parent == out)]
+    if there:
+        raise ListError(
+            f"lists are there already, and nothing is overwritten ({' '.join(dict.fromkeys(there))}): move them away, "
+            f"or give another --out; to split one of them, name it in place of the folder, and another --out"
+        )
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number of things: 1 group, 3 groups, 1,250 classes."""
+    return f"1 {noun}" if number == 1 else f"{number:,} {noun}{'es' if noun.endswith('s') else 's'}"
 
 
 def _read(source: Path, catalog: Catalog) -> _Videos:
@@ -176,7 +190,8 @@ def _read(source: Path, catalog: Catalog) -> _Videos:
     paths = [str(record.path) for record in videos]
     root = catalog.root_path.absolute()
     names = [os.path.relpath(path, root).replace(os.sep, "/") for path in paths]
-    return _Videos(names, paths, [classes[label] for label in videos.labels().tolist()], classes)
+    labels = [classes[label] for label in videos.labels().tolist()]
+    return _Videos(names, paths, labels, classes, catalog.groups("train"))
 
 
 def _is_whole(catalog: Catalog) -> bool:
@@ -187,11 +202,18 @@ def _is_whole(catalog: Catalog) -> bool:
         return False
 
 
-def _groups(videos: _Videos, root: Path, given: str | None) -> tuple[list[str], list[str]]:
-    """Return the group of each video [N], and what to know of the groups."""
+def _groups(videos: _Videos, root: Path, given: str | None) -> tuple[list[str], str, list[str]]:
+    """Return the group of each video [N], what says so where nobody asked, and what to know of the groups."""
     notes = []
+    grouped_by = ""
     found: Sequence[str | None] = [None] * len(videos.names)
-    if given is not None:
+    if given is None:
+        found, by = sources_of(videos.names, videos.labels, videos.groups)
+        if by != "nothing":
+            place, group = next((place, group) for place, group in enumerate(found) if group is not None)
+            what = "the list's column of groups" if by == "list" else "numbered names of cuts"
+            grouped_by = f"{what} ({videos.names[place]}: {group})"
+    elif given != NO_GROUPS:
         is_table = os.path.isfile(given)
         found = by_table(videos.names, Path(given), root=root) if is_table else by_pattern(videos.names, given)
         alone = [name for name, group in zip(videos.names, found, strict=True) if group is None]
@@ -200,14 +222,8 @@ def _groups(videos: _Videos, root: Path, given: str | None) -> tuple[list[str], 
             raise ValueError(f"--groups {given} {what} (the first is {alone[0]!r})")
         if alone:
             notes.append(
-                f"{len(alone):,} videos of no group by --groups are each one of their own (the first: {alone[0]})"
+                f"{counted(len(alone), 'video')} of no group by --groups, each one of its own (the first: {alone[0]})"
             )
-    elif look_like_cuts(videos.names, videos.labels):
-        notes.append(
-            f"many names are those of numbered cuts of one source (such as {videos.names[0]}): cuts of a source on "
-            f"both sides make accuracies too high; if they are, keep them together, for instance by "
-            f"--groups '{OF_CUTS}'"
-        )
     groups = [name if group is None else _OF_GROUP + group for name, group in zip(videos.names, found, strict=True)]
     same = same_bytes(videos.paths)
     if same:
@@ -215,7 +231,7 @@ def _groups(videos: _Videos, root: Path, given: str | None) -> tuple[list[str], 
         notes.append(
             f"{sum(map(len, same)):,} videos have the same bytes as others, and stay with them (first: {copies})"
         )
-    return joined(groups, same), notes
+    return joined(groups, same), grouped_by, notes
 
 
 def _write(out: Path, rows: dict[Split, list[Row]], classes: list[str], *, has_classes: bool) -> None:
@@ -261,15 +277,22 @@ def _can_stand(row: Row, classes: list[str]) -> bool:
     return True
 
 
-def _far_off(parts: dict[Split, Part], wanted: dict[Split, float], counts: dict[str, Counter[str]]) -> list[str]:
+def _far_off(
+    parts: dict[Split, Part], wanted: dict[Split, float], counts: dict[str, Counter[str]], *, grouped_by: str
+) -> list[str]:
     """Return where the split is not what was asked for: classes that a part lacks, shares that groups do not allow."""
     notes = []
     num_groups = Counter(label for group in counts.values() for label in group)
     for part, got in parts.items():
         if got.lacks:
-            named = ", ".join(f"{name} ({num_groups[name]} groups)" for name in got.lacks[:5])
+            named = ", ".join(f"{name} ({counted(num_groups[name], 'group')})" for name in got.lacks[:5])
             more = ", ..." if len(got.lacks) > 5 else ""
-            notes.append(f"{part} has no video of {len(got.lacks):,} classes: {named}{more}")
+            notes.append(f"{part} has no video of {counted(len(got.lacks), 'class')}: {named}{more}")
+    if "test" in parts and any(part.lacks for part in parts.values()):
+        ways = [f"fewer parts ({FEWER})"] if min(num_groups.values()) > 1 else []
+        ways += [EACH_ALONE] if grouped_by else []
+        ways += ["more videos of these classes, of other sources"]
+        notes.append(f"an accuracy says nothing of classes that its part lacks: {'; or '.join(ways)}")
     total = sum(part.num_videos for part in parts.values())
     largest = max(group.total() for group in counts.values())
     if largest > 1 and any(abs(parts[part].share - share) > 0.02 for part, share in wanted.items()):
