@@ -13,6 +13,7 @@ from videogn.commands.configs import find_config
 from videogn.commands.examination import _bottleneck
 from videogn.data.datamodule import KineticsDataModule
 from videogn.data.lists.catalog import Catalog
+from videogn.tools.doctor.finding import Finding
 from videogn.tools.doctor.motion import PROBE, PROBE_LR
 from videogn.tools.doctor.subject import SMALL, SMALL_FRAMES, SMALL_SIZE
 from videogn.tools.doctor.videos import labels_and_splits
@@ -131,6 +132,34 @@ def test_labels_and_splits(tmp_path):
     assert verdicts(val="apart.csv", test="val.csv")[1][0] == "stop"
     (tmp_path / "gap.csv").write_text("a.mp4 0\nb.mp4 2\n")
     assert verdicts(train="gap.csv", val="apart.csv")[0][0] == "stop"
+
+
+@pytest.mark.parametrize("by", ["names", "list"])
+def test_cuts_of_a_source_on_both_sides_are_said(tmp_path, by):
+    def file(source: int, cut: int) -> str:
+        return f"s{source}_c{cut}.mp4" if by == "names" else f"{'abcd'[source]}{'abc'[cut]}.mp4"
+
+    lists = {"train": [], "val": [], "test": []}
+    for source, cut in [(source, cut) for source in range(4) for cut in range(3)]:
+        (tmp_path / file(source, cut)).write_text(f"{source} {cut}")
+        split = "val" if source == 3 else ("train", "train", "test")[cut]
+        lists[split].append((file(source, cut), source % 2, source))
+    for split, rows in lists.items():
+        header, width = ("path,label,group\n", 3) if by == "list" else ("path,label\n", 2)
+        lines = "".join(f"{','.join(map(str, row[:width]))}\n" for row in rows)
+        (tmp_path / f"{split}.csv").write_text(header + lines)
+
+    def splits(test: str | None, hold_out: float | None = None) -> Finding:
+        lists = {"train": None, "val": None, "test": test}
+        return list(labels_and_splits(Catalog(str(tmp_path), lists=lists, classes=None, hold_out=hold_out)))[1]
+
+    found = splits("test.csv")
+    assert (found.verdict, found.figures["seen_sources"]) == ("look", {"test": 3})
+    assert found.evidence.startswith("3 of 3 of test are cuts of sources that training has cuts of")
+    assert repr(file(0, 2)) in found.evidence
+    assert "videogn data split" in found.advice
+    assert splits(None).verdict == "fine"
+    assert splits(None, hold_out=0.3).verdict == "fine"
 
 
 def test_what_fit_refuses_is_refused(tiny, tmp_path, capsys):

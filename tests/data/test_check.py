@@ -288,6 +288,23 @@ def test_everything_is_found_and_named(bad, tmp_path, capsys):
     assert after.num_known == after.num_files == 8
 
 
+def test_cuts_of_a_source_in_two_splits_are_found(tmp_path):
+    for cut in range(12):
+        write_video(tmp_path / f"s{cut // 3}_c{cut}.mp4", num_frames=24, seed=cut)
+    train, val = ([cut for cut in range(12) if (cut in (2, 9, 10, 11)) is is_val] for is_val in (False, True))
+    for name, cuts in (("train", train), ("val", val)):
+        (tmp_path / f"{name}.csv").write_text("".join(f"s{cut // 3}_c{cut}.mp4 {cut // 3 % 2}\n" for cut in cuts))
+    summary = checked(tmp_path, tmp_path / "out")
+    [found] = [finding for finding in summary.findings if finding.kind == "source in another split"]
+    assert found == Finding(
+        "source in another split",
+        "val",
+        "s0_c2.mp4",
+        "a cut of s0 by numbered names, as 2 of train are (the first: s0_c0.mp4)",
+    )
+    assert not summary.is_good
+
+
 def test_a_place_that_no_clip_touches_is_said_to_be_so(tmp_path):
     good = encode(tmp_path / "good.mp4", *CASES["h264"][0], num_frames=120, seed=1)
     zeroed(good, tmp_path / "bad.mp4", packet=110)

@@ -24,6 +24,8 @@ What is looked for:
             frames that turn, or are stored turned by odd angles; packets whose times are wrong
   copies    the same bytes, in another split, in another class, or twice; the same video in another file (by how
             frames look: encoded anew, scaled, at another rate)
+  sources   videos of validation or test that are cuts of what training has cuts of: by the lists' column group, else
+            by names that look like numbered cuts
   lists     labels without names, gaps, classes without videos, imbalance, lines that can't be read
   clips     videos shorter than one (they are looped)
 

@@ -12,7 +12,8 @@ from videogn.commands.usage import CommandParser, UsageError, check_json, save_j
 DESCRIPTION = """\
 Asks of the run that `videogn fit` with the same settings would be, in at most ten minutes or so:
 
-  Do the labels fit the classes, are the splits apart, is one class much larger than another?
+  Do the labels fit the classes, is one class much larger than another?
+  Are the splits apart: no file of the same bytes, no cuts of one source on both sides?
   Can the training videos be decoded?
   Is decoding or the network the bottleneck?
   Is one batch learnt by heart: as configured, by bn, by gn, and by gn with standardized kernels or input?

@@ -31,6 +31,10 @@ KINDS = {
     "look-alike in another split": Kind(
         DISTORTS, "look at both; leave out this one if they show the same, the other, of val or test, stays", True
     ),
+    "source in another split": Kind(
+        DISTORTS,
+        "keep a source on one side (videogn data split); where names mislead, name groups in the lists (column group)",
+    ),
     "in two splits": Kind(DISTORTS, "take it out of one list"),
     "two classes": Kind(DISTORTS, "decide which label is right, and leave the other one out"),
     "class without videos": Kind(DISTORTS, "get videos of the class, or take it out of the classes"),

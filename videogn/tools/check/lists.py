@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from videogn.data.lists.entries import ListError, Split
 from videogn.data.lists.lines import is_index
 from videogn.data.lists.records import Records, VideoRecord
 from videogn.tools.check.kinds import Finding
+from videogn.tools.sources import seen_sources
 
 MOST_IMBALANCE = 10  # the largest class by the smallest
 _MOST_NAMED = 5
@@ -37,7 +38,15 @@ def read_lists(catalog: Catalog, splits: Sequence[Split]) -> tuple[dict[Split, R
                 found.append(Finding("missing", split, record.name, "there is no such file", name))
     if there:
         found += _of_classes(there, catalog.classes)
+        found += _of_sources(there, catalog)
     return there, found
+
+
+def _of_sources(there: dict[Split, Records], catalog: Catalog) -> Iterator[Finding]:
+    for seen in seen_sources(catalog, there):
+        by = "the lists' groups" if seen.by == "list" else "numbered names"
+        words = f"a cut of {seen.source} by {by}, as {len(seen.train):,} of train are (the first: {seen.train[0]})"
+        yield Finding("source in another split", seen.split, seen.video.name, words)
 
 
 def named(record: VideoRecord, catalog: Catalog) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from videogn.data.lists.catalog import Catalog
+from videogn.data.lists.entries import Split
 from videogn.data.lists.groups import same_bytes
 from videogn.data.lists.records import Records
 from videogn.tools.doctor.finding import Finding
+from videogn.tools.sources import seen_sources
 
 # The largest class by the smallest.
 IMBALANCE = 5
@@ -49,13 +52,30 @@ def labels_and_splits(catalog: Catalog) -> Iterator[Finding]:
             "take them out of one: videogn data check writes the list",
             {"shared": len(shared)},
         )
+        return
+    there: dict[Split, Records] = {"train": train, "val": val}
+    if test is not val:
+        there["test"] = test
+    if seen := list(seen_sources(catalog, there)):
+        numbers = Counter(of.split for of in seen)
+        words = " and ".join(f"{number:,} of {len(there[split]):,} of {split}" for split, number in numbers.items())
+        by = "by the lists' groups" if seen[0].by == "list" else "by their numbered names"
+        yield Finding(
+            question,
+            "look",
+            f"{words} are cuts of sources that training has cuts of, {by} (the first is {seen[0].video.name!r}, of "
+            f"{seen[0].source!r}): their accuracy says little of other sources",
+            "keep a source on one side: videogn data split DIR --out OTHER keeps numbered cuts together, and what "
+            "--groups says; where names mislead, name groups in the lists (column group)",
+            {"shared": 0, "seen_sources": dict(numbers)},
+        )
     else:
         yield Finding(
             question,
             "fine",
-            "no file of validation or test has the bytes of a training video; videogn data check finds copies in other "
-            "files, too",
-            figures={"shared": 0},
+            "no file of validation or test has the bytes of a training video, and none is known to be of the same "
+            "source; videogn data check finds copies in other files, too",
+            figures={"shared": 0, "seen_sources": {}},
         )
 
 
