@@ -1,5 +1,6 @@
 """videogn doctor: verdict, evidence and advice for each question; and of sets whose answers are known."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import yaml
 
 from tests.runs import TINY
 from videogn.cli import main
+from videogn.commands import examination
 from videogn.commands.configs import find_config
 from videogn.commands.examination import _bottleneck
 from videogn.data.datamodule import KineticsDataModule
@@ -17,6 +19,7 @@ from videogn.tools.doctor.finding import Finding
 from videogn.tools.doctor.motion import PROBE, PROBE_LR
 from videogn.tools.doctor.subject import SMALL, SMALL_FRAMES, SMALL_SIZE
 from videogn.tools.doctor.videos import labels_and_splits
+from videogn.tools.sources import seen_sources
 
 pytestmark = pytest.mark.slow
 
@@ -41,10 +44,32 @@ def test_every_question_has_an_answer_and_nothing_is_left(tiny, tmp_path, capsys
     assert list(found) == ["classes", "test", "decoded", "bottleneck", "heart", "range", "order"]
     assert all(finding["verdict"] in {"fine", "look"} and finding["evidence"] for finding in found.values())
     printed = capsys.readouterr().out
+    assert json.loads((tmp_path / "doctor.json").read_text())["complete"]
     assert all(finding["evidence"] in printed and finding["advice"] in printed for finding in found.values())
     assert found["classes"]["verdict"] == "look"  # 6 videos of a class
     assert found["bottleneck"]["figures"]["decode_seconds"] > 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["doctor.json", "tiny.yaml"]
+
+
+def test_one_that_is_stopped_leaves_its_answers(tiny, tmp_path, monkeypatch, capsys):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(examination, "by_heart", interrupted)
+    found = doctor(*tiny, folder=tmp_path, status=130)
+    assert list(found) == ["classes", "test", "decoded", "bottleneck"]
+    assert not json.loads((tmp_path / "doctor.json").read_text())["complete"]
+    assert "the other questions were not asked" in capsys.readouterr().out
+
+
+def test_it_ends_when_it_should_and_names_what_there_was_no_time_for(tiny, tmp_path, capsys):
+    found = doctor(*tiny[:4], "--minutes", "0.001", folder=tmp_path)
+    assert list(found) == ["classes", "test", "decoded", "bottleneck", "heart", "range", "order"]
+    assert {name: finding["advice"] for name, finding in found.items() if name in ("heart", "range", "order")} == {
+        "heart": "give more --minutes", "range": "give more --minutes", "order": "give more --minutes",
+    }  # fmt: skip
+    assert found["range"]["not_tried"][:2] == ["as configured", "bn"]
+    assert "no time for: as configured, bn" in capsys.readouterr().out
 
 
 def test_a_video_that_would_stop_the_training_is_named(tiny, tmp_path, data_root, capsys):
@@ -64,7 +89,7 @@ def test_a_video_that_would_stop_the_training_is_named(tiny, tmp_path, data_root
 def test_an_error_on_the_way_is_the_last_answer(tiny, tmp_path, data_root):
     (tmp_path / "broken.mp4").write_bytes(b"none")
     (tmp_path / "val.csv").write_text(f"{tmp_path}/broken.mp4 run\n")
-    words = [*tiny, "--data.val_list", str(tmp_path / "val.csv"), "--data.allow_outside", "true"]
+    words = [*tiny[:4], "--data.val_list", str(tmp_path / "val.csv"), "--data.allow_outside", "true"]
     found = doctor(*words, folder=tmp_path, status=1)
     assert list(found)[-1] == "asked"
     assert found["asked"]["evidence"] == "no validation video could be decoded"
@@ -154,12 +179,29 @@ def test_cuts_of_a_source_on_both_sides_are_said(tmp_path, by):
         return list(labels_and_splits(Catalog(str(tmp_path), lists=lists, classes=None, hold_out=hold_out)))[1]
 
     found = splits("test.csv")
-    assert (found.verdict, found.figures["seen_sources"]) == ("look", {"test": 3})
+    assert (found.verdict, found.figures["seen_sources"]) == ("look" if by == "names" else "stop", {"test": 3})
     assert found.evidence.startswith("3 of 3 of test are cuts of sources that training has cuts of")
     assert repr(file(0, 2)) in found.evidence
     assert "videogn data split" in found.advice
     assert splits(None).verdict == "fine"
     assert splits(None, hold_out=0.3).verdict == "fine"
+
+
+@pytest.mark.parametrize("split", ["seen_groups", "regrouped"])
+def test_sources_and_labels_of_real_clips(shared_data, split):
+    """What is said of them is so, by the table of groups that was made by eye."""
+    root = shared_data / "actions"
+    with (root / "groups.csv").open() as file:
+        group_of = {row["path"]: row["group"] for row in csv.DictReader(file)}
+    lists = {part: str(root / "splits" / split / f"{part}.csv") for part in ("train", "val")}
+    catalog = Catalog(str(root), lists={**lists, "test": None}, classes=None)
+    labels, splits = labels_and_splits(catalog)
+    assert (labels.verdict, labels.figures["classes"]) == ("fine", 6)
+    assert splits.verdict == ("look" if split == "seen_groups" else "fine")
+    train = {group_of[record.name] for record in catalog.present("train")}
+    said = list(seen_sources(catalog, {part: catalog.present(part) for part in ("train", "val")}))
+    assert all(group_of[seen.video.name] in train for seen in said)
+    assert len(said) > 20 or split == "regrouped"
 
 
 def test_what_fit_refuses_is_refused(tiny, tmp_path, capsys):
@@ -181,7 +223,12 @@ def test_real_dark_clips(shared_data, tmp_path, monkeypatch, pytestconfig):
     found = doctor(*words, "--model.input", "rgb", "--model.weight_standardization", "false", folder=tmp_path)
     assert found["heart"]["verdict"] == "look"
     assert "--model.input standardized" in found["heart"]["advice"]
-    assert doctor(*words, folder=tmp_path)["heart"]["verdict"] == "fine"
+    found = doctor(*words, folder=tmp_path)
+    assert (found["classes"]["verdict"], found["test"]["verdict"], found["heart"]["verdict"]) == (
+        "fine",
+        "look",
+        "fine",
+    )
 
 
 def test_the_built_in_videos(tmp_path, monkeypatch, pytestconfig):

@@ -1,7 +1,10 @@
 """What the doctor says of clips whose answer is known, and of range tests in closed form."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +12,9 @@ import torch
 
 from videogn.models.batch_norm import batch_norms
 from videogn.models.c3d import C3D
+from videogn.tools.doctor import learning as learning_file
 from videogn.tools.doctor import motion as motion_file
+from videogn.tools.doctor import training as training_file
 from videogn.tools.doctor.learning import Clips, learnt_after, rate_range, rising, warmed_up
 from videogn.tools.doctor.motion import motion
 from videogn.tools.doctor.subject import Subject
@@ -100,15 +105,60 @@ def test_dark_clips_are_not_learnt_by_gn_and_the_way_out_is_named():
     assert found.verdict == "look"
     assert found.figures["as configured"]["updates"] is None
     assert found.advice.endswith("--model.input standardized")
-    found = by_heart(subject(input="standardized"), clips, RATES, num_classes=2, deadline=0.0)
-    assert (found.verdict, list(found.figures)) == ("fine", ["as configured"])
+    assert found.not_tried == []
+
+
+@pytest.fixture
+def clock(monkeypatch) -> Callable[[float], float]:
+    """A clock on which a second passes whenever it is looked at; returns the time in some seconds."""
+    ticks = count(1.0)
+    fake = SimpleNamespace(monotonic=lambda: next(ticks))
+    for file in (learning_file, motion_file, training_file):
+        monkeypatch.setattr(file, "time", fake)
+    return lambda seconds: next(ticks) + seconds
+
+
+def test_what_there_is_no_time_for_is_named(clock):
+    clips = squares(16, seed=0, moving=True, low=4, high=9)
+    others = list(variants(ARCHITECTURE))[1:]
+    found = by_heart(subject(), clips, RATES, num_classes=2, deadline=clock(59))  # just enough for its 60 updates
+    assert (found.verdict, list(found.figures), found.not_tried) == ("look", ["as configured"], others)
+    assert found.advice == "there was no time to try other norms: give more --minutes"
+    found = by_heart(subject(), clips, RATES, num_classes=2, deadline=clock(3))
+    assert (found.verdict, found.advice, found.not_tried) == ("look", "give more --minutes", others)
+    assert len(found.figures["as configured"]["losses"]) < 6
+
+
+def test_a_range_test_stands_beside_those_of_other_norms(clock):
+    clips = squares(64, seed=0, moving=False)
+    found = learning_rate(subject(), clips, RATES, deadline=math.inf)
+    norms = ["as configured", "bn", "gn, weight standardization"]
+    assert (list(found.figures["norms"]), found.not_tried) == (norms, [])
+    assert all(f"{name}: {its['best']:.2g}" in found.evidence for name, its in found.figures["norms"].items())
+    found = learning_rate(subject(), clips, RATES, deadline=clock(50))
+    assert (list(found.figures["norms"]), found.not_tried) == (norms[:1], norms[1:])
+    found = learning_rate(subject(), clips, RATES, deadline=clock(5))
+    assert (found.verdict, found.not_tried) == ("look", norms)
+    assert "no time for a range test of 40 updates" in found.evidence
+
+
+def test_motion_is_not_asked_where_there_is_no_time(clock):
+    clips = squares(32, seed=1, moving=True)
+    found = motion(subject(), clips, clips, num_classes=2, seconds=5)  # an eleventh update begins a second later
+    assert (found.verdict, found.evidence) == ("look", "there was no time to ask")
+
+
+def test_a_network_that_is_small_already_is_its_own():
+    own = subject(depth=14, width=32, num_frames=16, crop_size=64)
+    assert not own.in_small().is_small
+    assert replace(own, architecture={**own.architecture, "width": 64}).in_small().is_small
 
 
 @pytest.mark.parametrize(("base_lr", "verdict"), [(0.2, "fine"), (50.0, "look"), (0.001, "look")])
 def test_a_learning_rate_that_is_far_off_is_named(base_lr, verdict):
     clips = squares(64, seed=0, moving=False)
     network = subject(norm="bn", channels_per_group=None)
-    found = learning_rate(network, clips, replace(RATES, base_lr=base_lr))
+    found = learning_rate(network, clips, replace(RATES, base_lr=base_lr), deadline=math.inf)
     assert found.verdict == verdict
     if verdict == "look":
         suggested = float(found.advice.partition("--model.base_lr ")[2].split(",")[0])

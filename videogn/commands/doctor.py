@@ -6,8 +6,9 @@ Light: what takes seconds to import is in videogn/commands/examination.py.
 from __future__ import annotations
 
 import argparse
+import time
 
-from videogn.commands.usage import CommandParser, UsageError, check_json, save_json
+from videogn.commands.usage import CommandParser, UsageError, check_json
 
 DESCRIPTION = """\
 Asks of the run that `videogn fit` with the same settings would be, in at most ten minutes or so:
@@ -17,7 +18,7 @@ Asks of the run that `videogn fit` with the same settings would be, in at most t
   Can the training videos be decoded?
   Is decoding or the network the bottleneck?
   Is one batch learnt by heart: as configured, by bn, by gn, and by gn with standardized kernels or input?
-  Is the learning rate in a sane range?
+  Is the learning rate in a sane range: as configured, and, beside it, by bn, gn, and gn with standardized kernels?
   Does motion matter: do clips say more than one frame of each, or than their frames in random order?
 
 Each answer is `fine`, `look` (it may cost accuracy or time) or `stop` (a training would be wasted), with what was seen
@@ -25,7 +26,9 @@ and what to do. The trainings among them are short, on a part of the videos, fro
 matters: they find what is broken, not how good a run will be. Where an update of the run's own network takes too long
 here, a small one stands in, and it is said.
 
-Small as they are, they take a minute or two at least. An error on the way is a last answer, `stop`.
+Small as they are, they take a minute or two at least: what --minutes leave no time for is named.
+An error on the way is a last answer, `stop`. The file that --json names has all answers so far, also of a doctor that
+was stopped; "complete" in it says whether these are all.
 
 Exit status: 0; 1 if an answer is `stop`; 2 for what fit would refuse. All settings of `videogn fit` are taken; see
 `videogn fit --help`. Nothing is written except the file that --json names.
@@ -56,9 +59,12 @@ def run(words: list[str]) -> int:
     if not given.minutes > 0:
         raise UsageError(f"--minutes is {given.minutes:g}; expected more than 0")
     check_json(given.json)
+    deadline = time.monotonic() + 60 * given.minutes
     from videogn.commands.examination import examine
 
-    found = examine(settings, minutes=given.minutes)
-    if given.json is not None:
-        save_json(given.json, found)
+    try:
+        found = examine(settings, deadline=deadline, json=given.json)
+    except KeyboardInterrupt:
+        print("stopped: the answers above stand, the other questions were not asked")
+        return 130
     return 1 if any(finding["verdict"] == "stop" for finding in found["findings"]) else 0

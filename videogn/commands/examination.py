@@ -17,14 +17,14 @@ from videogn.commands.configs import resolve_configs
 from videogn.commands.measure import PlannedRun, seconds_beside, step_seconds
 from videogn.commands.planned import be_quiet
 from videogn.commands.run_folder import with_run_config
-from videogn.commands.usage import UsageError, show_passing
+from videogn.commands.usage import UsageError, save_json, show_passing
 from videogn.data.batch import Batch
 from videogn.data.datamodule import KineticsDataModule
 from videogn.machine import available_cores
 from videogn.norms import NORMS
 from videogn.tools.doctor.finding import Finding
 from videogn.tools.doctor.learning import Clips
-from videogn.tools.doctor.motion import motion
+from videogn.tools.doctor.motion import motion, not_asked
 from videogn.tools.doctor.subject import BATCH, SMALL_FRAMES, SMALL_SIZE, Subject, stacked
 from videogn.tools.doctor.training import NUM_BATCHES, Rates, by_heart, learning_rate
 from videogn.tools.doctor.videos import labels_and_splits
@@ -33,35 +33,44 @@ Item = TypeVar("Item")
 
 # Updates that by_heart and learning_rate make, at most, about.
 _UPDATES = 400
-# Of the time: what those may take, and what motion may.
-_SHARES = (0.5, 0.4)
+# The time: of what is left, what each part may take at most; motion has the rest.
+_DECODING, _HEART, _RANGE, _CLIPS = 0.25, 0.4, 0.4, 0.35
 # Clips that the small trainings see at most.
 MOST_TRAIN, MOST_TEST, EPOCHS = 1200, 400, 3
 
 
-def examine(settings: list[str], *, minutes: float) -> dict[str, Any]:
+def examine(settings: list[str], *, deadline: float, json: str | None) -> dict[str, Any]:
     """Ask all questions, print each answer as it comes, and return all in plain types.
 
     Args:
         settings: The words of `videogn fit`, behind that.
-        minutes: For all of it, about.
+        deadline: Of all of it, about, by time.monotonic.
+        json: A file that has all answers so far, whenever one has come; "complete" says whether these are all.
 
     Raises:
         UsageError: What `fit` would refuse.
+        RunError: The file can't be written.
     """
     be_quiet()
     with TemporaryDirectory(prefix="videogn-doctor-") as scratch:
         run = PlannedRun(resolve_configs(with_run_config(["fit", *settings])), scratch=Path(scratch))
         for note in run.notes:
             warnings.warn(note, stacklevel=2)
-        findings = []
-        for finding in _until_an_error(_findings(run, seconds=60 * minutes)):
+        found: dict[str, Any] = {"run": run.plan.run_dir, "complete": False, "findings": []}
+        for finding in _until_an_error(_findings(run, deadline=deadline)):
             show_passing("")
-            findings.append(asdict(finding))
+            found["findings"].append(asdict(finding))
+            if json is not None:
+                save_json(json, found)
             print(f"[{finding.verdict}] {finding.question}\n       {finding.evidence}", flush=True)
+            if finding.not_tried:
+                print(f"       no time for: {', '.join(finding.not_tried)}", flush=True)
             if finding.advice:
                 print(f"    -> {finding.advice}", flush=True)
-    return {"run": run.plan.run_dir, "findings": findings}
+    found["complete"] = True
+    if json is not None:
+        save_json(json, found)
+    return found
 
 
 def _until_an_error(findings: Iterator[Finding]) -> Iterator[Finding]:
@@ -75,7 +84,13 @@ def _until_an_error(findings: Iterator[Finding]) -> Iterator[Finding]:
         yield Finding("Can the other questions be asked?", "stop", text, figures={"error": text})
 
 
-def _findings(run: PlannedRun, *, seconds: float) -> Iterator[Finding]:
+def _share(of: float, *, deadline: float) -> float:
+    """Return when a share of the time that is left will have passed."""
+    now = time.monotonic()
+    return now + of * max(0.0, deadline - now)
+
+
+def _findings(run: PlannedRun, *, deadline: float) -> Iterator[Finding]:
     data, model = run.datamodule, run.model
     if NORMS[model.architecture["norm"]].needs_weights:
         norm = model.architecture["norm"]
@@ -86,31 +101,41 @@ def _findings(run: PlannedRun, *, seconds: float) -> Iterator[Finding]:
     yield from labels_and_splits(data.catalog)
     rates = Rates(model.base_lr, model.momentum, model.weight_decay, model.norm_weight_decay, model.optimizer)
     show_passing("decoding training clips ...")
-    decoding, batches = _train_batches(data, NUM_BATCHES * BATCH)
+    decoding, batches = _train_batches(data, NUM_BATCHES * BATCH, deadline=_share(_DECODING, deadline=deadline))
     clips = stacked(batches).select(slice(NUM_BATCHES * BATCH))
     yield _decodable(batches, skips=data.skip_undecodable > 0)
     if len(clips) < BATCH:
+        evidence = f"{len(clips)} training clips were decoded, and a batch of the doctor's is {BATCH}"
+        yield Finding("Can the other questions be asked?", "look", evidence, "leave out what can't be decoded")
         return
     sizes = model.batch_sizes
     show_passing("measuring a step ...")
     step = step_seconds(run, batches)  # in the run's precision, by its compiler and device batch; its rate is 0 then
     yield _bottleneck(decoding, step / sizes.device, data=data, device=run.trainer.strategy.root_device)
     subject = Subject(model.architecture, run.trainer.strategy.root_device, norm_batch_size=sizes.norm)
-    asked = subject if step / sizes.device * BATCH * _UPDATES < _SHARES[0] * seconds else subject.in_small()
-    deadline = time.monotonic() + _SHARES[0] * seconds
+    left = (_HEART + (1 - _HEART) * _RANGE) * (deadline - time.monotonic())
+    asked = subject if step / sizes.device * BATCH * _UPDATES < left else subject.in_small()
     show_passing("learning a batch by heart, with each norm ...")
-    yield by_heart(asked, clips, rates, num_classes=data.num_classes, deadline=deadline)
+    until = _share(_HEART, deadline=deadline)
+    yield by_heart(asked, clips, rates, num_classes=data.num_classes, deadline=until)
     show_passing("raising the learning rate ...")
-    yield learning_rate(asked, clips, rates)
+    yield learning_rate(asked, clips, rates, deadline=_share(_RANGE, deadline=deadline))
     if data.num_frames == 1:  # images, or a 2-D network: there is no motion to ask for
         return
+    if time.monotonic() > deadline:
+        yield not_asked()
+        return
     show_passing("learning from clips, from one frame of each, and from frames in random order ...")
-    train, test = _small_clips(data, seconds=_SHARES[1] * seconds)
-    yield motion(subject.in_small(), train, test, num_classes=data.num_classes, seconds=_SHARES[1] * seconds)
+    train, test = _small_clips(data, seconds=_CLIPS / 2 * (deadline - time.monotonic()))
+    left = max(0.0, deadline - time.monotonic())
+    yield motion(subject.in_small(), train, test, num_classes=data.num_classes, seconds=left)
 
 
-def _train_batches(data: KineticsDataModule, num_clips: int) -> tuple[float, list[Batch]]:
-    """Return (seconds that one process takes for a clip, the first training batches)."""
+def _train_batches(data: KineticsDataModule, num_clips: int, *, deadline: float) -> tuple[float, list[Batch]]:
+    """Return (seconds that one process takes for a clip, the first training batches).
+
+    After the deadline, by time.monotonic, no more than BATCH clips are decoded.
+    """
     num_workers, data.num_workers = data.num_workers, 0
     try:
         for _ in range(2):  # the first time looks through the videos, which a run does once
@@ -118,7 +143,7 @@ def _train_batches(data: KineticsDataModule, num_clips: int) -> tuple[float, lis
             for batch in chain.from_iterable(data.train_batches(epoch) for epoch in range(num_clips)):
                 batches.append(batch)
                 have += len(batch["labels"])
-                if have >= num_clips:
+                if have >= (num_clips if time.monotonic() < deadline else BATCH):
                     break
             seconds = (time.perf_counter() - started) / have
     finally:

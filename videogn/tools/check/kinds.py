@@ -9,11 +9,15 @@ STOPS, DISTORTS, NOTE = "stops", "distorts", "note"
 
 
 class Kind(NamedTuple):
-    """How bad it is, what to do, and whether the videos are named in the file of what to leave out."""
+    """How bad it is, what to do, and whether the videos are named in the file of what to leave out.
+
+    What is a guess is named there, too, and commented out.
+    """
 
     weight: str
     advice: str
     leaves_out: bool = False
+    is_guess: bool = False
 
 
 _LEAVE_OUT = "leave it out (exclude.txt), or get it anew"
@@ -29,12 +33,12 @@ KINDS = {
     "cut short": Kind(DISTORTS, _LEAVE_OUT, True),
     "copy in another split": Kind(DISTORTS, "leave out this one; the other, of val or test, stays", True),
     "look-alike in another split": Kind(
-        DISTORTS, "look at both; leave out this one if they show the same, the other, of val or test, stays", True
-    ),
-    "source in another split": Kind(
         DISTORTS,
-        "keep a source on one side (videogn data split); where names mislead, name groups in the lists (column group)",
+        "look at both; if they show the same, leave out this one: exclude.txt has it commented out",
+        True,
+        True,
     ),
+    "source in another split": Kind(DISTORTS, "keep a source on one side: videogn data split"),
     "in two splits": Kind(DISTORTS, "take it out of one list"),
     "two classes": Kind(DISTORTS, "decide which label is right, and leave the other one out"),
     "class without videos": Kind(DISTORTS, "get videos of the class, or take it out of the classes"),
@@ -46,7 +50,12 @@ KINDS = {
     "imbalance": Kind(
         NOTE, "more videos of the small class, or data.balanced_sampling; read per_class.csv beside the accuracy"
     ),
+    "source in another split?": Kind(
+        NOTE,
+        "keep a source on one side (videogn data split), or, where names mislead, name groups in the lists",
+    ),
     "class missing in a test": Kind(NOTE, "read the accuracy as that of the other classes"),
+    "rates differ": Kind(NOTE, "data.target_fps, so that a clip is as long in all"),
     "orientation": Kind(NOTE, "look at it: turn it, or leave it out"),
     "wrong times": Kind(NOTE, "nothing, but a clip takes a decode of all before it: videogn data prepare mends that"),
 }

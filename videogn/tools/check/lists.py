@@ -16,7 +16,7 @@ from videogn.data.lists.records import Records, VideoRecord
 from videogn.tools.check.kinds import Finding
 from videogn.tools.sources import seen_sources
 
-MOST_IMBALANCE = 10  # the largest class by the smallest
+MOST_IMBALANCE = 5  # the largest class by the smallest
 _MOST_NAMED = 5
 
 
@@ -44,9 +44,11 @@ def read_lists(catalog: Catalog, splits: Sequence[Split]) -> tuple[dict[Split, R
 
 def _of_sources(there: dict[Split, Records], catalog: Catalog) -> Iterator[Finding]:
     for seen in seen_sources(catalog, there):
-        by = "the lists' groups" if seen.by == "list" else "numbered names"
+        is_said = seen.by == "list"
+        by = "the lists' groups" if is_said else "numbered names"
         words = f"a cut of {seen.source} by {by}, as {len(seen.train):,} of train are (the first: {seen.train[0]})"
-        yield Finding("source in another split", seen.split, seen.video.name, words)
+        kind = "source in another split" if is_said else "source in another split?"
+        yield Finding(kind, seen.split, seen.video.name, words)
 
 
 def named(record: VideoRecord, catalog: Catalog) -> str:

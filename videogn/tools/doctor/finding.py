@@ -18,6 +18,7 @@ class Finding:
         evidence: What was seen, in a sentence.
         advice: What to do; empty where nothing is.
         figures: What the evidence says, in plain types.
+        not_tried: What there was no time for.
     """
 
     question: str
@@ -25,3 +26,4 @@ class Finding:
     evidence: str
     advice: str = ""
     figures: dict[str, Any] = field(default_factory=dict)
+    not_tried: list[str] = field(default_factory=list)

@@ -6,6 +6,7 @@ Shapes: N clips, T frames, H, W, C = 3 channels, K classes.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -49,6 +50,7 @@ def losses_of(
     *,
     rates: Sequence[float],
     until: Callable[[float], bool] = lambda loss: False,
+    deadline: float = math.inf,
 ) -> list[float]:
     """Make one update for each learning rate; return the loss before each.
 
@@ -58,10 +60,13 @@ def losses_of(
         optimizer: Of its parameters.
         rates: Of each update.
         until: Ends it by a loss. One that is not finite ends it, too.
+        deadline: By time.monotonic; no update but the first begins after it.
     """
     network.train()
     found: list[float] = []
     for step, rate in enumerate(rates):
+        if step and time.monotonic() > deadline:
+            break
         batch = batches[step % len(batches)]
         for group in optimizer.param_groups:
             group["lr"] = rate
@@ -105,6 +110,11 @@ class RateRange:
     best: float
     breaks: float | None
     begins: float | None
+
+    def scaled(self, factor: float) -> RateRange:
+        """Return it in rates of another total batch."""
+        breaks, begins = (None if rate is None else rate * factor for rate in (self.breaks, self.begins))
+        return RateRange(self.best * factor, breaks, begins)
 
 
 def rising(rate: float, num_updates: int) -> list[float]:

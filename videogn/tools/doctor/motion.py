@@ -19,6 +19,7 @@ from videogn.models.network import VideoNetwork
 from videogn.tools.doctor.finding import Finding, Verdict
 from videogn.tools.doctor.learning import Clips
 from videogn.tools.doctor.subject import BATCH, SMALL_GN, Subject
+from videogn.tools.doctor.training import MORE_TIME
 from videogn.training.optimizer import optimizer_of
 from videogn.training.schedule import scaled_lr
 
@@ -31,6 +32,7 @@ LEAST_UPDATES, MOST_UPDATES = 20, 1500
 # A difference counts where chance gives one as large in less than this share of cases; that anything was learnt at all
 # is asked more strictly, as all else stands on it.
 LEVEL, LEARNT_LEVEL = 0.05, 0.01
+QUESTION = "Does motion matter: do clips say more than a frame of each, or than their frames in random order?"
 
 
 def _as_they_are(views: Tensor, rng: np.random.Generator) -> Tensor:
@@ -53,6 +55,11 @@ WAYS: dict[str, Callable[[Tensor, np.random.Generator], Tensor]] = {
 }
 
 
+def not_asked() -> Finding:
+    """Return the answer where there is no time."""
+    return Finding(QUESTION, "look", "there was no time to ask", MORE_TIME)
+
+
 def motion(subject: Subject, train: Clips, test: Clips, *, num_classes: int, seconds: float) -> Finding:
     """Train a small network on clips, on one frame of each, and on their frames in random order; test each likewise.
 
@@ -61,7 +68,7 @@ def motion(subject: Subject, train: Clips, test: Clips, *, num_classes: int, sec
         train: Training clips; some of one video, if there are.
         test: Validation clips, one a video.
         num_classes: K.
-        seconds: For all three together, about.
+        seconds: For all three together, about. Where it does not suffice for LEAST_UPDATES, it is said.
     """
     train, test = subject.fitted(train), subject.fitted(test)
     right: dict[str, NDArray[np.bool_]] = {}
@@ -69,6 +76,8 @@ def motion(subject: Subject, train: Clips, test: Clips, *, num_classes: int, sec
     for name, way in WAYS.items():
         network = subject.network(**PROBE)
         num_updates = _train(network, train, way, num_updates=num_updates, seconds=seconds / len(WAYS))
+        if num_updates < LEAST_UPDATES:
+            return not_asked()
         right[name] = _right(network, test, way)
     whole, *less = right.values()
     chance = float(test.labels.bincount(minlength=num_classes).max()) / len(test)
@@ -79,10 +88,9 @@ def motion(subject: Subject, train: Clips, test: Clips, *, num_classes: int, sec
         f"guessing {100 * chance:.0f} %"
     )
     figures = {**shares, "guessing": chance, "updates": num_updates, "videos": len(test)}
-    question = "Does motion matter: do clips say more than a frame of each, or than their frames in random order?"
     learnt = binomtest(int(whole.sum()), len(whole), chance, alternative="greater").pvalue < LEARNT_LEVEL
     verdict, advice = _judged(learnt, [_is_better(whole, part) for part in less])
-    return Finding(question, verdict, evidence, advice, figures)
+    return Finding(QUESTION, verdict, evidence, advice, figures)
 
 
 def _judged(learnt: bool, better: list[bool]) -> tuple[Verdict, str]:
@@ -118,7 +126,7 @@ def _train(
     """Train on batches in random order.
 
     Returns:
-        Updates: as many as fit into the time where no number is given.
+        Updates: as many as fit into the time where no number is given; TIMED where LEAST_UPDATES don't.
     """
     network.train()
     rng = np.random.default_rng(0)
@@ -128,7 +136,9 @@ def _train(
     step, started = 0, time.monotonic()
     while step < total:
         if num_updates is None and step == TIMED:
-            total = int(np.clip(seconds / (time.monotonic() - started) * TIMED, LEAST_UPDATES, MOST_UPDATES))
+            total = min(int(seconds / (time.monotonic() - started) * TIMED), MOST_UPDATES)
+            if total < LEAST_UPDATES:
+                break
         batch = clips.select(torch.from_numpy(order[step * BATCH : (step + 1) * BATCH]))
         views = way(batch.views, rng)
         # Until the time of an update is known, the rate rises: it is the same for any length.

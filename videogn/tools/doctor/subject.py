@@ -60,7 +60,7 @@ class Subject:
             own |= SMALL_GN
         own["num_frames"] = min(own["num_frames"], SMALL_FRAMES)
         own["crop_size"] = min(own["crop_size"], SMALL_SIZE)
-        return replace(self, architecture=own, is_small=True)
+        return replace(self, architecture=own, is_small=own != self.architecture)
 
     def fitted(self, clips: Clips) -> Clips:
         """Return clips as the network takes them: of its frames and its size, on its device."""

@@ -11,11 +11,10 @@ from videogn.data.lists.catalog import Catalog
 from videogn.data.lists.entries import Split
 from videogn.data.lists.groups import same_bytes
 from videogn.data.lists.records import Records
+from videogn.tools.check.lists import MOST_IMBALANCE
 from videogn.tools.doctor.finding import Finding
 from videogn.tools.sources import seen_sources
 
-# The largest class by the smallest.
-IMBALANCE = 5
 FEW = 10
 
 
@@ -33,7 +32,7 @@ def labels_and_splits(catalog: Catalog) -> Iterator[Finding]:
     figures = {"videos": len(train), "classes": len(classes), "least": least, "most": most}
     if least == 0:
         yield Finding(question, "stop", evidence, "a class without training videos can't be learnt", figures)
-    elif most > IMBALANCE * least or least < FEW:
+    elif most >= MOST_IMBALANCE * least or least < FEW:
         advice = (
             f"{'few videos' if least < FEW else 'unequal classes'}: look at per_class.csv of a test, not at top-1 alone"
         )
@@ -62,7 +61,7 @@ def labels_and_splits(catalog: Catalog) -> Iterator[Finding]:
         by = "by the lists' groups" if seen[0].by == "list" else "by their numbered names"
         yield Finding(
             question,
-            "look",
+            "stop" if seen[0].by == "list" else "look",
             f"{words} are cuts of sources that training has cuts of, {by} (the first is {seen[0].video.name!r}, of "
             f"{seen[0].source!r}): their accuracy says little of other sources",
             "keep a source on one side: videogn data split DIR --out OTHER keeps numbered cuts together, and what "
