@@ -6,7 +6,7 @@ import pytest
 
 from tests.videos import write_video
 from videogn.data.datamodule import KineticsDataModule
-from videogn.data.glance import MOST, Header, headers
+from videogn.data.glance import MOST, Header, headers, rates_differ
 from videogn.data.lists.records import Records
 
 
@@ -45,7 +45,35 @@ def test_short_videos_and_rates_that_differ_are_said(root):
     found = [text for text in data(root, ["slow.mp4", "fast.mp4", "short.mkv"]).doubts() if "train.csv" in text]
     assert found[-2].endswith("a smaller --data.frame_interval may be better")
     assert "train.csv: 1 of 3 videos looked at are shorter than a clip" in found[-2]
-    assert "train.csv: 10 to 30 frames a second in 3 videos looked at: a clip is 0.97 to 2.9 s of them" in found[-1]
+    assert "train.csv: of 3 videos looked at, 10 to 30 frames a second: a clip is 0.97 to 2.9 s; --data" in found[-1]
+
+
+def test_rates_differ_by_more_than_a_factor_of_two():
+    assert rates_differ([12.5, 25.0], num_frames=8, frame_interval=4) is None
+    assert rates_differ([], num_frames=8, frame_interval=4) is None
+    assert rates_differ([30.0, 12.0], num_frames=8, frame_interval=4).startswith("12 to 30 frames a second")
+
+
+def test_rates_of_the_built_in_videos_do_not_matter(root, tmp_path):
+    for name in ("slow", "fast"):
+        (tmp_path / f"{name}.mp4").symlink_to(root / f"{name}.mp4")
+    assert any("frames a second" in text for text in data(tmp_path, ["slow.mp4", "fast.mp4"]).doubts())
+    (tmp_path / "motions.json").touch()
+    assert not any("frames a second" in text for text in data(tmp_path, ["slow.mp4", "fast.mp4"]).doubts())
+
+
+def test_a_test_whose_clips_wrap_is_said(root):
+    """A clip spans 29 frames; one video has 40 of them, one 12."""
+    (root / "wraps.csv").write_text("fast.mp4 0\nshort.mkv 1\n")
+    settings = {"test_list": "wraps.csv", "target_fps": 30.0}
+    module = data(root, ["fast.mp4", "slow.mp4"], **settings)
+    [said] = [text for text in module.doubts() if "wraps.csv" in text]
+    assert "wraps.csv: 1 of 2 videos looked at are shorter than a clip" in said
+    short, wrapped = module.doubts_of_test()
+    assert short == said
+    assert "wraps.csv: 1 of 2 videos looked at are shorter than two clips" in wrapped
+    assert data(root, ["fast.mp4"], **settings, clip_policy="spread").doubts_of_test() == [said]
+    assert data(root, ["fast.mp4"], **settings, protocol="1x1").doubts_of_test() == [said]
 
 
 def test_at_one_rate_a_clip_is_as_long_in_all(root):

@@ -116,5 +116,5 @@ def test_commands_refuse_and_allow(tmp_path, monkeypatch, capsys):
     assert "root/all.csv:1: '../videos/0.mp4' lies outside" in capsys.readouterr().err
     assert main([*words, "--allow_outside", "true"]) == 0
     said = capsys.readouterr().out
-    assert "videogn fit --config own_videos.yaml --data.root lists --data.allow_outside true\n" in said
+    assert "videogn fit --config own_videos.yaml --data.root lists --data.allow_outside true --data.exclude" in said
     assert len(KineticsDataModule("lists", allow_outside=True).catalog.present("train")) == 4

@@ -40,7 +40,7 @@ A process takes 0.6 GB, for torch and its libraries; for 250,000 files the main 
 What it can't see: damage that leaves a stream valid; copies that were cropped, mirrored or cut to another length. Of
 copies of very dark clips it found 37 of 40 at x264's crf 28, and 21 at crf 35. Clips of a standing camera in which
 nothing moves look alike. So look at both before leaving one out: exclude.txt has those of training that look like ones
-of validation or test, under a heading of their own.
+of validation or test commented out, under a heading of their own.
 """
 
 

@@ -405,6 +405,8 @@ class VideoCLI(TrainerArguments):
 
     def before_test(self) -> None:
         (self.run_dir / "result.json").unlink(missing_ok=True)
+        for sentence in self.datamodule.doubts_of_test():
+            print(f"note: {sentence}", file=sys.stderr)
 
     @rank_zero_only
     def after_test(self) -> None:

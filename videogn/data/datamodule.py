@@ -264,16 +264,25 @@ class KineticsDataModule(LightningDataModule):
 
     def doubts(self) -> list[str]:
         """Return what a training should know of its videos, a sentence each; see `Catalog.doubts`."""
-        clip: Any = {
-            "num_frames": self.num_frames,
-            "frame_interval": self.frame_interval,
-            "target_fps": self.target_fps,
-        }
-        found = self.catalog.doubts()
-        for split in ("train", "val"):
-            name = str(self.catalog.list_of(split))
-            found += doubts(self.catalog.present(split), name=name, **clip)
-        return found
+        has_test = self.catalog.lists["test"] is not None and self.catalog.hold_out is None
+        splits: tuple[Split, ...] = ("train", "val", "test") if has_test else ("train", "val")
+        return self.catalog.doubts() + [text for split in splits for text in self._doubts_of(split)]
+
+    def doubts_of_test(self) -> list[str]:
+        """Return what a test should know of its videos, a sentence each: of their length and rates."""
+        wraps = self.clip_policy == "nonlocal" and PROTOCOLS[self.protocol].num_clips > 1
+        return self._doubts_of("test", wraps=wraps)
+
+    def _doubts_of(self, split: Split, *, wraps: bool = False) -> list[str]:
+        return doubts(
+            self.catalog.present(split),
+            name=str(self.catalog.list_of(split)),
+            num_frames=self.num_frames,
+            frame_interval=self.frame_interval,
+            target_fps=self.target_fps,
+            by_frames=self.catalog.is_built_in,
+            wraps=wraps,
+        )
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Return batches of one random view a video; the epoch's order is the sampler's."""

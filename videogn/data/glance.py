@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
@@ -16,9 +16,8 @@ from videogn.data.views.sampling import Interval, clip_span, interval_at
 
 # Headers that are read, evenly over the list: a moment, on a slow disk too.
 MOST = 32
-# Rates that differ by more than this make of one interval two speeds. Those of the built-in videos, 12 to 30, do not
-# matter: what moves in them moves by frames.
-MOST_RATES = 2.5
+# Rates that differ by more than this make of one interval two speeds.
+MOST_RATES = 2
 
 
 class Header(NamedTuple):
@@ -44,7 +43,34 @@ def headers(records: Records) -> Iterator[Header]:
             yield Header(frames or round(seconds * rate), rate)
 
 
-def doubts(records: Records, *, num_frames: int, frame_interval: int, target_fps: float | None, name: str) -> list[str]:
+def rates_differ(rates: Iterable[float], *, num_frames: int, frame_interval: int) -> str | None:
+    """Return what videos' own rates make of a clip, in words, where they differ too much.
+
+    Args:
+        rates: Frames a second.
+        num_frames: Of a clip.
+        frame_interval: Source frames from one to the next.
+    """
+    ordered = sorted(rates)
+    if not ordered or ordered[-1] <= MOST_RATES * ordered[0]:
+        return None
+    span = clip_span(num_frames, frame_interval)
+    return (
+        f"{ordered[0]:.3g} to {ordered[-1]:.3g} frames a second: a clip is {span / ordered[-1]:.2g} to "
+        f"{span / ordered[0]:.2g} s; --data.target_fps makes it as long in all"
+    )
+
+
+def doubts(
+    records: Records,
+    *,
+    num_frames: int,
+    frame_interval: int,
+    target_fps: float | None,
+    name: str,
+    by_frames: bool = False,
+    wraps: bool = False,
+) -> list[str]:
     """Return what a user should know of the length and the rate of videos, a sentence each.
 
     Args:
@@ -53,6 +79,8 @@ def doubts(records: Records, *, num_frames: int, frame_interval: int, target_fps
         frame_interval: Source frames from one to the next, at `target_fps` where that is given.
         target_fps: Frames a second that the interval is meant at; None: each video's own.
         name: Of the list.
+        by_frames: Whether what moves in them moves by frames, so that rates do not matter.
+        wraps: Whether clips that start late go on at a video's beginning.
     """
     seen = [header for header in headers(records) if header.num_frames > 0]
 
@@ -68,12 +96,15 @@ def doubts(records: Records, *, num_frames: int, frame_interval: int, target_fps
             f"{name}: {short} of {len(seen)} videos looked at are shorter than a clip, which then joins their end to "
             f"their beginning: fewer --data.num_frames or a smaller --data.frame_interval may be better"
         )
-    rates, span = [float(header.rate) for header in seen], clip_span(num_frames, frame_interval)
-    if rates and target_fps is None and max(rates) > MOST_RATES * min(rates):
+    if wraps and (joined := sum(span_in(header) <= header.num_frames < 2 * span_in(header) for header in seen)):
         found.append(
-            f"{name}: {min(rates):.3g} to {max(rates):.3g} frames a second in {len(seen)} videos looked at: a clip is "
-            f"{span / max(rates):.2g} to {span / min(rates):.2g} s of them; --data.target_fps makes it as long in all"
+            f"{name}: {joined} of {len(seen)} videos looked at are shorter than two clips: many clips of the test join "
+            f"their end to their beginning (--data.clip_policy spread does not)"
         )
+    if target_fps is None and not by_frames:
+        rates = [float(header.rate) for header in seen]
+        words = rates_differ(rates, num_frames=num_frames, frame_interval=frame_interval)
+        found += [f"{name}: of {len(seen)} videos looked at, {words}"] if words else []
     return found
 
 

@@ -101,6 +101,11 @@ class Catalog:
             raise ListError(f"data.root {self.root!r} is no folder; expected the folder that holds the videos")
         return path
 
+    @property
+    def is_built_in(self) -> bool:
+        """Whether the videos are those that videogn makes itself."""
+        return (self.root_path / "motions.json").is_file()
+
     @cached_property
     def _file_of_classes(self) -> Path | None:
         if self.classes_file is not None:
@@ -190,10 +195,11 @@ class Catalog:
             num_named = len(entries)
             entries = self._exclude.without(entries)
             self.num_excluded[split] = num_named - len(entries)
-            print(
-                f"{source}: {self.num_excluded[split]} of {num_named} videos are left out ({self._exclude.file})",
-                file=sys.stderr,
-            )
+            if self.num_excluded[split]:
+                print(
+                    f"{source}: {self.num_excluded[split]} of {num_named} videos are left out ({self._exclude.file})",
+                    file=sys.stderr,
+                )
         self.read_as[split] = entries.read_as
         is_there = on_disk(entries)
         if not is_there.all():
@@ -308,8 +314,7 @@ class Catalog:
             return
         source = self._given(given)
         if not source.exists() and not glob.glob(str(source)):
-            is_old = (self.root_path / "motions.json").is_file()
-            advice = "remove the folder, it is then made again with test videos" if is_old else "name another"
+            advice = "remove the folder, it is then made again with test videos" if self.is_built_in else "name another"
             raise ListError(
                 f"data.test_list {given}: there is no such list in {self.root_path}: {advice}, or give null to test on "
                 "the validation videos"

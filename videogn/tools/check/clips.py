@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import TypedDict
 
@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from videogn.data.datamodule import KineticsDataModule
-from videogn.data.dataset import is_rate
+from videogn.data.dataset import LEAST_FPS, MOST_FPS, is_rate
+from videogn.data.glance import rates_differ
 from videogn.data.lists.entries import Split
 from videogn.data.views.protocols import PROTOCOLS
 from videogn.data.views.sampling import Interval, clip_indices, clip_span, interval_at, protocol_clips
@@ -25,7 +26,8 @@ class _Clip(TypedDict):
 def of_clips(facts: Facts, data: KineticsDataModule, splits: set[Split]) -> Iterator[tuple[str, str]]:
     """Yield (kind, words) of a file in the splits that it is in."""
     if data.target_fps is not None and facts.num_frames and not is_rate(_rate(facts, data)):
-        yield "no frame rate", f"target_fps needs it, and the file says {facts.rate or 'none'}"
+        says = f"{float(Fraction(facts.rate)):g} frames a second" if facts.rate else "none"
+        yield "no frame rate", f"target_fps needs one from {LEAST_FPS} to {MOST_FPS}, and the file says {says}"
     clip = _clip(facts, data)
     span = clip_span(**clip)
     if 0 < facts.num_frames < span:
@@ -40,6 +42,14 @@ def of_clips(facts: Facts, data: KineticsDataModule, splits: set[Split]) -> Iter
             if not any(((first <= touched) & (touched <= end)).any() for first, end in damage):
                 kind = "damaged elsewhere"
         yield kind, words
+
+
+def of_rates(facts: Iterable[Facts], data: KineticsDataModule) -> str | None:
+    """Return what the rates of a list's files make of a clip, where that differs too much."""
+    if data.target_fps is not None or data.catalog.is_built_in:
+        return None
+    rates = [rate for each in facts if each.num_frames and is_rate(rate := _rate(each, data))]
+    return rates_differ(map(float, rates), num_frames=data.num_frames, frame_interval=data.frame_interval)
 
 
 def _rate(facts: Facts, data: KineticsDataModule) -> Fraction | None:

@@ -32,7 +32,7 @@ def write_report(summary: Summary, out: Path, *, title: str, excluded: Iterable[
     rows = [("weight", "kind", "split", "video", "seen", "what to do", "leave out")]
     for found in summary.findings:
         kind = KINDS[found.kind]
-        leaves = found.path if kind.leaves_out and found.path else ""
+        leaves = found.path if kind.leaves_out and not kind.is_guess and found.path else ""
         rows.append((kind.weight, found.kind, found.split, found.video, found.words, kind.advice, leaves))
     table = io.StringIO()
     csv.writer(table, lineterminator="\n").writerows(rows)
@@ -92,9 +92,11 @@ def _left_out(findings: Iterable[Finding], excluded: Iterable[str]) -> Iterator[
             seen.add(finding.path)
             kinds[finding.kind].append(finding.path)
     for kind, names in kinds.items():
-        yield f"# {kind}: {len(names):,}"
+        is_guess = KINDS[kind].is_guess
+        yield f"# {kind}: {len(names):,}{', to look at: take the # away from those to leave out' if is_guess else ''}"
         for name in names:
-            yield name if _is_line(name) else f"# can't stand in a list: {_plain(name)}"
+            line = name if _is_line(name) else f"# can't stand in a list: {_plain(name)}"
+            yield f"# {line}" if is_guess else line
 
 
 def _is_line(name: str) -> bool:

@@ -23,7 +23,7 @@ from videogn.data.datamodule import KineticsDataModule
 from videogn.data.decoding.index import LAYOUT
 from videogn.data.lists.entries import Split
 from videogn.machine import available_cores
-from videogn.tools.check.clips import of_clips
+from videogn.tools.check.clips import of_clips, of_rates
 from videogn.tools.check.copies import Place, copies
 from videogn.tools.check.inspect import Facts, inspect, within
 from videogn.tools.check.kinds import KINDS, NOTE, Finding
@@ -113,6 +113,9 @@ def check(
         seen_by |= {"test"} if also_test and "val" in seen_by else set()
         for kind, words in of_clips(facts[path], data, seen_by):
             findings += [Finding(kind, place.split, place.video, words, place.path) for place in its]
+    for split, records in there.items():
+        if differ := of_rates((facts[str(record.path)] for record in records), data):
+            findings.append(Finding("rates differ", split, "", differ))
     findings += copies(list(places), facts, places)
     order = list(KINDS)
     return Summary(
