@@ -55,6 +55,14 @@ def test_the_papers_run():
     ]
 
 
+def test_a_warm_up_that_the_run_does_not_see_the_end_of_is_said():
+    schedule = Schedule(shape="cosine", unit="epochs", warmup=4)
+    plan = replace(PAPER, schedule=schedule, steps_per_epoch=10, total_steps=20)
+    [found] = without_effect(plan, precise_bn_batches=0)
+    assert found.startswith("the warm-up takes 40 updates and the run ends after 20")
+    assert without_effect(replace(plan, total_steps=40), precise_bn_batches=0) == []
+
+
 def test_the_three_batch_sizes():
     some = BatchSizes(2, 1, num_devices=2, accumulate=16)
     assert PAPER.sizes.total == 64

@@ -125,6 +125,11 @@ def without_effect(plan: Plan, *, precise_bn_batches: int) -> list[str]:
             f"{norm} is bn in this run: renorm.start is {bounds.start:,} and the run ends after "
             f"{plan.total_steps:,} updates; set --model.renorm.start, r_end and d_end"
         )
+    if (warmup := _in_steps(plan, plan.schedule.warmup)) > plan.total_steps:
+        found.append(
+            f"the warm-up takes {_count(warmup, 'update')} and the run ends after {plan.total_steps:,}: the learning "
+            f"rate is never reached; set --model.schedule.warmup"
+        )
     decay, reached = plan.extras.get("model.ema", 0), decay_at(plan.total_steps - 1, 1)
     if decay > reached:
         found.append(
