@@ -52,6 +52,7 @@ def test_tables_and_figures(tmp_path, capsys):
     settings = {row["name"]: row for row in figures["training"]}
     assert settings["videogn"]["clips"] == 1
     assert settings["clips_per_video 2"]["clips"] == 2
+    assert settings["target_fps 15"]["ratio"] > 0
     assert settings["color_jitter [0.4,0.4,0.4,0.1]"]["ratio"] > 1
     stages = {row["name"]: row["median_seconds"] for row in figures["stages"]}
     assert 0 < stages["open the file"] < sum(stages.values())

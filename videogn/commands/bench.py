@@ -36,7 +36,9 @@ Six tables, in a minute:
   sample    a training sample, from the file to the batch (decode, scale, crop, flip, collate): videogn, decord + OpenCV
             (MMAction2's way), torchcodec + torchvision, pytorchvideo; and how far the pixels are from videogn's, in
             levels of 255 (other filters, crops a pixel apart; other frames, where pytorchvideo meets uneven times)
-  training  what settings of training cost: two clips from one decode, jittered colours, RandAugment, erasing
+  training  what settings of training cost: two clips from one decode, jittered colours, RandAugment, erasing, clips
+            by time (target_fps). Balanced sampling, another order, costs a clip nothing; mixup, cutmix, EMA and AdamW
+            are part of an update: videogn plan --measure, with and without them
   stages    where videogn's own time goes
   test      what a worker does for all views of a video under the test protocol: one decode, or one for each view
   loader    clips per second of a DataLoader, by its number of workers

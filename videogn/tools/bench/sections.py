@@ -20,7 +20,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from videogn.data.batch import Batch, VideoBatch
-from videogn.data.dataset import TestDataset, TrainDataset, as_it_is
+from videogn.data.dataset import TestDataset, TrainDataset, as_it_is, is_rate
 from videogn.data.decoding import DECODERS, DecoderName, PacketIndex, decode_frames, open_video
 from videogn.data.decoding.pyav import PyAVVideo
 from videogn.data.lists.records import VideoRecord
@@ -138,6 +138,8 @@ class Bench:
             "rand_augment [2,9]": {"pixels": PixelTransforms(rand_augment=(2, 9))},
             "random_erasing 1": {"pixels": PixelTransforms(random_erasing=1.0)},
         }
+        if not self.alone and all(map(_has_rate, self.paths)):
+            made["target_fps 15"] = {"target_fps": 15.0}
         ways: dict[str, Callable[[Clip], Any]] = {}
         for name, own in made.items():
             dataset = TrainDataset(self.records, views=self.views, seed=self.seed, index=self.index, **own)
@@ -287,6 +289,11 @@ def _checked(batch: AnyBatch) -> AnyBatch:
 def _look_through(path: str) -> None:
     with contextlib.closing(PyAVVideo(path)) as video:
         _ = video.num_frames
+
+
+def _has_rate(path: str) -> bool:
+    with contextlib.closing(PyAVVideo(path)) as video:
+        return is_rate(video.rate)
 
 
 def _batch_of(clip: Clip, *, dataset: TrainDataset) -> Batch:
