@@ -54,3 +54,11 @@ def test_from_a_folder_to_a_tested_network(tmp_path, monkeypatch, capsys):
     assert main([*words["test"], "--data.num_workers", "0"]) == 0
     result = json.loads(Path("runs/own_videos/result.json").read_text())
     assert (result["num_videos_scored"], result["input"]) == (len(lists["test"]), "motion")
+
+    # A test whose clips wrap is said.
+    write_video(Path("videos/short.mp4"), num_frames=30)
+    Path("videos/shorts.csv").write_text("path,label\nshort.mp4,jump\n")
+    capsys.readouterr()
+    wraps = ["--data.test_list", "shorts.csv", "--data.clip_policy", "nonlocal", "--data.protocol", "10x1"]
+    assert main([*words["test"], "--data.num_workers", "0", *wraps]) == 0
+    assert "1 of 1 videos looked at are shorter than two clips" in capsys.readouterr().err

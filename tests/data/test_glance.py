@@ -72,8 +72,8 @@ def test_a_test_whose_clips_wrap_is_said(root):
     short, wrapped = module.doubts_of_test()
     assert short == said
     assert "wraps.csv: 1 of 2 videos looked at are shorter than two clips" in wrapped
-    assert data(root, ["fast.mp4"], **settings, clip_policy="spread").doubts_of_test() == [said]
-    assert data(root, ["fast.mp4"], **settings, protocol="1x1").doubts_of_test() == [said]
+    assert data(root, ["fast.mp4", "slow.mp4"], **settings, clip_policy="spread").doubts_of_test() == [said]
+    assert data(root, ["fast.mp4", "slow.mp4"], **settings, protocol="1x1").doubts_of_test() == [said]
 
 
 def test_at_one_rate_a_clip_is_as_long_in_all(root):
