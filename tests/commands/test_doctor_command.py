@@ -69,7 +69,7 @@ def test_it_ends_when_it_should_and_names_what_there_was_no_time_for(tiny, tmp_p
         "heart": "give more --minutes", "range": "give more --minutes", "order": "give more --minutes",
     }  # fmt: skip
     assert found["range"]["not_tried"][:2] == ["as configured", "bn"]
-    assert "no time for: as configured, bn" in capsys.readouterr().out
+    assert "no time for: as configured; bn" in capsys.readouterr().out
 
 
 def test_a_video_that_would_stop_the_training_is_named(tiny, tmp_path, data_root, capsys):
@@ -198,6 +198,7 @@ def test_sources_and_labels_of_real_clips(shared_data, split):
     labels, splits = labels_and_splits(catalog)
     assert (labels.verdict, labels.figures["classes"]) == ("fine", 6)
     assert splits.verdict == ("look" if split == "seen_groups" else "fine")
+    assert set(splits.figures["seen_sources"]) <= {"val"}  # which tests, too: said once
     train = {group_of[record.name] for record in catalog.present("train")}
     said = list(seen_sources(catalog, {part: catalog.present(part) for part in ("train", "val")}))
     assert all(group_of[seen.video.name] in train for seen in said)

@@ -237,8 +237,8 @@ def test_the_command_says_what_it_did(root, tmp_path, capsys):
     assert main(["data", "split", str(root), "--json", str(tmp_path / "s.json")]) == 0
     said = capsys.readouterr()
     assert said.out.splitlines()[0] == (
-        "40 videos, 10 groups by numbered names of cuts (jump/v_g00_c0.mp4: jump/v_g00) (--groups none: each video by "
-        "itself), 2 classes; seed 0"
+        "40 videos, 10 groups by numbered names of cuts, as jump/v_g00_c0.mp4 of jump/v_g00 (--groups none: each video "
+        "by itself), 2 classes; seed 0"
     )
     assert "train       24 videos  60.0%        6 groups" in said.out
     fit = f"videogn fit --config own_videos.yaml --data.root {root} --data.test_list test.csv"
@@ -274,7 +274,7 @@ def test_a_lists_own_groups_stay_together(tmp_path):
     (root / "all.csv").write_text(f"path,label,group\n{lines}")
     summary = split(root / "all.csv", root=root)
     assert summary.num_groups == 8
-    assert summary.grouped_by == "the list's column of groups (0.mp4: person 0)"
+    assert summary.grouped_by == "the list's column of groups, as 0.mp4 of person 0"
     parts = [{int(Path(name).stem) % 8 for name, _ in rows(root / f"{part}.csv")} for part in SHARES]
     assert sum(map(len, parts)) == 8
 

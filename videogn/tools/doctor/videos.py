@@ -40,7 +40,7 @@ def labels_and_splits(catalog: Catalog) -> Iterator[Finding]:
     else:
         yield Finding(question, "fine", evidence, figures=figures)
     question = "Are training videos kept out of validation and test?"
-    shared = _shared(train, [val] if test is val else [val, test])
+    shared = _shared(train, [val] if test == val else [val, test])
     if shared:
         first = min(shared)
         evidence = f"{len(shared):,} of these are training videos, too, by their bytes (the first is {first!r})"
@@ -53,7 +53,7 @@ def labels_and_splits(catalog: Catalog) -> Iterator[Finding]:
         )
         return
     there: dict[Split, Records] = {"train": train, "val": val}
-    if test is not val:
+    if test != val:
         there["test"] = test
     if seen := list(seen_sources(catalog, there)):
         numbers = Counter(of.split for of in seen)

@@ -212,7 +212,7 @@ def _groups(videos: _Videos, root: Path, given: str | None) -> tuple[list[str], 
         if by != "nothing":
             place, group = next((place, group) for place, group in enumerate(found) if group is not None)
             what = "the list's column of groups" if by == "list" else "numbered names of cuts"
-            grouped_by = f"{what} ({videos.names[place]}: {group})"
+            grouped_by = f"{what}, as {videos.names[place]} of {group}"
     elif given != NO_GROUPS:
         is_table = os.path.isfile(given)
         found = by_table(videos.names, Path(given), root=root) if is_table else by_pattern(videos.names, given)
@@ -288,8 +288,9 @@ def _far_off(
             named = ", ".join(f"{name} ({counted(num_groups[name], 'group')})" for name in got.lacks[:5])
             more = ", ..." if len(got.lacks) > 5 else ""
             notes.append(f"{part} has no video of {counted(len(got.lacks), 'class')}: {named}{more}")
-    if "test" in parts and any(part.lacks for part in parts.values()):
-        ways = [f"fewer parts ({FEWER})"] if min(num_groups.values()) > 1 else []
+    lacking = {name for part in parts.values() for name in part.lacks}
+    if "test" in parts and lacking:
+        ways = [f"fewer parts ({FEWER})"] if any(num_groups[name] > 1 for name in lacking) else []
         ways += [EACH_ALONE] if grouped_by else []
         ways += ["more videos of these classes, of other sources"]
         notes.append(f"an accuracy says nothing of classes that its part lacks: {'; or '.join(ways)}")
