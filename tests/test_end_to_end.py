@@ -125,7 +125,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(trained, data_root):
 
     other["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"] = False  # as in the midst of an epoch
     del other["videogn"]["training"]["position"]
-    other["videogn"]["training"]["steps"] -= 1
+    other["videogn"]["training"]["steps"] = other["global_step"] = 8
     torch.save(other, trained / "midst.ckpt")
     out = videogn("fit", "--run_dir", "parts", "--ckpt_path", "midst.ckpt", "--resume", "never", cwd=trained, status=2)
     assert "midst.ckpt is of another run" in out
