@@ -34,7 +34,7 @@ words, given = sys.argv[2:], {}
 while words:
     word = words.pop(0)
     name, equals, value = word.removeprefix("--").partition("=")
-    given[name] = value if equals else words.pop(0)
+    given[name] = value if equals else words.pop(0) if words and not words[0].startswith("--") else True
 
 stage, folder = sys.argv[1], Path(given["run_dir"])
 what = behaviour.get(f"{stage} {folder.name}")

@@ -72,8 +72,9 @@ def test_every_figure_of_a_real_study_is_computed_again(tmp_path):
             folder = tmp_path / "cells" / cell.name
             folder.mkdir(parents=True)
             (folder / "result.json").write_text(json.dumps(fields))
-            lines = [f"{video['index']},{video['video']},{video[cell.name]}" for video in videos]
-            (folder / "videos.csv").write_text("\n".join(["index,video,rank", *lines]))
+            lines = [f"{video['index']},{video['video']},0,0,{video[cell.name]},1" for video in videos]
+            head = "index,video,label,predicted,rank,probability"  # of which ranks alone count
+            (folder / "videos.csv").write_text("\n".join([head, *lines]))
     report, own = json.loads(write_report(tmp_path)["json"].read_text()), recompute(tmp_path)
     assert [len(own[name]) for name in ("points", "comparisons")] == [15, len(report["comparisons"])]
     for name in ("points", "comparisons"):

@@ -99,7 +99,7 @@ def test_values_are_read_as_the_config_file_would_mean_them(word, value):
         (["--axes.norm.gn", "8"], "--axes.norm.gn: got 8; expected a list of values, '[...]', or --axes.norm.LABEL"),
         (["--axes.model.norm", "gn"], "--axes.model.norm: got 'gn'; expected a list of values"),
         (["--axes.norm_batch_size.8.model.x", "1"], "norm_batch_size has values and no labels"),
-        (["--axes.x", "[gn"], "is no list"),
+        (["--axes.x", "[gn"], "--axes.x: [gn: its YAML can't be read"),
     ],
 )
 def test_what_says_nothing_is_refused(words, message):

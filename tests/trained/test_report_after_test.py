@@ -37,6 +37,7 @@ def test_a_test_ends_with_the_page_and_finds_its_videos(own, data_root, capfd):
 
 
 def test_a_page_that_cannot_be_written_costs_the_page_alone(own, data_root, capfd):
+    shutil.rmtree(own / "report", ignore_errors=True)
     (own / "report").write_text("in its way")
     words = ["test", "--run_dir", str(own), "--data.root", str(data_root), "--data.protocol", "1x1"]
     assert main(words) == 0

@@ -178,8 +178,8 @@ def _windows(model: TrainedModel, asked: Asked, path: str) -> Iterator[tuple[str
         return
     with closing(asked.live()) as video:
         for window in model.slide(video, every_seconds=asked.every_seconds, at_once=1):  # told as soon as it is over
-            print(line_of(window), flush=True)
             yield video.path, window
+            print(line_of(window), flush=True)  # what is said is kept
 
 
 def _csv_writer(path: str | None, classes: Sequence[str], stack: ExitStack) -> Callable[[str, TimeWindow], None]:
