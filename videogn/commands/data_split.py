@@ -36,6 +36,9 @@ said. Groups may keep shares from being what was asked for: what came of it is p
 The same seed gives the same split on every machine: the order of groups comes from hashes of their names. Another
 video changes where others go, too: keep the lists, not the command.
 
+With --multi_label true, a video counts for each class that it is of, and one of none as of a class of its own; lists
+are path,labels with semicolons between labels. Shares are then of labels, and of videos about.
+
 Without --data.test_list a run is tested on its validation videos.
 
 In --out other than the root, lists name videos by the way from there: move both, or neither. A run reads such lists
@@ -65,6 +68,7 @@ def run(words: list[str]) -> int:
             columns=given.list_columns,
             frame_folders=given.frame_folders,
             allow_outside=bool(given.allow_outside),
+            multi_label=bool(given.multi_label),
         )
     except ValueError as error:
         raise UsageError(str(error)) from error
@@ -82,6 +86,7 @@ def run(words: list[str]) -> int:
         print(f"note: {note}")
     settings = ["--data.test_list", "test.csv"] if "test" in summary.parts else []
     settings += ["--data.allow_outside", "true"] if summary.leads_out else []
+    settings += ["--data.multi_label", "true"] if given.multi_label else []
     config, root = ["--config", "own_videos.yaml"], ["--data.root", summary.folder]
     print("next:")
     for words in (
@@ -120,6 +125,7 @@ def _parser() -> CommandParser:
         ("list_columns", _columns, "[PATH,LABEL]: of a table, where they are not called as usual"),
         ("frame_folders", _yes_or_no, "true or false: whether folders of images in class folders are videos"),
         ("allow_outside", _yes_or_no, "true or false: whether paths in a list may lead out of the root (false)"),
+        ("multi_label", _yes_or_no, "true or false: whether a list has any number of labels a video (false)"),
     ):
         parser.add_argument(f"--{name}", f"--data.{name}", dest=name, type=kind, metavar="VALUE", help=words)
     parser.add_argument("--json", metavar="FILE", help="also write the summary to this file")

@@ -23,7 +23,7 @@ class Batch(TypedDict):
 
     Attributes:
         views: uint8 [B, V, T, H, W, C].
-        labels: int64 [B].
+        labels: int64 [B]; with several labels a video float32 [B, K], 1 for each, else 0.
         indices: int64 [B], places in the list.
         weights: float32 [B]; 0 for a video that was skipped, else 1.
         missing: Rows of videos that could not be decoded: they are grey.
@@ -45,7 +45,7 @@ class VideoBatch(TypedDict):
 
     Attributes:
         views: Of each of B videos.
-        labels: int64 [B].
+        labels: As of a Batch.
         indices: int64 [B], places in the list.
         failures: (place in the list, reason) of videos that could not be decoded.
         in_full: As of a Batch.

@@ -77,6 +77,9 @@ class KineticsDataModule(LightningDataModule):
             Relative to root or to the working folder.
         allow_outside: Whether paths in lists may lead out of root: absolute ones to elsewhere, and those by `..`.
             Default: such a list is refused. Links in root are followed in any case.
+        multi_label: Whether a video has any number of labels. Lists are then lines `path label label ...`, tables with
+            a column of labels (`3;7;12`), or Charades' CSV; the loss is binary cross-entropy, and the score mean
+            average precision. A video without labels counts as one of no class.
         hold_out: Share of the training list that is held out of training, and validates and tests in place of the other
             lists, which are not read: 0.2 where there is one list, or where a test may not be seen yet. Always the same
             videos, of each class alike; what a column `group`, or numbered names, say to be of one source stays
@@ -128,6 +131,7 @@ class KineticsDataModule(LightningDataModule):
 
     # Settings that the paper's run does without, by name, and what they are where they are off.
     OFF: ClassVar[dict[str, Any]] = {
+        "data.multi_label": False,
         "data.target_fps": None,
         "data.frames_per_second": None,
         "data.clips_per_video": 1,
@@ -149,6 +153,7 @@ class KineticsDataModule(LightningDataModule):
         classes: str | None = None,
         exclude: str | None = None,
         allow_outside: bool = False,
+        multi_label: bool = False,
         hold_out: float | None = None,
         num_frames: int = 32,
         frame_interval: int = 2,
@@ -202,6 +207,7 @@ class KineticsDataModule(LightningDataModule):
         self.decode_seconds = decode_seconds
         self.index = index
         self.predict_paths = predict_paths or []
+        self.multi_label = multi_label
         self.hold_out = hold_out
         self.seed = seed
         check_settings(self)
@@ -217,6 +223,7 @@ class KineticsDataModule(LightningDataModule):
             exclude=exclude,
             allow_outside=allow_outside,
             hold_out=hold_out,
+            multi_label=multi_label,
         )
         # What this run has found out about the videos of each list; a training that goes on begins with its own.
         self.known: dict[Split, Known] = {split: Known() for split in lists}
@@ -232,6 +239,10 @@ class KineticsDataModule(LightningDataModule):
     def num_classes(self) -> int:
         """K: what the model's last layer has to have."""
         return len(self.classes)
+
+    @property
+    def _multi_hot(self) -> int | None:
+        return self.num_classes if self.multi_label else None
 
     @property
     def recipe(self) -> dict[str, Any]:
@@ -303,6 +314,7 @@ class KineticsDataModule(LightningDataModule):
             clips_per_video=self.clips_per_video,
             known=self.known["train"],
             decode_seconds=self.decode_seconds,
+            multi_hot=self._multi_hot,
         )
 
     def _train_loader(self, epoch: int, **settings: Any) -> DataLoader[Batch]:
@@ -368,15 +380,17 @@ class KineticsDataModule(LightningDataModule):
         records = self.catalog.present("val")
         wanted = np.zeros(len(records), np.bool_)
         wanted[np.linspace(0, len(records) - 1, min(most, len(records))).astype(int)] = True
-        yield from self._test_loader(records.select(wanted), "1x1", known=self.known["val"])
+        yield from self._test_loader(records.select(wanted), "1x1", known=self.known["val"], multi_hot=self._multi_hot)
 
     def val_dataloader(self) -> DataLoader[VideoBatch]:
         """Return batches of one centre view a video."""
-        return self._test_loader(self.catalog.records("val"), "1x1", known=self.known["val"])
+        return self._test_loader(self.catalog.records("val"), "1x1", known=self.known["val"], multi_hot=self._multi_hot)
 
     def test_dataloader(self) -> DataLoader[VideoBatch]:
         """Return batches of all views of a video under the protocol."""
-        return self._test_loader(self.catalog.records("test"), self.protocol, known=self.known["test"])
+        return self._test_loader(
+            self.catalog.records("test"), self.protocol, known=self.known["test"], multi_hot=self._multi_hot
+        )
 
     def predict_dataloader(self, records: Records | None = None) -> DataLoader[VideoBatch]:
         """Return batches as in testing, of videos whose labels are 0; default: those of `predict_paths`."""
@@ -510,6 +524,7 @@ class KineticsDataModule(LightningDataModule):
         *,
         frames_per_second: float | None,
         known: Known | None = None,
+        multi_hot: int | None = None,
     ) -> TestDataset:
         return TestDataset(
             records,
@@ -520,10 +535,15 @@ class KineticsDataModule(LightningDataModule):
             frames_per_second=frames_per_second,
             known=known,
             decode_seconds=self.decode_seconds,
+            multi_hot=multi_hot,
         )
 
-    def _test_loader(self, records: Records, protocol: ProtocolName, *, known: Known) -> DataLoader[VideoBatch]:
-        dataset = self._test_dataset(records, protocol, frames_per_second=self.frames_per_second, known=known)
+    def _test_loader(
+        self, records: Records, protocol: ProtocolName, *, known: Known, multi_hot: int | None = None
+    ) -> DataLoader[VideoBatch]:
+        dataset = self._test_dataset(
+            records, protocol, frames_per_second=self.frames_per_second, known=known, multi_hot=multi_hot
+        )
         rank, num_devices = self._place()
         videos = max(1, self.batch_size // PROTOCOLS[protocol].num_views)
         sampler = TestSampler(len(records), rank=rank, num_devices=num_devices)

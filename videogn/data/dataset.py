@@ -66,8 +66,10 @@ class _Videos(Dataset[Any]):
         frames_per_second: float | None,
         known: Known | None,
         decode_seconds: float,
+        multi_hot: int | None,
     ) -> None:
         self.records = records
+        self.multi_hot = multi_hot
         self.target_fps = target_fps
         self.known = Known() if known is None else known
         self.decode_seconds = decode_seconds
@@ -86,6 +88,15 @@ class _Videos(Dataset[Any]):
     def lost(self, key: Key, reason: str) -> None:
         """Take note that reading the video of a key ends its process: it is not read again for this key."""
         self.known.lost[key[0], self.record_of(key).index, key[1] // len(self.records)] = reason
+
+    def _labels(self, records: Sequence[VideoRecord]) -> Tensor:
+        """Return labels [B], or [B, K]."""
+        if self.multi_hot is None:
+            return _int64(record.label for record in records)
+        hot = np.zeros((len(records), self.multi_hot), np.float32)
+        for row, record in zip(hot, records, strict=True):
+            row[list(record.labels)] = 1
+        return shared(hot, torch.float32)
 
     def _read(
         self,
@@ -136,6 +147,7 @@ class TrainDataset(_Videos):
         clips_per_video: Views of each video: a batch holds the first of all its videos, then the second, ...
         known: What the run has found out about the videos.
         decode_seconds: After which reading a video fails.
+        multi_hot: K, of records with several labels each; None: they have one.
     """
 
     def __init__(
@@ -152,6 +164,7 @@ class TrainDataset(_Videos):
         clips_per_video: int = 1,
         known: Known | None = None,
         decode_seconds: float = DECODE_SECONDS,
+        multi_hot: int | None = None,
     ) -> None:
         super().__init__(
             records,
@@ -161,6 +174,7 @@ class TrainDataset(_Videos):
             frames_per_second=frames_per_second,
             known=known,
             decode_seconds=decode_seconds,
+            multi_hot=multi_hot,
         )
         self.views = views
         self.seed = seed
@@ -191,7 +205,7 @@ class TrainDataset(_Videos):
         self._heap.count(len(keys))
         return Batch(
             views=views,
-            labels=_int64(record.label for record in records),
+            labels=self._labels(records),
             indices=_int64(record.index for record in records),
             weights=shared([error is None for error in errors], torch.float32),
             missing=[row for row, error in enumerate(errors) if error is not None],
@@ -234,6 +248,7 @@ class TestDataset(_Videos):
         frames_per_second: Of folders of frames, which do not say.
         known: What the run has found out about the videos.
         decode_seconds: After which reading a video fails.
+        multi_hot: As of a TrainDataset.
     """
 
     __test__ = False  # its name looks like a test's
@@ -249,6 +264,7 @@ class TestDataset(_Videos):
         frames_per_second: float | None = None,
         known: Known | None = None,
         decode_seconds: float = DECODE_SECONDS,
+        multi_hot: int | None = None,
     ) -> None:
         super().__init__(
             records,
@@ -258,6 +274,7 @@ class TestDataset(_Videos):
             frames_per_second=frames_per_second,
             known=known,
             decode_seconds=decode_seconds,
+            multi_hot=multi_hot,
         )
         self.views = views
 
@@ -284,7 +301,7 @@ class TestDataset(_Videos):
                     failure = str(error)
             batch["failures"].append((record.index, failure))
         self._heap.count(len(keys))
-        batch["labels"] = _int64(record.label for record in scored)
+        batch["labels"] = self._labels(scored)
         batch["indices"] = _int64(record.index for record in scored)
         return batch
 

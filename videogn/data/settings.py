@@ -57,6 +57,8 @@ def check_settings(data: KineticsDataModule) -> None:
         raise ValueError(f"index is {data.index}; there is no such folder")
     if data.hold_out is not None and not 0 < data.hold_out < 1:
         raise ValueError(f"hold_out is {data.hold_out}; expected a share of the training videos, above 0 and below 1")
+    if data.multi_label and data.balanced_sampling:
+        raise ValueError("balanced_sampling goes by the one class of each video, and multi_label is on: leave it out")
     if data.seed < 0:
         raise ValueError(f"seed is {data.seed}; expected 0 or more")
     if not 0 < data.decode_seconds <= MOST_SECONDS:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from videogn.data.lists.entries import Entries, ListError, Split
+from videogn.data.lists.entries import BETWEEN, Entries, ListError, Split
 from videogn.data.lists.exclude import Exclude
 from videogn.data.lists.folders import refuse_empty_folders
 from videogn.data.lists.formats import default_list, read_list
@@ -50,6 +50,7 @@ class Catalog:
         allow_outside: Whether paths in lists may lead out of root.
         hold_out: Share of the training list that does not train, and that validates and tests in place of the other
             lists, which are not read then.
+        multi_label: Whether the lists have any number of labels a video.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Catalog:
         exclude: str | None = None,
         allow_outside: bool = False,
         hold_out: float | None = None,
+        multi_label: bool = False,
     ) -> None:
         self.root = root
         self.lists = lists
@@ -72,6 +74,7 @@ class Catalog:
         self.exclude_file = exclude
         self.allow_outside = allow_outside
         self.hold_out = hold_out
+        self.multi_label = multi_label
         self.num_excluded: dict[Split, int] = {}  # of the lists that were read: videos that `exclude` names
         self.read_as: dict[Split, str] = {}  # of the lists that were read: their format, in words
         self.test_groups: Sequence[str] | None = None  # of the test's list, once it was read; Entries.groups
@@ -169,7 +172,8 @@ class Catalog:
         whole, is_there, groups = self._listed("train")
         names = [record.name for record in whole]
         try:
-            is_held = held_out(names, whole.labels(), groups, share=share)
+            labels = [record.labels if self.multi_label else (record.label,) for record in whole]
+            is_held = held_out(names, labels, groups, share=share)
         except ValueError as error:
             raise ListError(f"{self.list_of('train')}: {error}") from None
         self.test_groups = groups and [group for group, held in zip(groups, is_held, strict=True) if held]
@@ -232,13 +236,17 @@ class Catalog:
         if empty := without_videos(train, classes):
             start = ": do its labels begin with 1?" if empty == ["0"] and classes[-1].isdigit() else ""
             found.append(f"{self.list_of('train')}: no training video of {_some_classes(empty, classes)}{start}")
-            labels = {classes.index(name) for name in empty}
-            if lacking := labels & set(val.labels().tolist()):
-                names = [classes[label] for label in sorted(lacking)]
+            without = set(without_videos(val, classes))
+            if names := [name for name in empty if name not in without]:
                 found.append(
                     f"{self.list_of('val')}: validation videos of {_some_classes(names, classes)}, which no training "
                     f"video shows"
                 )
+        if (example := self.looks_like_several()) is not None:
+            found.append(
+                f"{self.list_of('train')}: classes such as {example!r} look like several labels of a video: "
+                f"--data.multi_label true reads them so"
+            )
         if 2 * len(val) < len(classes):
             found.append(
                 f"{self.list_of('val')}: {len(val):,} validation videos for {len(classes):,} classes: their accuracy "
@@ -253,6 +261,11 @@ class Catalog:
                 f"their accuracy says nothing of other videos"
             )
         return found
+
+    def looks_like_several(self) -> str | None:
+        """Return a class whose name looks like several, where most are so and the lists are read with one a video."""
+        joined = [name for name in self.classes if BETWEEN in name]
+        return joined[0] if not self.multi_label and 2 * len(joined) > len(self.classes) else None
 
     @property
     def excluded(self) -> list[str]:
@@ -272,6 +285,7 @@ class Catalog:
             columns=self.columns,
             frame_folders=self.frame_folders,
             allow_outside=self.allow_outside,
+            several=self.multi_label,
         )
 
     def settings(self) -> dict[str, str | None]:
@@ -299,7 +313,8 @@ class Catalog:
         if split not in self._fingerprints:
             digest = hashlib.sha256()
             for record in self.records(split):
-                digest.update(f"{record.name}\t{record.label}\t{_size(record.path)}\n".encode("utf-8", "surrogatepass"))
+                label = BETWEEN.join(map(str, record.labels)) if self.multi_label else record.label
+                digest.update(f"{record.name}\t{label}\t{_size(record.path)}\n".encode("utf-8", "surrogatepass"))
             self._fingerprints[split] = digest.hexdigest()[:16]
         return self._fingerprints[split]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, overload
 
 Split = Literal["train", "val", "test"]
+# Between the labels of a video that has several.
+BETWEEN = ";"
 
 
 class ListError(ValueError):
@@ -38,6 +40,7 @@ class Entries(Sequence[Entry]):
         were_seen: Which files are on disk, where a listing has shown that already: no need to look again.
         read_as: The format that was recognised, in words.
         groups: What each video was cut from (a column `group`), "" where that is not said; None where no line says it.
+        several: Whether a label is any number of labels, with BETWEEN between; "" for none.
     """
 
     names: Sequence[str]
@@ -49,6 +52,16 @@ class Entries(Sequence[Entry]):
     were_seen: Sequence[bool] | None = None
     read_as: str = ""
     groups: Sequence[str] | None = None
+    several: bool = False
+
+    def each_label(self) -> Iterator[tuple[int, str]]:
+        """Yield each label, with the place of its video."""
+        if not self.several:
+            yield from enumerate(self.labels)
+            return
+        for place, text in enumerate(self.labels):
+            for label in text.split(BETWEEN) if text else ():
+                yield place, label
 
     @property
     def paths(self) -> Sequence[str | None]:

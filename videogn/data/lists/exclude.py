@@ -53,6 +53,7 @@ class Exclude:
             were_seen=entries.were_seen and [entries.were_seen[place] for place in kept],
             read_as=entries.read_as,
             groups=entries.groups and [entries.groups[place] for place in kept],
+            several=entries.several,
         )
 
     def unknown(self, *lists: Entries) -> list[str]:

@@ -5,7 +5,8 @@
 - UCF101's and HMDB51's split files (split_files.py), HMDB51's also by a pattern (`splits/*_test_split1.txt`);
 - Kinetics' own CSV (kinetics.py says where the files lie);
 - tables whose header names columns of paths and labels, and objects with such keys, one a line, .jsonl (tables.py);
-- lines `path label`, `path frames label` and others of fixed fields (lines.py).
+- lines `path label`, `path frames label` and others of fixed fields (lines.py);
+- with several labels a video: tables, lines `path label label ...`, and Charades' CSV (several.py).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from videogn.data.lists.documents import document
 from videogn.data.lists.entries import Entries, ListError, Split
@@ -23,6 +25,7 @@ from videogn.data.lists.folders import class_folders
 from videogn.data.lists.kinetics import is_kinetics, kinetics
 from videogn.data.lists.lines import Lines, path_label
 from videogn.data.lists.outside import refuse_outside
+from videogn.data.lists.several import charades, is_charades, path_labels
 from videogn.data.lists.split_files import HMDB51_SUFFIXES, hmdb51, ucf101
 from videogn.data.lists.tables import Columns, columns_of, json_lines, metadata_folder, metadata_of, read_text, table
 
@@ -38,6 +41,7 @@ class Source:
         split: Which part is wanted, where a list holds several.
         columns: Of path and label, where the user names them.
         frame_folders: Whether folders of images in class folders are videos; None: not known.
+        several: Whether a video has any number of labels.
     """
 
     path: Path
@@ -46,6 +50,7 @@ class Source:
     split: Split
     columns: Columns | None
     frame_folders: bool | None
+    several: bool
 
     @cached_property
     def text(self) -> str:
@@ -70,11 +75,12 @@ class Source:
 
 @dataclass(frozen=True)
 class Format:
-    """A format of lists: its name, what recognises a source of it, and what reads that."""
+    """A format of lists: its name, what recognises a source of it, what reads that, how many labels a video has."""
 
     name: str
     recognises: Callable[[Source], bool]
     read: Callable[[Source], Entries]
+    labels: Literal["one", "several", "either"] = "one"
 
 
 # The first that recognises a source reads it.
@@ -82,7 +88,8 @@ FORMATS = (
     Format(
         "folder with metadata",
         lambda it: it.metadata is not None,
-        lambda it: metadata_folder(it.metadata or it.lines, split=it.split, given=it.columns),
+        lambda it: metadata_folder(it.metadata or it.lines, split=it.split, given=it.columns, several=it.several),
+        labels="either",
     ),
     Format(
         "folder of class folders",
@@ -104,9 +111,16 @@ FORMATS = (
     Format(
         "JSON lines",
         lambda it: it.path.suffix.lower() == ".jsonl",
-        lambda it: json_lines(it.lines, root=it.root, split=it.split, given=it.columns),
+        lambda it: json_lines(it.lines, root=it.root, split=it.split, given=it.columns, several=it.several),
+        labels="either",
     ),
-    Format("table of the user's columns", lambda it: it.columns is not None, lambda it: _table_of(it)),
+    Format("table of the user's columns", lambda it: it.columns is not None, lambda it: _table_of(it), labels="either"),
+    Format(
+        "Charades CSV",
+        lambda it: is_charades(it.header),
+        lambda it: charades(it.text, file=it.path, root=it.root),
+        labels="several",
+    ),
     Format(
         "Kinetics CSV",
         lambda it: is_kinetics(it.header),
@@ -117,8 +131,8 @@ FORMATS = (
         lambda it: it.path.name.startswith(("trainlist", "testlist")) and (it.path.parent / "classInd.txt").is_file(),
         lambda it: ucf101(it.lines, root=it.root),
     ),
-    Format("table", lambda it: columns_of(it.header, None) is not None, lambda it: _table_of(it)),
-    Format("lines", lambda it: True, lambda it: path_label(it.lines, root=it.root, split=it.split)),
+    Format("table", lambda it: columns_of(it.header, None) is not None, lambda it: _table_of(it), labels="either"),
+    Format("lines", lambda it: True, lambda it: _lines_of(it), labels="either"),
 )
 
 
@@ -128,7 +142,13 @@ def _table_of(source: Source) -> Entries:
             f"{source.path}: no columns {' and '.join(source.columns)} in its first line, {source.header!r}: "
             f"--data.list_columns names columns of the header"
         )
-    return table(source.lines, root=source.root, split=source.split, given=source.columns)
+    return table(source.lines, root=source.root, split=source.split, given=source.columns, several=source.several)
+
+
+def _lines_of(source: Source) -> Entries:
+    if source.several:
+        return path_labels(source.lines, root=source.root)
+    return path_label(source.lines, root=source.root, split=source.split)
 
 
 def read_list(
@@ -139,6 +159,7 @@ def read_list(
     columns: Columns | None = None,
     frame_folders: bool | None = None,
     allow_outside: bool = False,
+    several: bool = False,
 ) -> Entries:
     """Read a list of any known format.
 
@@ -149,17 +170,27 @@ def read_list(
         columns: Names of the columns of path and label, for a table whose own are not known.
         frame_folders: Whether folders of images in class folders are videos; None: refuse such.
         allow_outside: Whether paths may lead out of `root`.
+        several: Whether a video has any number of labels.
 
     Raises:
-        ListError: It does not exist, is empty, a line can't be parsed, or a path leads out (file and line number).
+        ListError: It does not exist, is empty, a line can't be parsed, or a path leads out (file and line number). Or
+            its format has one label a video, and several are meant, or the other way round.
     """
     path = Path(given)
     matches = () if path.is_dir() or path.is_file() else tuple(map(Path, sorted(glob.glob(str(given)))))
     if not (path.is_dir() or path.is_file() or matches):
         raise ListError(f"{given}: no such list of videos (a file, a folder of class folders, or a pattern)")
-    source = Source(matches[0] if matches else path, matches, root, split, columns, frame_folders)
+    source = Source(matches[0] if matches else path, matches, root, split, columns, frame_folders, several)
     try:
-        entries = next(each for each in FORMATS if each.recognises(source)).read(source)
+        found = next(each for each in FORMATS if each.recognises(source))
+        if found.labels == "one" and several:
+            raise ListError(
+                f"{given}: a video of this list ({found.name}) has one label, and data.multi_label is on: expected "
+                f"lines 'path label label ...', a table with a column of labels, or Charades' CSV; or leave it off"
+            )
+        if found.labels == "several" and not several:
+            raise ListError(f"{given}: a video of this list ({found.name}) has several labels: data.multi_label true")
+        entries = found.read(source)
     except csv.Error as error:
         raise ListError(f"{given}: no table ({error}): does each quote end?") from None
     except OSError as error:

@@ -16,13 +16,13 @@ from videogn.data.lists.groups import sources_of
 
 
 def held_out(
-    names: Sequence[str], labels: NDArray[np.int32], groups: Sequence[str] | None, *, share: float
+    names: Sequence[str], labels: Sequence[Sequence[int]], groups: Sequence[str] | None, *, share: float
 ) -> NDArray[np.bool_]:
     """Return which videos of a list are held out, bool [N]: about `share` of each class, groups whole.
 
     Args:
         names: [N], as the list has them.
-        labels: [N], class indices.
+        labels: [N], class indices of each video, one or any number; those without count as a class of their own.
         groups: [N], what each was cut from, "" for a video by itself. None where the list does not say it: then by
             names that look like numbered cuts of one source.
         share: Above 0 and below 1.
@@ -30,12 +30,12 @@ def held_out(
     Raises:
         ValueError: One of the two parts would have no video.
     """
-    found = sources_of(names, list(map(str, labels.tolist())), groups).of
+    found = sources_of(names, list(map(str, labels)), groups).of
     # A name of its own can't be that of a group: no name holds a line break.
     own = [f"group\n{group}" if group else name for name, group in zip(names, found, strict=True)]
     counts: dict[str, Counter[str]] = defaultdict(Counter)
-    for group, label in zip(own, labels.tolist(), strict=True):
-        counts[group][str(label)] += 1
+    for group, classes in zip(own, labels, strict=True):
+        counts[group].update(map(str, classes or ("",)))
     part_of = assign(counts, {"train": 1 - share, "val": share}, seed=0)
     is_held = np.array([part_of[group] == "val" for group in own], np.bool_)
     if is_held.all() or not is_held.any():

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from videogn.data.lists.entries import Entries, ListError
+from videogn.data.lists.entries import BETWEEN, Entries, ListError
 from videogn.data.lists.lines import is_index
+from videogn.data.lists.several import CODE_AND_NAME
 from videogn.data.lists.tables import read_text
 
 if TYPE_CHECKING:
@@ -67,7 +66,8 @@ def classes_of(entries: Entries) -> list[str]:
         ListError: Some labels are indices and some are names, one is a number and no index, an index is far beyond the
             number of lines, or all lines have one class.
     """
-    labels = set(entries.labels)
+    labels = set(entries.labels) if not entries.several else {label for _, label in entries.each_label()}
+    _refuse_without_labels(entries)
     if not entries.are_class_names:
         indices = set(filter(is_index, labels))
         if others := labels - indices:
@@ -76,32 +76,34 @@ def classes_of(entries: Entries) -> list[str]:
             return _indices(entries, max(map(int, indices)))
     if len(labels) < 2:
         raise ListError(
-            f"{entries.where(0)}: this and all others ({len(entries)}) are of one class, "
-            f"{entries.labels[0]!r}: give two"
+            f"{entries.where(0)}: this and all others ({len(entries)}) are of one class, {min(labels)!r}: give two"
         )
     return sorted(labels)
 
 
 def _check_names(entries: Entries, *, indices: set[str], others: set[str]) -> None:
     if numbers := set(filter(_NUMBER.fullmatch, others)):
-        place = next(place for place, label in enumerate(entries.labels) if label in numbers)
+        place, number = _first_of(entries, numbers)
         raise ListError(
-            f"{entries.where(place)}: label {entries.labels[place]!r} is a number and no class index: "
-            f"expected 0, 1, 2, ... or names"
+            f"{entries.where(place)}: label {number!r} is a number and no class index: expected 0, 1, 2, ... or names"
         )
     if indices:
-        index, name = (
-            next(place for place, label in enumerate(entries.labels) if label in some) for some in (indices, others)
-        )
+        (first, index), (second, name) = _first_of(entries, indices), _first_of(entries, others)
         raise ListError(
-            f"{entries.where(name)}: label {entries.labels[name]!r} is a name, and {entries.labels[index]!r} "
-            f"({entries.where(index)}) an index: expected one kind, or a file with all class names (--data.classes)"
+            f"{entries.where(second)}: label {name!r} is a name, and {index!r} "
+            f"({entries.where(first)}) an index: expected one kind, or a file with all class names (--data.classes)"
+            + (f"; where {name!r} is several labels, --data.multi_label true" if BETWEEN in name else "")
         )
+
+
+def _first_of(entries: Entries, labels: set[str]) -> tuple[int, str]:
+    """Return place and label of the first that is one of some."""
+    return next((place, label) for place, label in entries.each_label() if label in labels)
 
 
 def _indices(entries: Entries, largest: int) -> list[str]:
     if largest >= max(MOST_CLASSES, len(entries)):
-        place = next(place for place, label in enumerate(entries.labels) if int(label) == largest)
+        place = next(place for place, label in entries.each_label() if int(label) == largest)
         raise ListError(
             f"{entries.where(place)}: class index {largest} in a list of {len(entries)} videos: is it the label?"
         )
@@ -118,8 +120,11 @@ def resolve(entries: Entries, classes: Sequence[str]) -> Records:
     """
     from videogn.data.lists.records import Records  # here: its arrays are torch's
 
+    _refuse_without_labels(entries)
     index_of = {name: index for index, name in enumerate(classes)}
-    for place, label in enumerate(entries.labels):
+    if all(map(CODE_AND_NAME.fullmatch, classes)):
+        index_of |= {name.partition(" ")[0]: index for index, name in enumerate(classes)}
+    for place, label in entries.each_label():
         if label in index_of:
             continue
         index = int(label) if is_index(label) and not entries.are_class_names else -1
@@ -129,15 +134,23 @@ def resolve(entries: Entries, classes: Sequence[str]) -> Records:
                 f"expected an index from 0 to {len(classes) - 1} or one of {_some(classes)}"
             )
         index_of[label] = index
+    if entries.several:
+        sets: list[list[int]] = [[] for _ in range(len(entries))]
+        for place, label in entries.each_label():
+            sets[place].append(index_of[label])
+        return Records(entries.names, sets=sets, folder=entries.folder, files=entries.files)
     labels = map(index_of.__getitem__, entries.labels)
     return Records(entries.names, labels=labels, folder=entries.folder, files=entries.files)
 
 
+def _refuse_without_labels(entries: Entries) -> None:
+    if entries.several and not any(entries.labels):
+        raise ListError(f"{entries.where(0)}: neither this video nor any other ({len(entries)}) has a label")
+
+
 def without_videos(records: Records, classes: Sequence[str]) -> list[str]:
     """Return the classes that no record is of."""
-    there = np.zeros(len(classes), np.bool_)
-    there[records.labels()] = True
-    return [name for name, is_there in zip(classes, there, strict=True) if not is_there]
+    return [name for name, count in zip(classes, records.counts(len(classes)), strict=True) if not count]
 
 
 def _some(names: Sequence[str], most: int = 6) -> str:

@@ -27,6 +27,7 @@ _QUOTED = re.compile(r'"((?:[^"]|"")*)"\s*([ ,;\t])\s*(.*)', flags=re.DOTALL)
 _COMMENT = re.compile(r"#(?:\s|$)")
 _SPACE = " \t\r\v\f"
 SEPARATORS = {" ": "space", ",": "comma", ";": "semicolon", "\t": "tab"}
+_SEVERAL = "; where a video has several labels, give --data.multi_label true"
 _NUMBER_AND_NAME = re.compile(r"[0-9]+ +[^0-9 ]")
 # What columns of paths and of labels are called; the first that is there counts.
 PATH_COLUMNS = (
@@ -35,7 +36,7 @@ PATH_COLUMNS = (
 )  # fmt: skip
 LABEL_COLUMNS = (
     "label", "class", "class_name", "label_name", "category", "action", "activity", "target", "class_id", "label_id",
-    "class_index", "label_index",
+    "class_index", "label_index", "labels",
 )  # fmt: skip
 
 
@@ -75,7 +76,7 @@ class Lines:
         return f"{self.file}:{self.numbers[place]}"
 
 
-class _Table(NamedTuple):
+class Rows(NamedTuple):
     """Lines by column: paths, the fields behind them, and what separates these."""
 
     paths: list[str]
@@ -88,12 +89,12 @@ class _Kind(NamedTuple):
 
     name: str
     num_fields: int
-    recognises: Callable[[_Table], bool]
+    recognises: Callable[[Rows], bool]
     label: int  # the field that is it
     split: int | None = None
 
 
-def _has_frames(rows: _Table) -> bool:
+def _has_frames(rows: Rows) -> bool:
     # Of 0 frames is no video: such a column is something else.
     return all(map(is_index, rows.fields[1])) and all(is_index(text) and int(text) > 0 for text in rows.fields[0])
 
@@ -102,12 +103,12 @@ def _are_splits(texts: list[str]) -> bool:
     return {text.lower() for text in texts} <= ALL_NAMES
 
 
-def _has_votes(rows: _Table) -> bool:
+def _has_votes(rows: Rows) -> bool:
     names = (path.partition("/")[0] for path in rows.paths)
     return all(is_index(text) for texts in rows.fields[1:] for text in texts) and all(map(eq, names, rows.fields[0]))
 
 
-def _is_vggsound(rows: _Table) -> bool:
+def _is_vggsound(rows: Rows) -> bool:
     return all(map(is_index, rows.fields[0])) and _are_splits(rows.fields[2]) and not any(map(is_media, rows.paths))
 
 
@@ -133,18 +134,7 @@ def path_label(lines: Lines, *, root: Path, split: Split) -> Entries:
     kind = next((each for each in KINDS if each.num_fields == len(rows.fields) and each.recognises(rows)), None)
     if kind is None:
         raise ListError(_unknown(rows, lines))
-    _check_order(rows, lines)
-    looks_like_header = rows.fields[-1][0].lower() in LABEL_COLUMNS and rows.fields[-1].count(rows.fields[-1][0]) == 1
-    if (
-        len(rows.paths) > 1
-        and not is_media(rows.paths[0])
-        and (looks_like_header or all(map(is_media, rows.paths[1:])))
-    ):
-        columns = ",".join((rows.paths[0], *(texts[0] for texts in rows.fields)))
-        raise ListError(
-            f"{lines.where(0)}: {lines.texts[0]!r} names no video: if it is a header, say which columns are path and "
-            f"label: --data.list_columns [{columns}]"
-        )
+    check_columns(rows, lines)
     names, labels, numbers = rows.paths, rows.fields[kind.label], lines.numbers
     if kind.name.startswith("VGGSound"):
         names = [f"{name}_{int(start):06d}" for name, start in zip(names, rows.fields[0], strict=True)]
@@ -160,15 +150,15 @@ def path_label(lines: Lines, *, root: Path, split: Split) -> Entries:
             names=names,
             labels=labels,
             folder=folder,
-            where=partial(_line, lines.file, numbers),
+            where=partial(line_of, lines.file, numbers),
             are_class_names=False,
             read_as=f"{kind.name}, {separators} between" + lines.comments,
         )
     )
 
 
-def _check_order(rows: _Table, lines: Lines) -> None:
-    """Refuse labels before paths, and numbers of frames that would become a part of names.
+def check_columns(rows: Rows, lines: Lines) -> None:
+    """Refuse labels before paths, numbers of frames that would become a part of names, and a header as a first line.
 
     Raises:
         ListError: They are so.
@@ -181,15 +171,26 @@ def _check_order(rows: _Table, lines: Lines) -> None:
             f"{lines.where(0)}: all labels begin with a number: got {lines.texts[0]!r}; if it is one of frames, give "
             f"class indices (path frames label), or a header that names the columns"
         )
+    looks_like_header = labels[0].lower() in LABEL_COLUMNS and labels.count(labels[0]) == 1
+    if (
+        len(rows.paths) > 1
+        and not is_media(rows.paths[0])
+        and (looks_like_header or all(map(is_media, rows.paths[1:])))
+    ):
+        columns = ",".join((rows.paths[0], *(texts[0] for texts in rows.fields)))
+        raise ListError(
+            f"{lines.where(0)}: {lines.texts[0]!r} names no video: if it is a header, say which columns are path and "
+            f"label: --data.list_columns [{columns}]"
+        )
 
 
-def _by_column(lines: Lines) -> _Table:
+def _by_column(lines: Lines) -> Rows:
     """Return the lines' columns.
 
     Raises:
         ListError: A line can't be cut, or has another number of fields than the first.
     """
-    rows = _Table([], [], set())
+    rows = Rows([], [], set())
     for place, line in enumerate(lines.texts):
         path, separator, fields = _cut(line, where=lines.where, place=place)
         if not place:
@@ -198,6 +199,7 @@ def _by_column(lines: Lines) -> _Table:
             raise ListError(
                 f"{lines.where(place)}: {len(fields) + 1} fields, and line {lines.numbers[0]} has "
                 f"{len(rows.fields) + 1}: got {line!r}; put quotes around a path or a label that holds a separator"
+                f"{_SEVERAL}"
             )
         rows.paths.append(path)
         rows.separators.add(separator)
@@ -206,17 +208,31 @@ def _by_column(lines: Lines) -> _Table:
     return rows
 
 
-def _line(file: Path, numbers: Sequence[int], place: int) -> str:
+def line_of(file: Path, numbers: Sequence[int], place: int) -> str:
+    """Return file and number of a place, where its lines have these numbers."""
     return f"{file}:{numbers[place]}"
 
 
 def _cut(line: str, *, where: Callable[[int], str], place: int) -> tuple[str, str, tuple[str, ...]]:
     """Return path, separator and fields of a line.
 
-    It is cut behind the path: at quotes, a tab, the last file suffix, else at the first comma or space.
-
     Raises:
         ListError: It has no path or no label, or it can't be known where the path ends.
+    """
+    path, separator, rest = cut_path(line, marks=",;", where=where, place=place)
+    fields = _fields(rest, separator) if separator else ()
+    if not path or not fields or not all(fields):
+        raise ListError(f"{where(place)}: expected 'path label' (space, comma, semicolon or tab between), got {line!r}")
+    return path, separator, fields
+
+
+def cut_path(line: str, *, marks: str, where: Callable[[int], str], place: int) -> tuple[str, str, str]:
+    """Return path, separator and the rest of a line.
+
+    It is cut behind the path: at quotes, a tab, the last file suffix, else at the first of some marks or a space.
+
+    Raises:
+        ListError: It can't be known where the path ends.
     """
     if line[0] == '"' and (quoted := _QUOTED.match(line)):
         path, separator, rest = quoted[1].replace('""', '"'), quoted[2], quoted[3]
@@ -224,7 +240,7 @@ def _cut(line: str, *, where: Callable[[int], str], place: int) -> tuple[str, st
         path, separator, rest = line.partition("\t")
     elif found := _BEHIND_FILE.match(line):
         path, separator, rest = found[1], found[2].strip(" ")[:1] or " ", found[3]
-    elif mark := next((mark for mark in ",;" if mark in line), ""):
+    elif mark := next((mark for mark in marks if mark in line), ""):
         path, separator, rest = line.partition(mark)
     else:
         path, separator, rest = line.partition(" ")
@@ -232,10 +248,7 @@ def _cut(line: str, *, where: Callable[[int], str], place: int) -> tuple[str, st
             raise ListError(
                 f"{where(place)}: {line!r}: where does the path end? put quotes around it, or a comma or tab behind it"
             )
-    fields = _fields(rest.strip(_SPACE), separator) if separator else ()
-    if not path.strip(_SPACE) or not fields or not all(fields):
-        raise ListError(f"{where(place)}: expected 'path label' (space, comma, semicolon or tab between), got {line!r}")
-    return path.strip(_SPACE), separator, fields
+    return path.strip(_SPACE), separator, rest.strip(_SPACE)
 
 
 def _fields(rest: str, separator: str) -> tuple[str, ...]:
@@ -256,7 +269,7 @@ def _fields(rest: str, separator: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _unknown(rows: _Table, lines: Lines) -> str:
+def _unknown(rows: Rows, lines: Lines) -> str:
     place, like = _first_unlike(rows)
     start = f"{lines.where(place)}: {len(rows.fields) + 1} fields, of no known kind: got {lines.texts[place]!r}"
     if like is not None:
@@ -264,20 +277,21 @@ def _unknown(rows: _Table, lines: Lines) -> str:
     if len(rows.fields) == 3 and all(is_index(text) for texts in rows.fields[:2] for text in texts):
         return (
             f"{start}; where it is 'path start end label', the lines are parts of videos, which can't be read: cut "
-            f"them out first (ffmpeg -ss START -to END -i VIDEO CLIP)"
+            f"them out first (ffmpeg -ss START -to END -i VIDEO CLIP){_SEVERAL}"
         )
     return (
         f"{start}; expected {', or '.join(sorted({repr(kind.name.partition(' (')[0]) for kind in KINDS[:3]}))}: put "
         f"quotes around a label that holds a separator, or give the file a header that names its columns (path,label)"
+        f"{_SEVERAL}"
     )
 
 
-def _first_unlike(rows: _Table) -> tuple[int, _Kind | None]:
+def _first_unlike(rows: Rows) -> tuple[int, _Kind | None]:
     """Return the first line that ends the kind of those before it, and that kind; (0, None) where none began."""
     alike = [kind for kind in KINDS if kind.num_fields == len(rows.fields)]
     before = None
     for place, path in enumerate(rows.paths):
-        row = _Table([path], [[texts[place]] for texts in rows.fields], rows.separators)
+        row = Rows([path], [[texts[place]] for texts in rows.fields], rows.separators)
         alike = [kind for kind in alike if kind.recognises(row)]
         if not alike:
             return (place, before) if before is not None else (0, None)

@@ -13,7 +13,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, chain, repeat
 from operator import eq, index
 from pathlib import Path
 from typing import overload
@@ -28,6 +28,7 @@ from torch import Tensor
 _ODD = re.compile(r"\A[/.]|/[/.]|/\Z" if os.sep == "/" else "")
 # Records that are made at once when all are wanted: few enough that they weigh nothing.
 CHUNK = 1024
+NO_CLASS = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +37,17 @@ class VideoRecord:
 
     Attributes:
         path: The file; None where the list names one that is not on disk.
-        label: Class index.
+        label: Class index; NO_CLASS where the list has several labels a video.
         index: Its place in the list, from 0: what its randomness derives from.
         name: The path as the list has it: what results call it.
+        labels: Class indices where the list has several labels a video, rising; else none.
     """
 
     path: str | None
     label: int
     index: int
     name: str
+    labels: tuple[int, ...] = ()
 
 
 class Records(Sequence[VideoRecord]):
@@ -55,22 +58,26 @@ class Records(Sequence[VideoRecord]):
         labels: [N] class indices.
         folder: What paths are relative to; "": the working folder.
         files: [N] paths of the files, relative to `folder`, and None where there is none. Default: the names.
+        sets: [N] class indices of each, where the list has several labels a video; `labels` are left out then.
     """
 
     def __init__(
         self,
         names: Sequence[str],
         *,
-        labels: Iterable[int],
+        labels: Iterable[int] | None = None,
         folder: str = "",
         files: Iterable[str | None] | None = None,
+        sets: Iterable[Iterable[int]] | None = None,
     ) -> None:
         self._folder = folder
         self._above = "" if Path(folder) == Path() else os.path.join(Path(folder), "")
         self._names = _Texts(names)
         # No file has an empty path, so that stands for none.
         self._files = self._names if files is None else _Texts(file or "" for file in files)
-        self._labels = torch.from_numpy(np.fromiter(labels, np.int32, len(names)))
+        self._sets = None if sets is None else _Sets(sets)
+        one = repeat(NO_CLASS, len(names)) if labels is None else labels
+        self._labels = torch.from_numpy(np.fromiter(one, np.int32, len(names)))
         self._rows = torch.arange(len(names), dtype=torch.int32)  # [n]: the lines that these records are of
 
     def select(self, wanted: NDArray[np.bool_]) -> Records:
@@ -82,8 +89,14 @@ class Records(Sequence[VideoRecord]):
         return self._made(torch.tensor([index]))[0]
 
     def labels(self) -> NDArray[np.int32]:
-        """Return the class indices of all records, [n]."""
+        """Return the class indices of all records, [n], of a list with one label a video."""
+        assert self._sets is None
         return self._labels[self._rows].numpy()
+
+    def counts(self, num_classes: int) -> NDArray[np.int64]:
+        """Return how many of the records are of each class, [num_classes]."""
+        of_all = self.labels() if self._sets is None else np.concatenate([[], *self._sets[self._rows]]).astype(np.int64)
+        return np.bincount(of_all, minlength=num_classes)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -120,10 +133,24 @@ class Records(Sequence[VideoRecord]):
     def _made(self, rows: Tensor) -> list[VideoRecord]:
         names, labels = self._names[rows], self._labels[rows].tolist()
         files = names if self._files is self._names else self._files[rows]
+        sets = repeat((), len(rows)) if self._sets is None else self._sets[rows]
         return [
-            VideoRecord(self._path(file) if file else None, label, row, name)
-            for file, name, label, row in zip(files, names, labels, rows.tolist(), strict=True)
+            VideoRecord(self._path(file) if file else None, label, row, name, several)
+            for file, name, label, row, several in zip(files, names, labels, rows.tolist(), sets, strict=True)
         ]
+
+
+class _Sets:
+    """Sets of class indices, end to end, each rising, and where each ends."""
+
+    def __init__(self, sets: Iterable[Iterable[int]]) -> None:
+        sorted_sets = [sorted(set(each)) for each in sets]
+        self.ends = torch.tensor([0, *accumulate(map(len, sorted_sets))])
+        self.classes = torch.tensor(list(chain.from_iterable(sorted_sets)), dtype=torch.int32)
+
+    def __getitem__(self, rows: Tensor) -> list[tuple[int, ...]]:
+        spans = zip(self.ends[rows].tolist(), self.ends[rows + 1].tolist(), strict=True)
+        return [tuple(self.classes[start:end].tolist()) for start, end in spans]
 
 
 class _Texts:

@@ -12,9 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from videogn.data.lists.entries import Entries, ListError, Split
-from videogn.data.lists.lines import LABEL_COLUMNS, PATH_COLUMNS, Lines, path_label
+from videogn.data.lists.entries import BETWEEN, Entries, ListError, Split
+from videogn.data.lists.lines import LABEL_COLUMNS, PATH_COLUMNS, Lines, line_of, path_label
 from videogn.data.lists.names import with_suffixes
+from videogn.data.lists.several import as_sets, path_labels
 from videogn.data.lists.splits import wanted_names
 
 SPLIT_COLUMNS = ("split", "subset", "set")
@@ -51,8 +52,15 @@ def _is_header(names: Sequence[str], given: Columns | None) -> bool:
     return _first(PATH_COLUMNS, names) is not None and _first(LABEL_COLUMNS, names) is not None
 
 
-def table(lines: Lines, *, root: Path, split: Split, given: Columns | None) -> Entries:
+def table(lines: Lines, *, root: Path, split: Split, given: Columns | None, several: bool = False) -> Entries:
     """Read a list whose first line names its columns; see `columns_of`. A column of splits chooses rows.
+
+    Args:
+        lines: Of the list.
+        root: What its paths are relative to.
+        split: Which rows are wanted.
+        given: The columns of path and label, where the user names them.
+        several: Whether a row has any number of labels.
 
     Raises:
         ListError: A row has more or fewer fields than the header, or lacks path or label.
@@ -64,7 +72,7 @@ def table(lines: Lines, *, root: Path, split: Split, given: Columns | None) -> E
         behind = replace(lines, numbers=lines.numbers[1:], texts=lines.texts[1:])
         columns = given or (_first(PATH_COLUMNS, header), _first(LABEL_COLUMNS, header))
         if columns == tuple(header):
-            return path_label(behind, root=root, split=split)
+            return path_labels(behind, root=root) if several else path_label(behind, root=root, split=split)
     rows = csv.reader(lines.texts, delimiter=separator, skipinitialspace=True)
     next(rows)
 
@@ -84,11 +92,11 @@ def table(lines: Lines, *, root: Path, split: Split, given: Columns | None) -> E
                 )
             yield number, dict(zip(header, map(str.strip, row), strict=True))
 
-    entries = _entries(named(), header, file=lines.file, folder=root, split=split, given=given)
+    entries = _entries(named(), header, file=lines.file, folder=root, split=split, given=given, several=several)
     return replace(entries, read_as=entries.read_as + lines.comments)
 
 
-def json_lines(lines: Lines, *, root: Path, split: Split, given: Columns | None) -> Entries:
+def json_lines(lines: Lines, *, root: Path, split: Split, given: Columns | None, several: bool = False) -> Entries:
     """Read a list with a JSON object on each line; keys are as columns of a table.
 
     Raises:
@@ -99,7 +107,7 @@ def json_lines(lines: Lines, *, root: Path, split: Split, given: Columns | None)
         for number, line in zip(lines.numbers, lines.texts, strict=True)
     ]
     header = list(rows[0][1]) if rows else []
-    return _entries(rows, header, file=lines.file, folder=root, split=split, given=given)
+    return _entries(rows, header, file=lines.file, folder=root, split=split, given=given, several=several)
 
 
 def _object(line: str, *, where: str) -> dict[str, Any]:
@@ -136,14 +144,14 @@ def metadata_of(folder: Path, given: Columns | None) -> Lines | None:
     return None
 
 
-def metadata_folder(lines: Lines, *, split: Split, given: Columns | None) -> Entries:
+def metadata_folder(lines: Lines, *, split: Split, given: Columns | None, several: bool = False) -> Entries:
     """Read a folder of videos by its metadata, see `metadata_of`; paths are relative to the folder.
 
     Raises:
         ListError: A row can't be read.
     """
     read = json_lines if lines.file.suffix == ".jsonl" else table
-    return read(lines, root=lines.file.parent, split=split, given=given)
+    return read(lines, root=lines.file.parent, split=split, given=given, several=several)
 
 
 def _entries(
@@ -154,6 +162,7 @@ def _entries(
     folder: Path,
     split: Split,
     given: Columns | None,
+    several: bool,
 ) -> Entries:
     path_column, label_column = given or (_first(PATH_COLUMNS, header), _first(LABEL_COLUMNS, header))
     if path_column is None or label_column is None:
@@ -171,8 +180,11 @@ def _entries(
     names, labels, numbers, splits, groups = [], [], [], [], []
     for number, row in rows:
         name, label = (row.get(column) for column in (path_column, label_column))
-        if name in (None, "") or label in (None, ""):
-            raise ListError(f"{file}:{number}: no {label_column if name else path_column} in {dict(row)}")
+        if several:
+            label = BETWEEN.join(map(str, label)) if isinstance(label, list) else label or ""
+        if name in (None, "") or (label in (None, "") and not several):
+            more = " (videos of any number of labels: --data.multi_label true)" if name and not several else ""
+            raise ListError(f"{file}:{number}: no {label_column if name else path_column} in {dict(row)}{more}")
         names.append(str(name))
         labels.append(str(label))
         numbers.append(number)
@@ -186,18 +198,15 @@ def _entries(
     return with_suffixes(
         Entries(
             names=names,
-            labels=labels,
+            labels=as_sets(labels) if several else labels,
             folder=str(folder.absolute()),
-            where=partial(_where, file, numbers),
+            where=partial(line_of, file, numbers),
             are_class_names=False,
             read_as=f"a table, by its columns {path_column} and {label_column}",
             groups=groups if group_column not in (None, path_column, label_column) and any(groups) else None,
+            several=several,
         )
     )
-
-
-def _where(file: Path, numbers: Sequence[int], place: int) -> str:
-    return f"{file}:{numbers[place]}"
 
 
 def _first(wanted: Sequence[str], names: Sequence[str]) -> str | None:

@@ -16,10 +16,10 @@ _ORDER: Sequence[Split] = ("train", "val", "test")
 
 
 class Place(NamedTuple):
-    """Where a file stands in the lists: split, label, the list's name of it, and what names it to leave it out."""
+    """Where a file stands in the lists: split, labels, the list's name of it, and what names it to leave it out."""
 
     split: Split
-    label: int
+    labels: tuple[int, ...]
     video: str
     path: str
 
@@ -51,14 +51,14 @@ def _same(found: list[Place]) -> Iterator[Finding]:
     for place in found:
         first = firsts.setdefault(place.split, place)
         is_itself = place.path == stays.path
-        if place.label != first.label:
+        if place.labels != first.labels:
             words = f"the same bytes as {first.video}, which is of another class"
             yield Finding("two classes", place.split, place.video, words)
         if place.split != stays.split:
             kind = "in two splits" if is_itself else "copy in another split"
             words = f"the same bytes as {stays.video} in {stays.split}"
             yield Finding(kind, place.split, place.video, words, None if is_itself else place.path)
-        elif place is not first and place.label == first.label:
+        elif place is not first and place.labels == first.labels:
             words = f"named again in {place.split}" if place.path == first.path else f"the same bytes as {first.video}"
             yield Finding("copy", place.split, place.video, words, None if place.path == first.path else place.path)
 
@@ -67,7 +67,7 @@ def _alike(one: list[Place], other: list[Place]) -> Iterator[Finding]:
     """Yield what is wrong with two videos that look the same, each with its places."""
     first, second = sorted((one[0], other[0]), key=lambda place: _ORDER.index(place.split))
     words = f"looks like {second.video} in {second.split}"
-    if first.label != second.label:
+    if first.labels != second.labels:
         words += ", which is of another class"
     is_across = first.split != second.split
     kind = "look-alike in another split" if is_across else "look-alike"

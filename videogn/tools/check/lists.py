@@ -67,7 +67,8 @@ def _without_names(catalog: Catalog, split: Split) -> list[Finding]:
     except ListError:
         return []
     indices = set() if entries.are_class_names else set(map(str, range(len(classes))))
-    numbers = Counter(label for label in entries.labels if label not in indices and label not in set(classes))
+    known = indices | set(classes)
+    numbers = Counter(label for _, label in entries.each_label() if label not in known)
     return [
         Finding("label without name", split, label, f"{number:,} videos of it, none of the {len(classes)} classes")
         for label, number in sorted(numbers.items())
@@ -76,7 +77,7 @@ def _without_names(catalog: Catalog, split: Split) -> list[Finding]:
 
 def _of_classes(there: dict[Split, Records], classes: list[str]) -> list[Finding]:
     found = []
-    numbers = {split: np.bincount(records.labels(), minlength=len(classes)) for split, records in there.items()}
+    numbers = {split: records.counts(len(classes)) for split, records in there.items()}
     train = numbers.get("train")
     if train is not None:
         kind = "label gap" if all(map(is_index, classes)) else "class without videos"

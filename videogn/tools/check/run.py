@@ -89,7 +89,8 @@ def check(
     for split, records in there.items():
         for record in records:
             path = named(record, data.catalog)
-            places[str(record.path)].append(Place(split, record.label, record.name, path))
+            labels = record.labels if data.multi_label else (record.label,)
+            places[str(record.path)].append(Place(split, labels, record.name, path))
     out.mkdir(parents=True, exist_ok=True)
     with alone_in(out), (out / STATE).open("a+", encoding="ascii") as state:
         facts = _known(state, places, decoder=data.decoder)

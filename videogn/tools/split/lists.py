@@ -13,13 +13,15 @@ from pathlib import Path
 
 from videogn.data.lists.assign import assign
 from videogn.data.lists.catalog import Catalog
-from videogn.data.lists.entries import ListError, Split
+from videogn.data.lists.entries import BETWEEN, ListError, Split
 from videogn.data.lists.formats import default_list
 from videogn.data.lists.groups import by_pattern, by_table, joined, same_bytes, sources_of
 from videogn.data.lists.labels import resolve
 from videogn.data.lists.lines import Lines, is_index
+from videogn.data.lists.records import NO_CLASS, Records
 from videogn.data.lists.tables import GROUP_COLUMN, Columns, table
 from videogn.files import replacing
+from videogn.wording import counted
 
 PARTS: tuple[Split, ...] = ("train", "val", "test")
 # A name of its own can't be that of a group: what a pattern gives holds no line break.
@@ -61,13 +63,21 @@ class Summary:
 
 @dataclass(frozen=True)
 class _Videos:
-    """The videos to split, and their classes, [N]; names are relative to the root, with slashes."""
+    """The videos to split, [N]; names are relative to the root, with slashes. A label may be several, or none.
+
+    `classes` are those of all videos that have one.
+    """
 
     names: list[str]
     paths: list[str]
     labels: list[str]
     classes: list[str]
     groups: list[str] | None  # the list's own
+    several: bool
+
+    def classes_of(self, label: str) -> list[str]:
+        """Return the classes that a label names; of none, one without a name."""
+        return label.split(BETWEEN) if self.several else [label]
 
 
 def split(
@@ -81,6 +91,7 @@ def split(
     columns: Columns | None = None,
     frame_folders: bool | None = None,
     allow_outside: bool = False,
+    multi_label: bool = False,
 ) -> Summary:
     """Write lists of the training, validation and test videos of a folder or a list; no video is touched.
 
@@ -95,6 +106,7 @@ def split(
         columns: Of path and label, in a table whose own are not known.
         frame_folders: Whether folders of images in class folders are videos.
         allow_outside: Whether paths in a list may lead out of the root.
+        multi_label: Whether a list has any number of labels a video.
 
     Raises:
         ValueError: Something that can't be asked for, or videos that can't be split; nothing is written then.
@@ -122,32 +134,35 @@ def split(
         columns=columns,
         frame_folders=frame_folders,
         allow_outside=allow_outside,
+        multi_label=multi_label,
     )
     videos = _read(source, catalog)
     group_of, grouped_by, notes = _groups(videos, root, groups)
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for group, label in zip(group_of, videos.labels, strict=True):
-        counts[group][label] += 1
+        counts[group].update(videos.classes_of(label))
+    sizes = Counter(group_of)
     part_of = assign(counts, wanted, seed=seed)
     rows: dict[Split, list[Row]] = {part: [] for part in wanted}
     above = os.path.relpath(root.resolve(), out.resolve()).replace(os.sep, "/")
     prefix = "" if above == os.curdir else f"{above}/"
     for name, label, group in zip(videos.names, videos.labels, group_of, strict=True):
-        shown = group.removeprefix(_OF_GROUP).strip() if counts[group].total() > 1 else ""
+        shown = group.removeprefix(_OF_GROUP).strip() if sizes[group] > 1 else ""
         rows[part_of[group]].append((prefix + name, label, shown))
     if empty := [part for part in wanted if not rows[part]]:
         raise ValueError(
             f"{source}: {len(counts)} groups for {len(wanted)} parts: {empty[0]} would get no video; expected smaller "
             f"groups, fewer parts ({FEWER}){f', or {EACH_ALONE}' if grouped_by else ''}"
         )
-    _write(out, rows, videos.classes, has_classes=not prefix and (root / "classes.txt").is_file())
+    _write(out, rows, videos, has_classes=not prefix and (root / "classes.txt").is_file())
+    there = {name for label in videos.labels for name in videos.classes_of(label) if name}
     parts: dict[Split, Part] = {}
     for part, own in rows.items():
         parts[part] = Part(
             num_videos=len(own),
             num_groups=sum(found == part for found in part_of.values()),
             share=len(own) / len(videos.names),
-            lacks=sorted(set(videos.labels) - {label for _, label, _ in own}),
+            lacks=sorted(there.difference(*(videos.classes_of(label) for _, label, _ in own))),
             file=str(out / f"{part}.csv"),
         )
     return Summary(
@@ -155,10 +170,10 @@ def split(
         leads_out=any(name.startswith("../") for own in rows.values() for name, _, _ in own),
         num_videos=len(videos.names),
         num_groups=len(counts),
-        num_classes=len(set(videos.labels)),
+        num_classes=len(there),
         grouped_by=grouped_by,
         parts=parts,
-        notes=[*notes, *_far_off(parts, wanted, counts, grouped_by=grouped_by)],
+        notes=[*notes, *_far_off(parts, wanted, counts, largest=max(sizes.values()), grouped_by=grouped_by)],
     )
 
 
@@ -173,11 +188,6 @@ def _refuse_lists_in(source: Path, out: Path) -> None:
         )
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number of things: 1 group, 3 groups, 1,250 classes."""
-    return f"1 {noun}" if number == 1 else f"{number:,} {noun}{'es' if noun.endswith('s') else 's'}"
-
-
 def _read(source: Path, catalog: Catalog) -> _Videos:
     """Return all videos that are on disk, by the catalog that a run reads.
 
@@ -187,11 +197,22 @@ def _read(source: Path, catalog: Catalog) -> _Videos:
     videos, classes = catalog.present("train"), catalog.classes
     if not source.is_dir() and not _is_whole(catalog):
         raise ListError(f"{source} says itself which videos are for training: give it to `videogn fit` as it is")
+    if (example := catalog.looks_like_several()) is not None:
+        raise ListError(
+            f"{source}: classes such as {example!r} look like several labels of a video, and a split goes by the one "
+            f"class of each: --multi_label true splits by each of them"
+        )
     paths = [str(record.path) for record in videos]
     root = catalog.root_path.absolute()
     names = [os.path.relpath(path, root).replace(os.sep, "/") for path in paths]
-    labels = [classes[label] for label in videos.labels().tolist()]
-    return _Videos(names, paths, labels, classes, catalog.groups("train"))
+    labels = _labels_of(videos, classes)
+    return _Videos(names, paths, labels, classes, catalog.groups("train"), catalog.multi_label)
+
+
+def _labels_of(videos: Records, classes: list[str]) -> list[str]:
+    """Return the label of each video, several with BETWEEN between."""
+    sets = ((record.label,) if record.label != NO_CLASS else record.labels for record in videos)
+    return [BETWEEN.join(classes[label] for label in own) for own in sets]
 
 
 def _is_whole(catalog: Catalog) -> bool:
@@ -234,13 +255,13 @@ def _groups(videos: _Videos, root: Path, given: str | None) -> tuple[list[str], 
     return joined(groups, same), grouped_by, notes
 
 
-def _write(out: Path, rows: dict[Split, list[Row]], classes: list[str], *, has_classes: bool) -> None:
+def _write(out: Path, rows: dict[Split, list[Row]], videos: _Videos, *, has_classes: bool) -> None:
     """Write the lists, and a file of classes where these are names: all of them whole before any gets its name.
 
     Raises:
         ListError: A name can't stand in a list.
     """
-    texts = {f"{part}.csv": _list_text(own, classes) for part, own in rows.items()}
+    texts, classes = {f"{part}.csv": _list_text(own, videos) for part, own in rows.items()}, videos.classes
     if not has_classes and not all(map(is_index, classes)):
         texts["classes.txt"] = "".join(f"{name}\n" for name in classes)
         if (out / "classes.txt").exists():
@@ -251,36 +272,51 @@ def _write(out: Path, rows: dict[Split, list[Row]], classes: list[str], *, has_c
             files.enter_context(replacing(out / name)).write_text(text, encoding="utf-8", newline="\n")
 
 
-def _list_text(rows: list[Row], classes: list[str]) -> str:
+def _list_text(rows: list[Row], videos: _Videos) -> str:
     """Return a list that reads back as what it was made of; with a column of groups where there are some."""
     made = io.StringIO()
     width = 3 if any(group for _, _, group in rows) else 2
-    csv.writer(made, lineterminator="\n").writerows(row[:width] for row in (("path", "label", GROUP_COLUMN), *rows))
+    header = ("path", "labels" if videos.several else "label", GROUP_COLUMN)
+    csv.writer(made, lineterminator="\n").writerows(row[:width] for row in (header, *rows))
     try:
         made.getvalue().encode()
-        read = table(Lines.of(made.getvalue(), file=Path("list")), root=Path(), split="train", given=None)
-        labels = [classes[label] for label in resolve(read, classes).labels().tolist()]
+        lines = Lines.of(made.getvalue(), file=Path("list"))
+        read = table(lines, root=Path(), split="train", given=None, several=videos.several)
+        labels = _labels_of(resolve(read, videos.classes), videos.classes)
         back = zip(read.names, labels, read.groups or [""] * len(rows), strict=True)
         odd = next((row for row, other in zip(rows, back, strict=True) if row != other), None)
     except ValueError:  # one alone can be read, or can't
-        odd = next((row for row in rows if len(rows) > 1 and not _can_stand(row, classes)), rows[0])
+        odd = next((row for row in rows if len(rows) > 1 and not _can_stand(row, videos)), rows[0])
     if odd is not None:
         raise ListError(f"{odd[0]!r} of class {odd[1]!r} can't stand in a list (a text in UTF-8): rename it first")
     return made.getvalue()
 
 
-def _can_stand(row: Row, classes: list[str]) -> bool:
+def _can_stand(row: Row, videos: _Videos) -> bool:
     try:
-        _list_text([row], classes)
+        _list_text([row], videos)
     except ListError:
         return False
     return True
 
 
 def _far_off(
-    parts: dict[Split, Part], wanted: dict[Split, float], counts: dict[str, Counter[str]], *, grouped_by: str
+    parts: dict[Split, Part],
+    wanted: dict[Split, float],
+    counts: dict[str, Counter[str]],
+    *,
+    largest: int,
+    grouped_by: str,
 ) -> list[str]:
-    """Return where the split is not what was asked for: classes that a part lacks, shares that groups do not allow."""
+    """Return where the split is not what was asked for: classes that a part lacks, shares that groups do not allow.
+
+    Args:
+        parts: What each part got.
+        wanted: Their shares.
+        counts: Of each group, how many videos it has of each class.
+        largest: Videos of the largest group.
+        grouped_by: What says the groups where nobody asked.
+    """
     notes = []
     num_groups = Counter(label for group in counts.values() for label in group)
     for part, got in parts.items():
@@ -295,7 +331,6 @@ def _far_off(
         ways += ["more videos of these classes, of other sources"]
         notes.append(f"an accuracy says nothing of classes that its part lacks: {'; or '.join(ways)}")
     total = sum(part.num_videos for part in parts.values())
-    largest = max(group.total() for group in counts.values())
     if largest > 1 and any(abs(parts[part].share - share) > 0.02 for part, share in wanted.items()):
         notes.append(
             f"shares are not what was asked for: groups stay whole, and the largest has {largest:,} of {total:,} videos"
