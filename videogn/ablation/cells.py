@@ -145,10 +145,15 @@ def make_cell(
         slug: A part of its name, before the seed.
 
     Raises:
-        ValueError: Batch sizes that are not possible.
+        ValueError: Batch sizes that are not possible, or videos of any number of labels.
     """
     own = {**study.settings, **{name: v for level in levels for name, v in level.settings.items()}}
     own |= {**(candidate or {}), **(more or {})}
+    if {**base, **own}.get("data.multi_label"):
+        raise ValueError(
+            "data.multi_label is on, and a study compares top-1 accuracies, of one class a video: train the runs "
+            "one by one (videogn fit, videogn test) and compare their result.json"
+        )
     axes = study.parsed_axes
     labels = {axis.name: level.label for axis, level in zip(axes, levels, strict=True)}
     batches, batch_settings = batches_of(study, {**base, **own})

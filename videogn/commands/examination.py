@@ -92,6 +92,11 @@ def _share(of: float, *, deadline: float) -> float:
 
 def _findings(run: PlannedRun, *, deadline: float) -> Iterator[Finding]:
     data, model = run.datamodule, run.model
+    if data.multi_label:
+        raise UsageError(
+            "data.multi_label is on, and the doctor's own trainings are of one class a video: ask about a list of one "
+            "label a video, or leave the doctor out (videogn data check takes lists of several)"
+        )
     if NORMS[model.architecture["norm"]].needs_weights:
         norm = model.architecture["norm"]
         raise UsageError(

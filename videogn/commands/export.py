@@ -80,7 +80,8 @@ def run(words: list[str]) -> int:
         raise UsageError(str(error)) from error
     known = about(model, Path(given.run_dir))
     try:
-        checked = export(model.module.model, views, out, name=given.format, about=known)
+        network, multi_label = model.module.model, model.module.multi_label
+        checked = export(network, views, out, name=given.format, about=known, multi_label=multi_label)
         with replacing(card_file(out)) as partial:
             text = card(known, checked, file=out.name, name=given.format)
             partial.write_text(text, encoding="utf-8", errors=ODD_NAMES)

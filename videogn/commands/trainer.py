@@ -57,6 +57,7 @@ from videogn.training.plan import FROM_SCRATCH, Plan, plan_of, summary, without_
 from videogn.training.position import Position, position_of
 from videogn.training.precise_bn import PreciseBatchNorm, precise_norms
 from videogn.training.recipe import check_same_recipe, recipe_of
+from videogn.training.result import SCORES
 from videogn.training.stopping import Stop
 
 SPLITS: dict[str, tuple[Split, ...]] = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
@@ -400,8 +401,9 @@ class VideoCLI(TrainerArguments):
         if trainer.limit_val_batches == 0 or self.model.validated_at_step == trainer.global_step:
             return
         trainer.validate(self.model, datamodule=self.datamodule, verbose=False)
-        top1 = 100 * float(trainer.callback_metrics["val/top1"])
-        print(f"validated after the last step: top-1 {top1:.1f} %", flush=True)
+        score = self.model.score
+        percent = 100 * float(trainer.callback_metrics[f"val/{score}"])
+        print(f"validated after the last step: {SCORES[score]} {percent:.1f} %", flush=True)
 
     def before_test(self) -> None:
         (self.run_dir / "result.json").unlink(missing_ok=True)

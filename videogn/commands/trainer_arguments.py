@@ -153,6 +153,7 @@ class TrainerArguments(LightningCLI):
             "times as fast. torch itself does so for convolutions. The result says so.",
         )
         parser.link_arguments("data.num_classes", "model.num_classes", apply_on="instantiate")
+        parser.link_arguments("data.multi_label", "model.multi_label")
         parser.link_arguments("data.num_frames", "model.num_frames")
         parser.link_arguments("data.crop_size", "model.crop_size")
         parser.link_arguments("data.batch_size", "model.device_batch_size")

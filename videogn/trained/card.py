@@ -12,7 +12,8 @@ import videogn
 from videogn.trained.export import Checked
 from videogn.trained.model import TrainedModel
 from videogn.trained.names import FormatName
-from videogn.training.result import Result, ResultError, read_result
+from videogn.training.result import AnyResult, ResultError
+from videogn.training.result_of_labels import read_any_result
 
 _USE: dict[FormatName, str] = {
     "torch_export": """\
@@ -49,15 +50,15 @@ def about(model: TrainedModel, run_dir: Path) -> dict[str, Any]:
         "seed": run.get("seed"),
         "train_fingerprint": run.get("train_fingerprint"),
         "started_from": run.get("weights"),
-        "result": None if found is None else asdict(found),
+        "result": None if found is None else {**asdict(found), "summary": found.summary()},
         "versions": {"videogn": videogn.__version__, "torch": torch.__version__},
     }
 
 
-def _result(run_dir: Path, run: dict[str, Any]) -> Result | None:
+def _result(run_dir: Path, run: dict[str, Any]) -> AnyResult | None:
     """Return the run's test, where it is of this checkpoint."""
     try:
-        found = read_result(run_dir / "result.json")
+        found = read_any_result(run_dir / "result.json")
     except ResultError:
         return None
     same = (found.steps, found.train_fingerprint) == (run.get("steps"), run.get("train_fingerprint"))
@@ -77,16 +78,16 @@ def card(known: dict[str, Any], checked: Checked, *, file: str, name: FormatName
     network, sampling = dict(known["architecture"]), known["sampling"]
     accuracy = "not tested (`videogn test` on the run, then export again)"
     if known["result"] is not None:
-        result = Result(**known["result"])
-        accuracy = f"{result.summary()}; fingerprint of the test videos {result.dataset_fingerprint}"
+        result = known["result"]
+        accuracy = f"{result['summary']}; fingerprint of the test videos {result['dataset_fingerprint']}"
     rate = f" of {sampling['target_fps']:g} frames a second" if sampling["target_fps"] else ""
-    start = known["started_from"]
+    start, each = known["started_from"], ", of each class by itself" if network.get("multi_label") else ""
     rows = {
         "network": ", ".join([network.pop("network"), *(f"{key} {value}" for key, value in network.items() if value)]),
         "input": f"uint8 {shape}, RGB, any N: normalisation is inside",
         "frames": f"{sampling['num_frames']}, every {sampling['frame_interval']}{rate}; short side scaled to "
         f"{sampling['test_scale_size']} px, cropped to {sampling['test_crop_size']}",
-        "output": f"float32 [N, {len(classes)}], probabilities; a video's are the mean of its views'",
+        "output": f"float32 [N, {len(classes)}], probabilities{each}; a video's are the mean of its views'",
         "trained": f"{known['steps']:,} updates, seed {known['seed']}, fingerprint of the videos "
         f"{known['train_fingerprint']}, from {start['file'] if start else 'scratch'}",
         "accuracy": f"of the run, by videogn: {accuracy}",

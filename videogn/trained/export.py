@@ -42,15 +42,17 @@ class ViewProbabilities(nn.Module):
 
     Args:
         model: The network.
+        multi_label: Whether each class has a probability of its own: sigmoid instead of softmax.
     """
 
-    def __init__(self, model: VideoNetwork) -> None:
+    def __init__(self, model: VideoNetwork, *, multi_label: bool = False) -> None:
         super().__init__()
         self.model = model
+        self.multi_label = multi_label
 
     def forward(self, views: Tensor) -> Tensor:
         """Return probabilities [N, K] of views."""
-        return averaged(positions(self.model, views))
+        return averaged(positions(self.model, views), multi_label=self.multi_label)
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,15 @@ class Checked:
     milliseconds: dict[int, tuple[float, float]]
 
 
-def export(model: VideoNetwork, views: Tensor, out: Path, *, name: FormatName, about: dict[str, Any]) -> Checked:
+def export(
+    model: VideoNetwork,
+    views: Tensor,
+    out: Path,
+    *,
+    name: FormatName,
+    about: dict[str, Any],
+    multi_label: bool = False,
+) -> Checked:
     """Write a network as a program of any number of views, and check the file before it takes its place.
 
     Args:
@@ -77,12 +87,13 @@ def export(model: VideoNetwork, views: Tensor, out: Path, *, name: FormatName, a
         out: The file.
         name: Its format.
         about: Kept in it as JSON.
+        multi_label: Whether each class has a probability of its own.
 
     Raises:
         ExportError: The program differs from the network by more than rounding, or could not be made.
         OSError: The file can't be written.
     """
-    network = ViewProbabilities(model).eval()
+    network = ViewProbabilities(model, multi_label=multi_label).eval()
     # Of two views: torch.export takes 1 for a constant.
     example = views[:2] if len(views) > 1 else views.repeat(2, 1, 1, 1, 1)
     write, read = {"torch_export": (_write_pt2, _read_pt2), "onnx": (_write_onnx, _read_onnx)}[name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed
@@ -12,6 +13,18 @@ from videogn.models.batch_norm import devices_share
 
 # A GPU answers so many updates later: to read the newest answer would be to wait for all that it has to do.
 LAG = 2
+
+
+Item = TypeVar("Item")
+
+
+def from_all_devices(own: list[Item]) -> list[Item]:
+    """Return the items of all devices, those of the first one first; all devices call this."""
+    if not devices_share():
+        return own
+    parts: list[Any] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(parts, own)
+    return [item for part in parts for item in part]
 
 
 class Agreement:

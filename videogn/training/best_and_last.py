@@ -1,4 +1,4 @@
-"""The checkpoints of a run: last.ckpt, the one before it, and best.ckpt by the top-1 of the validations."""
+"""The checkpoints of a run: last.ckpt, the one before it, and best.ckpt by the score of the validations."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from videogn.files import add_name, write_json
 from videogn.training.agreement import Agreement
 from videogn.training.errors import ToldToEnd
 from videogn.training.module import VideoClassifier
+from videogn.training.result import SCORES
 from videogn.training.stopping import Stop
 
 _UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0}
@@ -68,7 +69,8 @@ class Checkpoints(Checkpoint):
         self._agreement = Agreement(pl_module.device)
         best, is_there = pl_module.best, trainer.strategy.broadcast(self.best.is_file())  # all devices must agree
         if best is not None and not is_there:
-            _start_again(trainer, pl_module, f"{self.best} is not there (top-1 {100 * best['top1']:.1f} %)")
+            score = pl_module.score
+            _start_again(trainer, pl_module, f"{self.best} is not there ({SCORES[score]} {100 * best[score]:.1f} %)")
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, VideoClassifier)
@@ -139,12 +141,13 @@ class Checkpoints(Checkpoint):
         assert isinstance(pl_module, VideoClassifier)
         if trainer.sanity_checking or _is_dev_run(trainer):
             return
-        top1, validation = float(trainer.callback_metrics["val/top1"]), _validation(trainer, pl_module)
+        name, validation = pl_module.score, _validation(trainer, pl_module)
+        score = float(trainer.callback_metrics[f"val/{name}"])
         if pl_module.best is not None and pl_module.best["validation"] != validation:
             _start_again(trainer, pl_module, "the validation has changed (its videos, sizes or statistics)")
             pl_module.num_validations = 1
-        if pl_module.best is None or top1 > pl_module.best["top1"]:
-            pl_module.best = {"top1": top1, "step": trainer.global_step, "validation": validation}
+        if pl_module.best is None or score > pl_module.best[name]:
+            pl_module.best = {name: score, "step": trainer.global_step, "validation": validation}
             pl_module.is_best = True
             try:
                 trainer.save_checkpoint(self.best)

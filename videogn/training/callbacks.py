@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,13 +16,23 @@ from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.trainer.states import TrainerFn
 
 from videogn.code_version import code_version
+from videogn.training.average_precision import average_precisions
 from videogn.training.checkpoint import read_own_part
 from videogn.training.checkpoint_file import damage_in
 from videogn.training.device import peak_memory_bytes, precision_name
 from videogn.training.log_points import at_log_point
 from videogn.training.module import VideoClassifier
 from videogn.training.recipe import extras_in
-from videogn.training.result import Result, chosen_text, ks_of, top_k, write_per_class, write_result
+from videogn.training.result import (
+    SCORES,
+    AnyResult,
+    Result,
+    accuracies_of,
+    chosen_text,
+    write_per_class,
+    write_result,
+)
+from videogn.training.result_of_labels import ResultOfLabels, scores_of, write_precisions, write_scored_labels
 from videogn.training.video_scores import write_videos
 
 # What a result says as the network's architecture does, and as the checkpoint's part on its training.
@@ -35,7 +45,10 @@ _OF_TRAINING = (
     *("epochs", "train_seconds", "device", "num_devices"),
 )
 # In the progress bar.
-SHOWN = ("train/loss_step", "train/top1_step", "clips_per_second", "train/loss_epoch", "train/top1_epoch", "val/top1")
+SHOWN = (
+    *("train/loss_step", "train/top1_step", "clips_per_second", "train/loss_epoch", "train/top1_epoch"),
+    *(f"val/{score}" for score in SCORES),
+)
 LIBRARIES = ("videogn", "torch", "torchvision", "pytorchvideo", "lightning", "av", "decord", "numpy")
 
 
@@ -128,10 +141,11 @@ class ProgressLines(Callback):
             "loss": "train/loss_epoch",
             "top-1": "train/top1_epoch",
             "val loss": "val/loss",
-            "val top-1": "val/top1",
+            **{f"val {title}": f"val/{score}" for score, title in SCORES.items()},
         }.items():
             if name in values and (self._validated or not name.startswith("val/")):
-                parts.append(f"{title} {100 * values[name]:.1f} %" if "top" in title else f"{title} {values[name]:.4f}")
+                is_loss = "loss" in title
+                parts.append(f"{title} {values[name]:.4f}" if is_loss else f"{title} {100 * values[name]:.1f} %")
         if "clips_per_second" in values:
             parts.append(f"{values['clips_per_second']:.1f} clips/s")
         parts.append(f"lr {trainer.optimizers[0].param_groups[0]['lr']:.5f}")
@@ -167,15 +181,14 @@ class ResultWriter(Callback):
         assert isinstance(pl_module, VideoClassifier)
         if not trainer.is_global_zero:
             return
-        data, run, scored = pl_module.data, pl_module.training_run, pl_module.scored
+        data, run = pl_module.data, pl_module.training_run
+        scored = pl_module.scored_labels if pl_module.multi_label else pl_module.scored
         assert data is not None
         videos = data.catalog.records("test")
         if not scored:
             raise ValueError(f"none of the {len(videos)} videos could be scored; the first: {pl_module.failures[0][1]}")
         fingerprint = data.catalog.fingerprint("test")
-        top = {k: 100 * top_k(scored, k) for k in ks_of(pl_module.num_classes)}
-        of_expected = {k: share * len(scored) / len(videos) for k, share in top.items()}
-        result = Result(
+        about: dict[str, Any] = dict(
             **{name: pl_module.architecture[name] for name in _OF_ARCHITECTURE},
             **{name: run.get(name) for name in _OF_TRAINING},
             precise_bn=pl_module.precise_bn,
@@ -184,10 +197,6 @@ class ResultWriter(Callback):
             extras=extras_in(run.get("recipe", {})) | data.test_extras,
             protocol=data.protocol,
             clip_policy=data.clip_policy,
-            top1=top[1],
-            top5=top.get(5),
-            top1_of_expected=of_expected[1],
-            top5_of_expected=of_expected.get(5),
             loss=sum(video.loss for video in scored) / len(scored),
             num_videos_expected=len(videos),
             num_videos_scored=len(scored),
@@ -211,11 +220,23 @@ class ResultWriter(Callback):
             code={"train": _code(run), "test": code_version()},
             versions=installed_versions(),
         )
-        print(result.summary(), flush=True)  # where it can't be written, it is seen at least
-        # The result comes last: a folder that has it has all.
         names, groups = [videos.of_line(video.index).name for video in scored], data.catalog.test_groups
-        of_videos = write_videos(scored, names, groups and [groups[video.index] for video in scored], self.folder)
-        per_class = write_per_class(scored, pl_module.class_names, self.folder)
+        of_scored = groups and [groups[video.index] for video in scored]
+        # The result comes last: a folder that has it has all. Where nothing can be written, it is seen at least.
+        if pl_module.multi_label:
+            precisions = average_precisions(pl_module.scored_labels).tolist()
+            classes = Counter(label for video in pl_module.scored_labels for label in video.labels)
+            num_scored = [classes[label] for label in range(pl_module.num_classes)]
+            expected = videos.counts(pl_module.num_classes).tolist()
+            result: AnyResult = ResultOfLabels(**about, **scores_of(precisions, num_scored, expected))
+            print(result.summary(), flush=True)
+            of_videos = write_scored_labels(pl_module.scored_labels, names, of_scored, self.folder)
+            per_class = write_precisions(precisions, num_scored, pl_module.class_names, self.folder)
+        else:
+            result = Result(**about, **accuracies_of(pl_module.scored, pl_module.num_classes, num_expected=len(videos)))
+            print(result.summary(), flush=True)
+            of_videos = write_videos(pl_module.scored, names, of_scored, self.folder)
+            per_class = write_per_class(pl_module.scored, pl_module.class_names, self.folder)
         path = write_result(result, self.folder)
         print(f"written: {path}, {per_class} and {of_videos}")
 

@@ -44,10 +44,10 @@ def check_same_model(own: Mapping[str, Any], *, architecture: Mapping[str, Any],
     Raises:
         CheckpointError: It is of another network or of other classes; the error names what differs.
     """
-    theirs = {"input": "rgb", "network": "i3d", **own["architecture"]}  # of before there were others
+    theirs = {"input": "rgb", "network": "i3d", "multi_label": False, **own["architecture"]}  # before there were others
     differing = [
         f"{name} {theirs.get(name)!r} (asked for: {value!r})"
-        for name, value in architecture.items()
+        for name, value in {"multi_label": False, **architecture}.items()
         if name not in _MAY_DIFFER and theirs.get(name) != value
     ]
     if differing:

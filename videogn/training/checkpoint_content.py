@@ -19,9 +19,16 @@ class _Position(TypedDict):
 
 
 class _Best(TypedDict):
-    top1: float
     step: int
     validation: dict[str, Any]
+
+
+class _BestByTop1(_Best):
+    top1: float
+
+
+class _BestByMap(_Best):
+    map: float
 
 
 class _Part(TypedDict):
@@ -63,7 +70,7 @@ class _Training(_OfAll, total=False):
     position: _Position
     epoch_figures: dict[str, list[float]]
     num_validations: int
-    best: _Best | None
+    best: _BestByTop1 | _BestByMap | None
     is_best: bool
     ended_early: bool
     weights: _Weights | None

@@ -34,13 +34,13 @@ class Mixing:
             self.transforms.append(v2.CutMix(alpha=cutmix, num_classes=num_classes))
 
     def __call__(self, batch: Batch) -> tuple[Batch, Tensor]:
-        """Return a batch of mixed views, rounded to uint8, and float32 [B, K] shares of the labels.
+        """Return a batch of mixed views, rounded to uint8, and float32 [B, K] shares of the labels [B] or [B, K].
 
         A forward with a clip that could not be decoded stays as it is. What is drawn comes from torch's generator.
         """
         labels = batch["labels"]
         if not self.transforms or batch["missing"] or len(labels) < 2:
-            return batch, F.one_hot(labels, self.num_classes).float()
+            return batch, labels if labels.ndim == 2 else F.one_hot(labels, self.num_classes).float()
         chosen = self.transforms[int(torch.randint(len(self.transforms), ()))]
         views = batch["views"]
         planes = views.flatten(1, 2).permute(0, 1, 4, 2, 3)  # [B, V * T, C, H, W]

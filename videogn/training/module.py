@@ -93,6 +93,8 @@ class VideoClassifier(Scorer):
         activation_checkpointing: Of i3d, without compile: parts of the network (stem, res2, pool2, res3, res4, res5)
             whose activations are not kept but computed again in the backward pass. Less memory, more time, the same
             numbers; [stem,res2] pays most. videogn fits says what it saves.
+        multi_label: Whether a video has any number of labels: the loss is then binary cross-entropy, the mean over the
+            classes, and each class has a probability of its own. With the command, it comes from the data.
         num_classes: K. With the command, it comes from the data.
         num_frames: Frames of a clip. With the command, it comes from the data.
         crop_size: Height and width of a training clip in px. With the command, it comes from the data.
@@ -138,6 +140,7 @@ class VideoClassifier(Scorer):
         compile: bool = False,
         activation_memory_budget: float = 1.0,
         activation_checkpointing: Sequence[PartName] = (),
+        multi_label: bool = False,
         num_classes: int = 400,
         num_frames: int = 32,
         crop_size: int = 224,
@@ -160,6 +163,9 @@ class VideoClassifier(Scorer):
         }.items():
             if value < 0:
                 raise ValueError(f"{name} is {value}; expected 0 or more")
+        for name, is_on in {"label_smoothing": label_smoothing, "balance_classes": balance_classes}.items():
+            if multi_label and is_on:
+                raise ValueError(f"{name} is for videos of one class each, and multi_label is on: leave it out")
         if optimizer not in get_args(OptimizerName):
             raise ValueError(f"unknown optimizer {optimizer!r}; expected one of {', '.join(get_args(OptimizerName))}")
         if not 0 <= activation_memory_budget <= 1:
@@ -199,9 +205,12 @@ class VideoClassifier(Scorer):
         )
         if network != "i3d":  # what it does not have is nothing that a checkpoint or a result should say
             architecture |= {name: None for name in OF_I3D if name in architecture}
+        if multi_label:
+            architecture["multi_label"] = True
         super().__init__(
             built,
             num_classes=num_classes,
+            multi_label=multi_label,
             device_batch_size=device_batch_size,
             compiled=compiled(positions, activation_memory_budget=activation_memory_budget) if compile else None,
         )
@@ -245,7 +254,7 @@ class VideoClassifier(Scorer):
         self._average_before: dict[str, Any] | None = None  # of the loaded checkpoint
         # [K]: of each class's clips in the loss; from the training videos, when a training begins.
         self.register_buffer("class_weights", None, persistent=False)
-        self.update = Update(num_classes)
+        self.update = Update(num_classes, multi_label=multi_label)
         self.losses = LossWatch()
         self.epoch_figures = EpochFigures(["loss", *(f"top{k}" for k in self.update.ks)])
         self._steps_before_epoch = 0
@@ -254,7 +263,7 @@ class VideoClassifier(Scorer):
         self.ended_early = False  # whether something else than its length ended the training
         self.training_run: dict[str, Any] = {}  # of the loaded checkpoint: steps, seconds, batch sizes, seed
         self.precise_bn: dict[str, int] | None = None  # batches asked for and clips seen, of re-estimated statistics
-        # The validation with the highest top-1 so far: top1, step, and what all that it is compared with were on.
+        # The validation with the highest score so far: that, by its name, step, and what all its rivals were on, too.
         self.best: dict[str, Any] | None = None
         self.kernels_checked: bool | None = None  # in half precision: whether its layers were held against float32
         self.is_best = False  # whether a checkpoint that is saved now is saved because it is the best
@@ -314,7 +323,7 @@ class VideoClassifier(Scorer):
             labels = self.data.catalog.present("train").labels()
             self.class_weights = balanced_weights(labels, self.num_classes).to(self.device)
         # Of a training that was stopped within an update, nothing is left.
-        self.update, self.losses = Update(self.num_classes), LossWatch()
+        self.update, self.losses = Update(self.num_classes, multi_label=self.multi_label), LossWatch()
         for norm in batch_norms(self.model):
             norm.defer_update = True
             norm.forget()
@@ -366,7 +375,10 @@ class VideoClassifier(Scorer):
         if self.mixing is not None:
             batch, targets = self.mixing(batch)
         logits = self.training_logits(batch).float()
-        losses = F.cross_entropy(logits, targets, label_smoothing=self.label_smoothing, reduction="none")
+        if self.multi_label:
+            losses = F.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(dim=1)
+        else:
+            losses = F.cross_entropy(logits, targets, label_smoothing=self.label_smoothing, reduction="none")
         if self.class_weights is not None:
             losses = losses * (self.class_weights[labels] if targets is labels else targets @ self.class_weights)
         loss = self.update.loss(losses, logits=logits, labels=labels, weights=batch["weights"])

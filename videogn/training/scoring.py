@@ -1,5 +1,8 @@
 """How videos are scored: probabilities averaged over positions and views; validation, testing, prediction.
 
+With one label a video, classes share a softmax, and the score is top-k accuracy; with several, each class has a sigmoid
+of its own, and the score is mean average precision.
+
 Shapes: B videos, V views, C channels, T frames, H, W, K classes.
 """
 
@@ -7,10 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypedDict
 
 import torch
-import torch.distributed
 from lightning import LightningModule
 from torch import Tensor
 from torchmetrics.aggregation import MeanMetric
@@ -22,12 +24,17 @@ from videogn.models.compiled import Run, positions
 from videogn.models.features import listening
 from videogn.models.network import VideoNetwork
 from videogn.training.accuracy import TopK, ranks
-from videogn.training.agreement import Agreement
+from videogn.training.agreement import Agreement, from_all_devices
+from videogn.training.average_precision import (
+    AveragePrecision,
+    ScoredLabels,
+    average_precisions,
+    mean_of_known,
+    scored_labels,
+)
 from videogn.training.errors import NonFiniteLoss
 from videogn.training.non_finite import first_not_finite
-from videogn.training.result import ScoredVideo, ks_of, top_k
-
-Item = TypeVar("Item")
+from videogn.training.result import ScoredVideo, ScoreName, ks_of, top_k
 
 
 class Prediction(TypedDict):
@@ -44,26 +51,40 @@ class Scorer(LightningModule):
     Args:
         model: The network; its memory format becomes channels_last_3d.
         num_classes: K.
+        multi_label: Whether a video has any number of labels.
         device_batch_size: Views that are forwarded at once, at most.
         compiled: Computes `positions` of as many views, where it is faster.
     """
 
     def __init__(
-        self, model: VideoNetwork, *, num_classes: int, device_batch_size: int, compiled: Run | None = None
+        self,
+        model: VideoNetwork,
+        *,
+        num_classes: int,
+        multi_label: bool = False,
+        device_batch_size: int,
+        compiled: Run | None = None,
     ) -> None:
         super().__init__()
         self.model = model.to(memory_format=torch.channels_last_3d)
         self.num_classes = num_classes
+        self.multi_label = multi_label
         self.device_batch_size = device_batch_size
         self.compiled = compiled
         self.class_names: list[str] = []
-        self.val_accuracy = TopK(num_classes)
+        self.val_accuracy = AveragePrecision() if multi_label else TopK(num_classes)
         self.val_loss = MeanMetric(nan_strategy="disable")
         self.validated_at_step: int | None = None
         self.num_validations = 0
         self.scored: list[ScoredVideo] = []
+        self.scored_labels: list[ScoredLabels] = []  # with several labels a video, instead
         self.failures: list[tuple[int, str]] = []
         self._news: Agreement | None = None  # on whether there is anything to exchange
+
+    @property
+    def score(self) -> ScoreName:
+        """What the best validation is the best by, as its figures are called."""
+        return "map" if self.multi_label else "top1"
 
     @property
     def data(self) -> KineticsDataModule | None:
@@ -83,10 +104,11 @@ class Scorer(LightningModule):
     def probabilities(self, videos: Sequence[VideoViews | Tensor] | Tensor) -> Tensor:
         """Return class probabilities [B, K] of the views of B videos, uint8 [T, H, W, C].
 
-        Softmax, averaged over positions, then over views (Wang et al. 2018, "inference"). At most device_batch_size
-        views are made and forwarded at once: memory does not grow with their number.
+        Softmax (sigmoid where a video has any number of labels), averaged over positions, then over views (Wang et al.
+        2018, "inference"). At most device_batch_size views are made and forwarded at once: memory does not grow with
+        their number.
         """
-        of_views = self._of_views(videos, lambda views: averaged(self._positions(views)))
+        of_views = self._of_views(videos, lambda views: averaged(self._positions(views), multi_label=self.multi_label))
         probabilities = torch.stack([of_video.mean(dim=0) for of_video in of_views])
         self._check_finite(probabilities)
         return probabilities
@@ -140,9 +162,13 @@ class Scorer(LightningModule):
     def validation_step(self, batch: VideoBatch, batch_idx: int) -> None:
         if len(batch["labels"]):
             probabilities = self.probabilities(batch["views"])
-            self.val_loss.update(_negative_log(probabilities, batch["labels"]))
+            self.val_loss.update(self._losses(probabilities, batch["labels"]))
             self.val_accuracy.add(probabilities, batch["labels"])
         self.failures += batch["failures"]
+
+    def _losses(self, probabilities: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss of each video, [B], by its probabilities [B, K]."""
+        return (_binary_cross_entropy if self.multi_label else _negative_log)(probabilities, labels)
 
     # Videos that fail
 
@@ -166,7 +192,7 @@ class Scorer(LightningModule):
         """
         if self.data is None or not devices_share():
             return
-        parts = self._from_all_devices([{split: known.to_plain() for split, known in self.data.known.items()}])
+        parts = from_all_devices([{split: known.to_plain() for split, known in self.data.known.items()}])
         for split, known in self.data.known.items():
             for part in parts:
                 known.add(part[split])
@@ -186,8 +212,8 @@ class Scorer(LightningModule):
     def on_validation_epoch_end(self) -> None:
         # Here, and not in the steps: a device may have had no video to score, and must take part all the same.
         self.exchange_known()
-        self.failures = self._from_all_devices(self.failures)
-        num_scored = sum(self._from_all_devices([int(self.val_loss.weight)]))
+        self.failures = from_all_devices(self.failures)
+        num_scored = sum(from_all_devices([int(self.val_loss.weight)]))
         if not self.trainer.sanity_checking:
             if not num_scored:
                 raise ValueError(f"none of the validation videos could be decoded; the first: {self.failures[0][1]}")
@@ -197,11 +223,13 @@ class Scorer(LightningModule):
             self.num_validations += 1
         self.log("val/loss", self.val_loss.compute())
         for name, share in self.val_accuracy.finish().items():
+            if share.isnan() and not self.trainer.sanity_checking:
+                raise ValueError(f"none of the {num_scored} validation videos that were scored has a label")
             self.log(f"val/{name}", share)
         self.val_loss.reset()
 
     def on_test_epoch_start(self) -> None:
-        self.scored, self.failures = [], []
+        self.scored, self.scored_labels, self.failures = [], [], []
 
     def test_step(self, batch: VideoBatch, batch_idx: int) -> None:
         self.failures += batch["failures"]
@@ -209,7 +237,10 @@ class Scorer(LightningModule):
         if not len(labels):
             return
         probabilities = self.probabilities(batch["views"])
-        losses = _negative_log(probabilities, labels)
+        losses = self._losses(probabilities, labels)
+        if self.multi_label:
+            self.scored_labels += scored_labels(batch["indices"], probabilities, labels, losses)
+            return
         highest = probabilities.max(dim=1)
         values = zip(
             batch["indices"].tolist(),
@@ -224,18 +255,13 @@ class Scorer(LightningModule):
 
     def on_test_epoch_end(self) -> None:
         self.exchange_known()
-        self.scored = sorted(self._from_all_devices(self.scored), key=lambda video: video.index)
-        self.failures = sorted(self._from_all_devices(self.failures))
+        self.scored = sorted(from_all_devices(self.scored), key=lambda video: video.index)
+        self.scored_labels = sorted(from_all_devices(self.scored_labels), key=lambda video: video.index)
+        self.failures = sorted(from_all_devices(self.failures))
+        if self.scored_labels:
+            self.log("test/map", mean_of_known(average_precisions(self.scored_labels)))
         if self.scored:
             self.log_dict({f"test/top{k}": top_k(self.scored, k) for k in ks_of(self.num_classes)})
-
-    def _from_all_devices(self, own: list[Item]) -> list[Item]:
-        """Return the items of all devices, those of the first one first."""
-        if not devices_share():
-            return own
-        parts: list[Any] = [None] * torch.distributed.get_world_size()
-        torch.distributed.all_gather_object(parts, own)
-        return [item for part in parts for item in part]
 
     def predict_step(self, batch: VideoBatch, batch_idx: int) -> list[Prediction]:
         self.failures += batch["failures"]
@@ -253,11 +279,21 @@ class Scorer(LightningModule):
         self.failures = []
 
 
-def averaged(logits: Tensor) -> Tensor:
-    """Return probabilities [N, K], averaged over positions, of logits [N, K, P]."""
-    return logits.float().softmax(dim=1).mean(dim=-1)
+def averaged(logits: Tensor, *, multi_label: bool = False) -> Tensor:
+    """Return probabilities [N, K], averaged over positions, of logits [N, K, P]; of each class by itself, or of one."""
+    logits = logits.float()
+    return (logits.sigmoid() if multi_label else logits.softmax(dim=1)).mean(dim=-1)
 
 
 def _negative_log(probabilities: Tensor, labels: Tensor) -> Tensor:
     """Return -log of the probability of each label: [B] of [B, K] and [B]."""
-    return -probabilities.gather(1, labels[:, None]).squeeze(1).clamp_min(torch.finfo(torch.float32).tiny).log()
+    return -_log(probabilities.gather(1, labels[:, None]).squeeze(1))
+
+
+def _binary_cross_entropy(probabilities: Tensor, labels: Tensor) -> Tensor:
+    """Return the binary cross-entropy of each video, the mean over its classes: [B] of [B, K] and [B, K]."""
+    return -(labels * _log(probabilities) + (1 - labels) * _log(1 - probabilities)).mean(dim=1)
+
+
+def _log(probabilities: Tensor) -> Tensor:
+    return probabilities.clamp_min(torch.finfo(torch.float32).tiny).log()

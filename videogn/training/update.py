@@ -52,10 +52,11 @@ class Update:
 
     Args:
         num_classes: K.
+        multi_label: Whether a clip has any number of labels: then no accuracies are added up.
     """
 
-    def __init__(self, num_classes: int) -> None:
-        self.ks = ks_of(num_classes)
+    def __init__(self, num_classes: int, *, multi_label: bool = False) -> None:
+        self.ks = () if multi_label else ks_of(num_classes)
         # Over this device's clips: those that are there, those that were skipped, losses, correct ones by k.
         self._sums: Tensor | None = None
 
@@ -65,13 +66,15 @@ class Update:
         Args:
             losses: float32 [B], of each clip.
             logits: [B, K].
-            labels: int64 [B].
+            labels: int64 [B], or [B, K] with several labels a clip.
             weights: [B], 0 for a clip that was skipped, else 1.
         """
         total = (losses * weights).sum()
         with torch.no_grad():
-            found = ranks(logits, labels)
-            correct = [((found < k) * weights).sum() for k in self.ks]
+            correct = []
+            if self.ks:
+                found = ranks(logits, labels)
+                correct = [((found < k) * weights).sum() for k in self.ks]
             sums = torch.stack([weights.sum(), (weights == 0).sum(), total, *correct])
             self._sums = sums if self._sums is None else self._sums + sums
         return total
