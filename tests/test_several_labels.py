@@ -49,6 +49,7 @@ def test_classes_that_come_together_are_learnt_each(trained, capsys):
     run = trained / "run"
     assert ask("test", "--run_dir", run) == 0
     said = capsys.readouterr().out
+    assert "page" not in said
     result = json.loads((run / "result.json").read_text())
     scores, targets = scores_and_targets(run)
     assert targets.tolist() == [[bool(place >> label & 1) for label in range(3)] for place in range(12)]
@@ -141,6 +142,7 @@ def test_lists_are_checked_and_what_knows_one_class_a_video_is_refused(trained, 
     assert ask("fit", "--config", config, "--run_dir", trained / "other", "--data.balanced_sampling", "true") == 2
     assert ask("fit", "--config", config, "--run_dir", trained / "other", "--model.label_smoothing", "0.1") == 2
     assert ask("fit", "--run_dir", trained / "run", "--data.multi_label", "false") == 2
+    assert ask("report", trained / "run") == 2
     assert ask("doctor", "--config", config) == 2
     (tmp_path / "study.yaml").write_text("{base: several.yaml, axes: {model.norm: [gn, bn]}, seeds: [0]}")
     (tmp_path / "several.yaml").write_text(config.read_text() + "total_batch_size: 8\n")
@@ -150,6 +152,7 @@ def test_lists_are_checked_and_what_knows_one_class_a_video_is_refused(trained, 
         "videos of any number of labels: --data.multi_label true",
         "balanced_sampling goes by the one class of each video",
         "label_smoothing is for videos of one class each",
+        "a report is of one class a video",
         "the doctor's own trainings are of one class a video",
         "a study compares top-1 accuracies",
     ):

@@ -412,7 +412,7 @@ class VideoCLI(TrainerArguments):
 
     @rank_zero_only
     def after_test(self) -> None:
-        if self.config.test.report:
+        if self.config.test.report and not self.model.multi_label:
             report.after_test(self.run_dir)
 
     def predict(self, **kwargs: Any) -> None:

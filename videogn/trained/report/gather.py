@@ -47,9 +47,14 @@ def gather(folder: Path) -> Gathered:
     """Read a run's folder.
 
     Raises:
-        ValueError: It holds no run.
+        ValueError: It holds no run, or one of videos of any number of labels.
     """
     settings, problems = settings_of(folder), []
+    if settings["data"].get("multi_label"):
+        raise ValueError(
+            f"{folder}: a report is of one class a video, and this run's data.multi_label is on: its result.json, "
+            f"per_class.csv and videos.csv say what a report would"
+        )
     classes: list[str] = []
     try:
         if file := classes_file(folder):
