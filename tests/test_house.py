@@ -25,7 +25,7 @@ ALLOWED = {
     "wording": set(),
     "models": {"code_version", "files", "machine", "norms"},
     "data": {"files", "machine"},
-    "tools": {"data", "files", "machine", "models", "norms", "training"},
+    "tools": {"data", "files", "machine", "models", "norms", "training", "wording"},
     "trained": {
         *("__init__", "data", "files", "models", "training"),
         *("norms", "page", "drawing", "intervals", "settings_file", "wording"),

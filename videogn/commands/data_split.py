@@ -55,7 +55,8 @@ def run(words: list[str]) -> int:
     """
     given = _parser().parse_args(words[1:])
     check_json(given.json)
-    from videogn.tools.split.lists import counted, split
+    from videogn.tools.split.lists import split
+    from videogn.wording import counted
 
     try:
         summary = split(
