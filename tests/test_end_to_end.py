@@ -82,7 +82,7 @@ def test_test_scores_the_last_checkpoint_and_writes_the_result(trained):
     assert 100 * correct / 5 == pytest.approx(result["top1"], abs=0.01)
     assert read_metrics(run) == before  # a test does not touch the training's record
 
-    again = videogn("test", "--run_dir", "runs/tiny", "--data.batch_size", "1", cwd=trained)
+    again = videogn("test", "--no_report", "--run_dir", "runs/tiny", "--data.batch_size", "1", cwd=trained)
     assert json.loads((run / "result.json").read_text())["loss"] == pytest.approx(result["loss"], rel=1e-4)
     assert "10x3" in again
 
@@ -141,7 +141,7 @@ def test_a_run_that_ends_within_an_epoch_has_its_best_checkpoint_too(trained, da
     words = ["--config", "tiny.yaml", "--data.root", str(data_root), "--trainer.max_epochs", "-1"]
     out = videogn("fit", *words, "--trainer.max_steps", "2", "--run_dir", "steps", cwd=trained)
     assert "validated after the last step" in out
-    videogn("test", "--run_dir", "steps", "--data.protocol", "1x1", cwd=trained)
+    videogn("test", "--no_report", "--run_dir", "steps", "--data.protocol", "1x1", cwd=trained)
     result = json.loads((trained / "steps/result.json").read_text())
     assert (result["steps"], result["epochs"]) == (2, 1)
     # One that ended and was stopped in its last validation goes on from there: nothing is trained.
@@ -171,7 +171,7 @@ def test_two_devices_score_every_video_once(trained, data_root):
     rows = [f"{line.replace(' ', ',')},{'ab'[place % 2]}" for place, line in enumerate(lines)]
     (trained / "groups.csv").write_text("\n".join(["path,label,group", *rows]))
     more = ["--data.test_list", "groups.csv"]
-    videogn("test", "--run_dir", "runs/tiny", "--data.protocol", "1x1", *more, cwd=trained)
+    videogn("test", "--no_report", "--run_dir", "runs/tiny", "--data.protocol", "1x1", *more, cwd=trained)
     one = json.loads((trained / "runs/tiny/result.json").read_text())
     videos = read_videos_file(trained / "runs/tiny")
     assert [(row["video"], row["group"]) for row in videos] == [
@@ -180,7 +180,7 @@ def test_two_devices_score_every_video_once(trained, data_root):
     assert 20 * sum(row["rank"] == "0" for row in videos) == one["top1"]
     assert all((row["rank"] == "0") == (row["label"] == row["predicted"]) for row in videos)
     more += ["--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.strategy", "ddp"]
-    videogn("test", "--run_dir", "runs/tiny", "--data.protocol", "1x1", *more, cwd=trained)
+    videogn("test", "--no_report", "--run_dir", "runs/tiny", "--data.protocol", "1x1", *more, cwd=trained)
     two = json.loads((trained / "runs/tiny/result.json").read_text())
     assert two["num_videos_scored"] == 5
     assert two["top1"] == pytest.approx(one["top1"])

@@ -111,7 +111,7 @@ def test_length_and_what_changes_no_number_may_be_others(run, capsys):
     assert [(part["first_step"], part["planned_steps"]) for part in found["parts"]] == [(0, 3), (3, 6)]
     assert [part["skip_undecodable"] for part in found["parts"]] == [0, 1]
     assert "goes on after update 3" in capsys.readouterr().out
-    assert main(["test", "--run_dir", "bn"]) == 0
+    assert main(["test", "--no_report", "--run_dir", "bn"]) == 0
     parts = json.loads((run / "bn/result.json").read_text())["parts"]
     assert parts == found["parts"]
 
@@ -166,7 +166,7 @@ def test_a_checkpoint_of_an_earlier_version_is_tested_and_not_gone_on_with(run, 
     torch.save(checkpoint, "gn/checkpoints/last.ckpt")
     assert go_on("gn") == 2
     assert "does not say all the settings that it was trained with" in capsys.readouterr().err
-    assert main(["test", "--run_dir", "gn"]) == 0
+    assert main(["test", "--no_report", "--run_dir", "gn"]) == 0
     result = json.loads(Path("gn/result.json").read_text())
     assert (result["parts"], result["chosen"]) == ([], None)
     assert re.fullmatch(r"0\.1\.0\+\w{12}", result["code"]["train"])
@@ -177,7 +177,7 @@ def test_code_that_changed_in_a_training_is_all_named(run):
         "gn/checkpoints/last.ckpt", parts=[{**training("gn/checkpoints/last.ckpt")["parts"][0], "code": "0.0.9"}]
     )
     assert go_on("gn") == 0
-    assert main(["test", "--run_dir", "gn"]) == 0
+    assert main(["test", "--no_report", "--run_dir", "gn"]) == 0
     code = json.loads(Path("gn/result.json").read_text())["code"]
     assert code["train"] == f"0.0.9, then {code['test']}"
 
@@ -224,19 +224,19 @@ def test_scores_of_validations_that_differ_are_not_compared(run, capsys, data_ro
 def test_the_last_checkpoint_is_tested_and_the_best_one_says_who_chose_it(run, capsys, data_root):
     assert go_on("gn", "--trainer.max_epochs", "3") == 0
     capsys.readouterr()
-    assert main(["test", "--run_dir", "gn"]) == 0
+    assert main(["test", "--no_report", "--run_dir", "gn"]) == 0
     result = json.loads(Path("gn/result.json").read_text())
     assert (Path(result["checkpoint"]).name, result["chosen"], result["steps"]) == ("last.ckpt", None, 9)
     assert "chosen" not in capsys.readouterr().out
     assert result["top5"] is None  # of two classes
 
-    assert main(["test", "--run_dir", "gn", "--ckpt_path", "best"]) == 0
+    assert main(["test", "--no_report", "--run_dir", "gn", "--ckpt_path", "best"]) == 0
     result = json.loads(Path("gn/result.json").read_text())
     assert result["chosen"] == {"num_validations": 3, "by_these_videos": True}
     line = "; the checkpoint was chosen by these videos among 3 validations, so the accuracy is too high\n"
     assert line in capsys.readouterr().out
 
-    assert main(["test", "--run_dir", "gn", "--ckpt_path", "best", "--data.test_list", "train.csv"]) == 0
+    assert main(["test", "--no_report", "--run_dir", "gn", "--ckpt_path", "best", "--data.test_list", "train.csv"]) == 0
     assert json.loads(Path("gn/result.json").read_text())["chosen"]["by_these_videos"] is False
     assert "chosen by another list of videos among 3 validations\n" in capsys.readouterr().out
 
@@ -247,7 +247,7 @@ def test_the_last_checkpoint_is_tested_and_the_best_one_says_who_chose_it(run, c
 
 
 def test_one_validation_chooses_nothing(run):
-    assert main(["test", "--run_dir", "gn", "--ckpt_path", "best"]) == 0
+    assert main(["test", "--no_report", "--run_dir", "gn", "--ckpt_path", "best"]) == 0
     assert json.loads(Path("gn/result.json").read_text())["chosen"] is None
 
 

@@ -60,14 +60,14 @@ def test_a_test_estimates_where_the_checkpoint_has_other_statistics_and_gets_the
     results = {}
     for run, more in (("plain", ["--precise_bn_batches", "3"]), ("precise", [])):
         words = ["--run_dir", run, "--ckpt_path", f"{run}/checkpoints/last.ckpt", "--data.protocol", "1x1"]
-        videogn("test", *words, *more, cwd=work)
+        videogn("test", "--no_report", *words, *more, cwd=work)
         results[run] = json.loads((work / run / "result.json").read_text())
         assert results[run]["precise_bn"] == {"batches": 3, "clips": 12}
     assert results["plain"]["loss"] == results["precise"]["loss"]
     words = ["--run_dir", "plain", "--data.protocol", "1x1", "--data.batch_size", "2", "--precise_bn_batches", "3"]
     out = videogn("test", *words, cwd=work, status=2)
     assert "the run's normalisation batch is 4 clips, and here it would be 2" in out
-    videogn("test", "--run_dir", "plain", "--data.protocol", "1x1", cwd=work)
+    videogn("test", "--no_report", "--run_dir", "plain", "--data.protocol", "1x1", cwd=work)
     running = json.loads((work / "plain/result.json").read_text())
     assert running["precise_bn"] is None
     assert running["loss"] != results["plain"]["loss"]
@@ -76,7 +76,9 @@ def test_a_test_estimates_where_the_checkpoint_has_other_statistics_and_gets_the
 def test_a_run_with_precise_statistics_is_tested_without_its_training_data(work, data_root, tmp_path):
     shutil.copytree(data_root / "val", tmp_path / "val")
     shutil.copy(data_root / "val.csv", tmp_path / "val.csv")
-    videogn("test", "--run_dir", "precise", "--data.root", str(tmp_path), "--data.protocol", "1x1", cwd=work)
+    videogn(
+        "test", "--no_report", "--run_dir", "precise", "--data.root", str(tmp_path), "--data.protocol", "1x1", cwd=work
+    )
     assert json.loads((work / "precise/result.json").read_text())["num_videos_scored"] == 5
 
 
@@ -91,7 +93,7 @@ def test_a_run_starts_from_another_runs_weights_and_says_so(work, data_root):
             torch.testing.assert_close(after[name], value, rtol=1e-5, atol=1e-6, msg=name)
 
     (work / "start.ckpt").unlink()  # a test needs the checkpoint alone
-    videogn("test", "--run_dir", "tuned", "--data.protocol", "1x1", cwd=work)
+    videogn("test", "--no_report", "--run_dir", "tuned", "--data.protocol", "1x1", cwd=work)
     result = json.loads((work / "tuned/result.json").read_text())
     assert result["weights"]["file"] == "start.ckpt"
     assert len(result["weights"]["sha256"]) == 64
@@ -137,7 +139,7 @@ def test_images_then_inflation_then_video(data_root, tmp_path):
     out = videogn("fit", *words, "--run_dir", "image", cwd=tmp_path)
     assert "18 videos, 3 classes; single frames or images of 48 px" in out
     assert re.search(r"length +6 updates = 2 epochs", out)
-    videogn("test", "--run_dir", "image", cwd=tmp_path)
+    videogn("test", "--no_report", "--run_dir", "image", cwd=tmp_path)
     result = json.loads((tmp_path / "image/result.json").read_text())
     assert (result["layout"], result["protocol"], result["num_videos_scored"]) == ("image", "1x1", 6)
 

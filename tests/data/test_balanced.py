@@ -140,5 +140,5 @@ def test_a_fit_on_uneven_classes(uneven, tmp_path, monkeypatch, capsys):
     assert main(["fit", *words]) == 0
     assert "data.balanced_sampling True" in capsys.readouterr().out
     assert [Counter(labels[:12]), Counter(labels[12:])] == [{0: 6, 1: 6}] * 2
-    assert main(["test", "--run_dir", "run", "--data.protocol", "1x1"]) == 0
+    assert main(["test", "--no_report", "--run_dir", "run", "--data.protocol", "1x1"]) == 0
     assert json.loads(Path("run/result.json").read_text())["extras"] == {"data.balanced_sampling": True}

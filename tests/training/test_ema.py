@@ -181,7 +181,7 @@ def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(precise, every, dat
     # Validation and test score what the checkpoint has as its weights, and others start from the same.
     assert last[EMA_KEY]["num_updates"] == 6
     assert any(not torch.equal(last["state_dict"][name], value) for name, value in last[EMA_KEY]["trained"].items())
-    assert main(["test", "--run_dir", "whole", "--data.protocol", "1x1"]) == 0
+    assert main(["test", "--no_report", "--run_dir", "whole", "--data.protocol", "1x1"]) == 0
     result = json.loads(Path("whole/result.json").read_text())
     lines = [line.split(",") for line in Path("whole/metrics.csv").read_text().splitlines()]
     losses = [line[lines[0].index("val/loss")] for line in lines[1:]]
@@ -192,11 +192,17 @@ def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(precise, every, dat
     for name, value in started.model.named_parameters():
         assert torch.equal(value, last["state_dict"][f"model.{name}"])
     torch.save({**last, "state_dict": {**last["state_dict"], **last[EMA_KEY]["trained"]}}, "trained.ckpt")
-    assert main(["test", "--run_dir", "whole", "--data.protocol", "1x1", "--ckpt_path", "trained.ckpt"]) == 0
+    assert (
+        main(["test", "--no_report", "--run_dir", "whole", "--data.protocol", "1x1", "--ckpt_path", "trained.ckpt"])
+        == 0
+    )
     assert json.loads(Path("whole/result.json").read_text())["loss"] != pytest.approx(result["loss"], rel=1e-3)
     if precise == "2":  # statistics are those of the average: a test, which knows nothing else, estimates the same
         state = {name: value + 1 if "running" in name else value for name, value in last["state_dict"].items()}
         last["videogn"]["training"]["precise_bn"] = None
         torch.save({**last, "state_dict": state}, "others.ckpt")
-        assert main(["test", "--run_dir", "whole", "--data.protocol", "1x1", "--ckpt_path", "others.ckpt"]) == 0
+        assert (
+            main(["test", "--no_report", "--run_dir", "whole", "--data.protocol", "1x1", "--ckpt_path", "others.ckpt"])
+            == 0
+        )
         assert json.loads(Path("whole/result.json").read_text())["loss"] == result["loss"]
