@@ -96,12 +96,7 @@ def run(words: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = CommandParser(prog="videogn bench", description="Measures speed.")
     commands = parser.add_subparsers(dest="command", required=True)
-    data = commands.add_parser(
-        "data",
-        help="how fast clips are read",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    data = commands.add_parser("data", help="how fast clips are read", description=DESCRIPTION)
     data.add_argument("paths", nargs="+", metavar="PATH", help="videos, and folders of them")
     data.add_argument("--num_frames", type=int, default=32, help="frames of a clip (%(default)s)")
     data.add_argument("--frame_interval", type=int, default=2, help="source frames from one to the next (%(default)s)")

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from itertools import product
 from typing import Any
 
-from videogn.commands.usage import UsageError, check_json, save_json
+from videogn.commands.usage import UsageError, check_json, save_json, table_console
 from videogn.norms import NORMS
 
 DESCRIPTION = """\
@@ -34,12 +34,7 @@ The defaults are the paper's clips on a GPU, and small ones on a CPU.
 
 def add_parser(commands: Any) -> None:
     """Add `model` to the parsers of `videogn bench`."""
-    parser = commands.add_parser(
-        "model",
-        help="how fast networks compute",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = commands.add_parser("model", help="how fast networks compute", description=DESCRIPTION)
     parser.add_argument(
         "--norms", nargs="+", default=["gn", "bn"], metavar="NORM", help=f"of {', '.join(NORMS)} (gn bn)"
     )
@@ -135,12 +130,8 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _print(figures: dict[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console()
-    if not console.is_terminal:
-        console.width = 160  # a file or a pipe: nothing is cut
     table = Table("mode", "network", "forward ms", "step ms", "clips/s", "by bn's", "off", "GPU memory")
     for row in figures["rows"]:
         table.add_row(
@@ -153,7 +144,7 @@ def _print(figures: dict[str, Any]) -> None:
             _figure(row["output_error"], 100, ".2g", " %"),
             _figure(row["peak_bytes"], 2**-30, ".2f", " GiB"),
         )
-    console.print(table)
+    table_console().print(table)
     for row in figures["rows"]:
         if row["error"]:
             print(f"{row['mode']}, {row['name']}: {row['error']}")

@@ -5,17 +5,16 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from videogn.commands.usage import table_console
+
 LONGEST_ERROR = 80
 
 
 def print_tables(figures: dict[str, Any]) -> None:
     """Print all that was measured; see `videogn.tools.bench.sections` for the rows."""
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console()
-    if not console.is_terminal:
-        console.width = 160  # a file or a pipe: nothing is cut
+    console = table_console()
     titles = {
         "frames": (
             "frames of a clip",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from importlib import import_module
 
 from videogn.commands.usage import CommandParser
@@ -31,12 +30,7 @@ def run(words: list[str]) -> int:
         UsageError: What can't be asked for.
         RunError: The work could not be finished.
     """
-    parser = CommandParser(
-        prog="videogn data",
-        description="Makes data sets.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = CommandParser(prog="videogn data", description="Makes data sets.", epilog=EPILOG)
     commands = parser.add_subparsers(dest="command", required=True, metavar="|".join(COMMANDS))
     for name, text in COMMANDS.items():
         commands.add_parser(name, help=text)

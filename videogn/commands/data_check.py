@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import shlex
 from pathlib import Path
 
@@ -56,7 +55,6 @@ def run(words: list[str]) -> int:
         usage="videogn data check DIR|LIST [--config FILE] [--data.SETTING VALUE ...] [--out DIR] [--num_workers N]",
         description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--out", metavar="DIR", default="data_check", help="folder of the report (%(default)s)")

@@ -76,12 +76,7 @@ def run(words: list[str]) -> int:
 
 
 def _parser() -> CommandParser:
-    parser = CommandParser(
-        prog="videogn data prepare",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = CommandParser(prog="videogn data prepare", description=DESCRIPTION, epilog=EPILOG)
     default = Encoding()
     parser.add_argument("--root", required=True, metavar="DIR", help="folder of the originals")
     parser.add_argument("--out", required=True, metavar="DIR", help="folder to make, not in --root; or to go on with")

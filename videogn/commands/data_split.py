@@ -103,12 +103,7 @@ def run(words: list[str]) -> int:
 
 
 def _parser() -> CommandParser:
-    parser = CommandParser(
-        prog="videogn data split",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = CommandParser(prog="videogn data split", description=DESCRIPTION, epilog=EPILOG)
     parser.add_argument("source", metavar="DIR|LIST", help="folder of class folders, or a list")
     parser.add_argument("--root", metavar="DIR", help="what paths in a list are relative to (default: its folder)")
     parser.add_argument("--out", metavar="DIR", help="where the lists go (default: the root)")

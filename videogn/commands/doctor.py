@@ -5,7 +5,6 @@ Light: what takes seconds to import is in videogn/commands/examination.py.
 
 from __future__ import annotations
 
-import argparse
 import time
 
 from videogn.commands.usage import CommandParser, UsageError, check_json
@@ -50,7 +49,6 @@ def run(words: list[str]) -> int:
         prog="videogn doctor",
         usage="videogn doctor --config FILE [--SETTING VALUE ...] [--minutes M] [--json FILE]",
         description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--minutes", type=float, default=10.0, help="for all of it, about (default: 10)")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -47,13 +46,7 @@ def run(words: list[str]) -> int:
         UsageError: No run or checkpoint of that name, no videos to check on, or a file that can't be written.
         RunError: The program differs from the network, or can't be made.
     """
-    parser = CommandParser(
-        prog="videogn export",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = CommandParser(prog="videogn export", description=DESCRIPTION, epilog=EXAMPLES, allow_abbrev=False)
     parser.add_argument("run_dir", metavar="RUN", help="the run's folder")
     parser.add_argument("--out", required=True, metavar="FILE", help="file to write: .pt2, or .onnx")
     parser.add_argument("--format", choices=tuple(SUFFIXES), default="torch_export", help="of the file (torch_export)")

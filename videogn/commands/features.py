@@ -58,13 +58,7 @@ def run(words: list[str]) -> int:
         UsageError: No run, checkpoint, video or layer of that name, or a file that can't be written.
         RunError: No video could be decoded, or there is no room for the file.
     """
-    parser = CommandParser(
-        prog="videogn features",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = CommandParser(prog="videogn features", description=DESCRIPTION, epilog=EXAMPLES, allow_abbrev=False)
     parser.add_argument("run_dir", metavar="RUN", help="the run's folder")
     parser.add_argument("--videos", nargs="+", required=True, metavar="PATH", help="video files and folders of them")
     parser.add_argument("--out", required=True, metavar="FILE", help="file to write: .safetensors or .npy")

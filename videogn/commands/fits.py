@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 import shlex
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from functools import partial
 from itertools import product
 from typing import Any
 
-from videogn.commands.usage import CommandParser, UsageError, check_json, save_json
+from videogn.commands.usage import CommandParser, UsageError, check_json, save_json, table_console
 from videogn.norms import NORMS, find_norm
 
 DESCRIPTION = """\
@@ -59,7 +58,6 @@ def run(words: Sequence[str]) -> int:
         usage="videogn fits --config FILE [--SETTING VALUE ...] [--norms NORM ...] [--frames T ...] "
         "[--memory SIZE ...] [--checkpointing] [--json FILE]",
         description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--norms", nargs="+", metavar="NORM", help=f"of {', '.join(NORMS)} (default: the config's)")
@@ -192,7 +190,6 @@ def _command(
 
 
 def _print(rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     first = rows[0]
@@ -214,10 +211,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
             f"{memory['at_device_batch'] / 2**30:.2f} GiB",
             *(f"{fit['most']} / {fit['same'] or 'none'}" for fit in row["fits"]),
         )
-    console = Console()
-    if not console.is_terminal:
-        console.width = 160  # a file or a pipe: nothing is cut
-    console.print(table)
+    table_console().print(table)
     print("The same experiment, with the largest device batch:")
     for row in rows:
         batches = row["batch_sizes"]

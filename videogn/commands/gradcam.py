@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from fractions import Fraction
 from itertools import chain, count
 from pathlib import Path
@@ -51,13 +50,7 @@ def run(words: list[str]) -> int:
         UsageError: No run, checkpoint, video, class or layer of that name, or a folder that can't be written to.
         RunError: No video could be decoded, or there is no room for the pictures.
     """
-    parser = CommandParser(
-        prog="videogn gradcam",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = CommandParser(prog="videogn gradcam", description=DESCRIPTION, epilog=EXAMPLES, allow_abbrev=False)
     parser.add_argument("run_dir", metavar="RUN", help="the run's folder")
     parser.add_argument("--videos", nargs="+", required=True, metavar="PATH", help="video files and folders of them")
     parser.add_argument("--out", required=True, metavar="DIR", help="folder to write to; made where it is missing")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from videogn.commands.usage import CommandParser, UsageError, check_json, save_json
+from videogn.commands.usage import CommandParser, UsageError, check_json, save_json, table_console
 from videogn.norms import NORMS
 
 DESCRIPTION = """\
@@ -56,9 +56,7 @@ def run(words: Sequence[str]) -> int:
         UsageError: A network that can't be built, or a --json that can't be written.
         RunError: The file can't be written.
     """
-    parser = CommandParser(
-        prog="videogn models", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandParser(prog="videogn models", description=DESCRIPTION)
     *names, last = NORMS
     parser.add_argument("--norm", help=f"{', '.join(names)} or {last}: see fit --help (default: gn)")
     parser.add_argument("--network", help="i3d or c3d (default: i3d)")
@@ -127,7 +125,6 @@ def _row(network: Network) -> dict[str, Any]:
 
 
 def _print(rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("network", "frames", "clip, view px", "parameters", "norms", "GFLOPs a view", "memory a clip")
@@ -141,7 +138,4 @@ def _print(rows: list[dict[str, Any]]) -> None:
             f"{row['gflops']:.2f}",
             f"{row['activation_bytes'] / 2**20:.0f} MiB",
         )
-    console = Console()
-    if not console.is_terminal:
-        console.width = 160  # a file or a pipe: nothing is cut
-    console.print(table)
+    table_console().print(table)

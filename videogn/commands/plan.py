@@ -5,7 +5,6 @@ Light: what takes seconds to import is in planned.py.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import signal
@@ -55,7 +54,6 @@ def run(words: list[str]) -> int:
         prog="videogn plan",
         usage="videogn plan --config FILE [--SETTING VALUE ...] [--measure] [--json FILE]",
         description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--measure", action="store_true", help="make a step and score a video: hours and memory")

@@ -6,9 +6,12 @@ import argparse
 import sys
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from videogn.files import write_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 class UsageError(ValueError):
@@ -51,7 +54,12 @@ def in_a_line(error: BaseException, *, most: int = 300) -> str:
 
 
 class CommandParser(argparse.ArgumentParser):
-    """An ArgumentParser that says what is wrong in one line."""
+    """An ArgumentParser that says what is wrong in one line, and shows texts of several lines as they are written."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        if "\n" in f"{self.description or ''}{self.epilog or ''}":
+            self.formatter_class = argparse.RawDescriptionHelpFormatter
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(message)
@@ -78,6 +86,16 @@ def save_json(path: str, content: Any, *, ensure_ascii: bool = False) -> None:
         write_json(path, content, ensure_ascii=ensure_ascii)
     except OSError as error:
         raise RunError(f"--json {path} can't be written: {error.strerror}") from error
+
+
+def table_console() -> Console:
+    """Return where tables are printed: in a file or a pipe wide enough that nothing is cut."""
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal:
+        console.width = 160
+    return console
 
 
 def show_passing(text: str) -> None:

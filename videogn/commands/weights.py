@@ -83,7 +83,6 @@ def _parser() -> argparse.ArgumentParser:
         prog="videogn weights",
         description=DESCRIPTION,
         epilog=f"Known kinds, and where people get them:\n\n{listing}\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="show|import")
     show = commands.add_parser("show", help="what a file is, and which of its tensors goes where")
