@@ -66,7 +66,6 @@ def walk(
     a folder that the walk is in.
 
     Args:
-        folder: Where to begin.
         prefix: Put before each path.
         skip_unreadable: Leave out folders that may not be listed.
         enters: Whether to go into a folder of that name.

@@ -22,7 +22,6 @@ class Spread:
     """How far a mean may lie from the truth: its standard error, and the degrees of freedom that this is known with.
 
     Args:
-        error: In points.
         freedom: Of Student's t.
         num: Independent values that the mean is over.
     """

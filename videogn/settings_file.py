@@ -59,10 +59,6 @@ def read_settings(content: bytes) -> dict[str, Any]:
 def check_numbers(value: Any, *, name: str = "") -> None:
     """Refuse settings with a number that is not finite, or a whole one that 64 bits can't hold.
 
-    Args:
-        value: A setting, or nested ones.
-        name: Of the setting, dotted.
-
     Raises:
         ValueError: There is such a number; names its setting.
     """

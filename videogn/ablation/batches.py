@@ -16,7 +16,6 @@ def batches_of(study: Study, effective: Mapping[str, Any]) -> tuple[BatchSizes, 
     devices: they are taken as one device's, and the normalisation batch as None.
 
     Args:
-        study: Its comparison and batch sizes.
         effective: The cell's settings over the base config's, dotted; NORM_BATCH_SIZE where an axis gives it.
 
     Raises:

@@ -23,15 +23,11 @@ class Cell:
     """One place of the grid.
 
     Args:
-        name: Its name and that of its folder, such as bn-nb2-seed0.
         labels: The label of its level on each axis, by the axis' name.
-        seed: Its seed.
         settings: What `videogn fit` is told beside the base config and the seed, by dotted names.
         effective: The base config's settings and, over them, the cell's.
-        batches: Its three batch sizes.
         same_as: Name of the cell that is the same computation (the same settings and seed) and is run in its place.
         point: The name of its point, the same for all seeds, such as bn-nb2.
-        kind: What it is of.
         candidate: The values of the tuned settings; of a point's best, None as long as they are not chosen: such a cell
             can't run yet, and its settings are those of the base config.
     """
@@ -98,7 +94,6 @@ def cells_of(study: Study, base: Mapping[str, Any]) -> list[Cell]:
     Seeds are outermost, so that a study that was stopped has whole comparisons.
 
     Args:
-        study: What is asked.
         base: The base config's settings, dotted.
 
     Raises:
@@ -135,12 +130,6 @@ def make_cell(
     """Return a cell at a level on each axis, which may be the same computation as another.
 
     Args:
-        study: What is asked.
-        base: The base config's settings, dotted.
-        levels: One on each axis.
-        seed: Its seed.
-        kind: What it is of.
-        candidate: Values of the tuned settings.
         more: Further settings, which win over all others.
         slug: A part of its name, before the seed.
 
@@ -195,10 +184,7 @@ def fit_command(cell: Cell, *, out: Path, base: str | None = None, command: Sequ
     """Return the words of the command that trains a cell.
 
     Args:
-        cell: The cell.
-        out: The study's folder.
         base: The base config; default: its copy in OUT.
-        command: What the command begins with.
     """
     config, folder = base or str(out / "base.yaml"), str(cell_folder(cell, out=out))
     words = [*command, "fit", "--config", config, "--run_dir", folder, "--seed_everything", str(cell.seed)]

@@ -34,12 +34,7 @@ class _Choice(_Search, total=False):
 
 @dataclass(frozen=True)
 class Trial:
-    """One candidate of a point, over the tuning seeds.
-
-    Args:
-        candidate: The values.
-        outcomes: One for each tuning seed, done or not.
-    """
+    """One candidate of a point, over the tuning seeds."""
 
     candidate: Candidate
     outcomes: tuple[Outcome, ...]
@@ -71,9 +66,6 @@ class Search:
     """The search of one point.
 
     Args:
-        point: Its name (Cell.point).
-        labels: Its level on each axis.
-        trials: Of every candidate.
         base: Its settings without a search, dotted.
         same_as: The point whose search is the same computation; None where it is one of its own.
         recorded: What tuning.json says of it; None where nothing was chosen.
@@ -92,11 +84,7 @@ class Search:
         return all(trial.is_settled for trial in self.trials)
 
     def best(self, tune: Mapping[str, Sequence[Any]]) -> Trial | None:
-        """Return the best trial: fewest diverged, highest top-1, lowest loss, nearest to the base; None if none trains.
-
-        Args:
-            tune: The values of each tuned setting.
-        """
+        """Return the best trial: fewest diverged, highest top-1, lowest loss, nearest the base; None if none trains."""
         known = [trial for trial in self.trials if trial.top1 is not None]
         losses = [trial.loss for trial in known]
 

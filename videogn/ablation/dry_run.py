@@ -44,12 +44,7 @@ def print_plan(
     """Print the cells, what the study would take, and its commands.
 
     Args:
-        study: What is asked.
         cells: Its cells, in order; of seeds that are added by a rule, the first are shown.
-        plans: Of each cell by name, as far as there is one.
-        out: The study's folder.
-        num_at_once: Cells that run side by side.
-        errors: Of cells that can't run, why, by name.
     """
     console = Console(width=None if sys.stdout.isatty() else _WIDTH, markup=False, emoji=False, highlight=False)
     if study.title:

@@ -20,8 +20,6 @@ class Failure:
         kind: What happened, in two words.
         stage: The command that failed, "fit" or "test".
         exit_status: Its exit status; negative for a signal, 0 where it ended well and yet left no result.
-        reason: One line.
-        log_tail: The last lines of its log.
     """
 
     kind: FailureKind

@@ -10,10 +10,7 @@ class CellPlan:
     """A cell's run, as `videogn fit` plans it, and what one measured step says of its cost.
 
     Args:
-        learning_rate: Peak learning rate.
         num_steps: Optimiser steps ("updates") of the run.
-        num_epochs: Epochs of the run.
-        sizes: Its batch sizes.
         num_workers: Processes that decode.
         fit_seconds: Estimated time of the training, start and validation included; None where nothing was measured.
         test_seconds: Estimated time of the test, its start included; None where nothing was measured.

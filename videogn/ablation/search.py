@@ -65,9 +65,6 @@ def judge_settings(effective: Mapping[str, Any]) -> dict[str, Any]:
     A run whose test list is another than its validation list is scored on the latter. Where they are one, a part of the
     training list is held out for it.
 
-    Args:
-        effective: The settings of the run that is tuned.
-
     Raises:
         ValueError: Its runs hold out videos of the training list themselves, to be tested on.
     """

@@ -13,10 +13,6 @@ def tuning_cells_of(study: Study, base: Mapping[str, Any]) -> list[Cell]:
 
     Each is scored on videos that no result is scored on (`judge_settings`).
 
-    Args:
-        study: What is asked.
-        base: The base config's settings, dotted.
-
     Raises:
         ValueError: A run holds out videos itself.
     """
@@ -42,9 +38,6 @@ def best_cells_of(
     Where the best is what the base config says, that cell of the same settings is run in its place.
 
     Args:
-        study: What is asked.
-        base: The base config's settings, dotted.
-        cells: The cells at the same settings.
         chosen: The best of each point, by Cell.point, as far as it is chosen.
     """
     best = []

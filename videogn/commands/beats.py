@@ -39,9 +39,6 @@ class Beats:
 
     Args:
         connect: Returns the store where all meet; it is asked once the processes have met.
-        rank: This process.
-        size: All processes.
-        command: For the line that a process ends with.
     """
 
     def __init__(self, connect: Callable[[], Store], *, rank: int, size: int, command: str) -> None:

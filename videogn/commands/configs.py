@@ -20,7 +20,6 @@ def find_config(name: str, *, setting: str = "--config") -> str:
     """Return the config file of a name: a path as it is, else the packaged file of that name.
 
     Args:
-        name: A path, or the name of a packaged config.
         setting: What gave the name, for the error.
 
     Raises:

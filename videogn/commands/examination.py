@@ -43,7 +43,6 @@ def examine(settings: list[str], *, deadline: float, json: str | None) -> dict[s
     """Ask all questions, print each answer as it comes, and return all in plain types.
 
     Args:
-        settings: The words of `videogn fit`, behind that.
         deadline: Of all of it, about, by time.monotonic.
         json: A file that has all answers so far, whenever one has come; "complete" says whether these are all.
 
@@ -173,7 +172,6 @@ def _small_clips(data: KineticsDataModule, *, seconds: float) -> tuple[Clips, Cl
     The datamodule is another one afterwards.
 
     Args:
-        data: The run's.
         seconds: For each of the two, at most, about.
 
     Raises:
@@ -214,8 +212,6 @@ def _bottleneck(decode: float, clip: float, *, data: KineticsDataModule, device:
     Args:
         decode: Seconds of one process for a clip.
         clip: Seconds to learn a clip.
-        data: Says how many processes decode.
-        device: Where the network computes.
     """
     cores = available_cores()
     threads = torch.get_num_threads() if device.type == "cpu" else 0

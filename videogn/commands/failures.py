@@ -32,8 +32,6 @@ def as_told(error: BaseException, *, run: VideoCLI, beats: Beats | None = None) 
     """Return the error of a run that its user is told; None for one that is ours to mend, or no error.
 
     Args:
-        error: What ended its work.
-        run: The run.
         beats: What is heard of its other processes, where there are some.
     """
     if isinstance(error, CheckpointError):
@@ -62,12 +60,7 @@ def as_told(error: BaseException, *, run: VideoCLI, beats: Beats | None = None) 
 
 
 def refuse_odd_checkpoints(trainer: Trainer, path: str | None) -> None:
-    """Have Lightning say in a line what it can't restore: it reads many parts, and looks at few before.
-
-    Args:
-        trainer: Before its work.
-        path: The checkpoint.
-    """
+    """Have Lightning say in a line what it can't restore: it reads many parts, and looks at few before."""
 
     def refusing(restore: Callable[..., None]) -> Callable[..., None]:
         def run(*given: Any, **named: Any) -> None:

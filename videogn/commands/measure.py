@@ -55,10 +55,6 @@ class Cost(TypedDict):
 class PlannedRun(VideoCLI):
     """`videogn fit`, up to where it would begin; it writes nothing but into `scratch`.
 
-    Args:
-        words: Its command line.
-        scratch: A folder for what is needed in between.
-
     Raises:
         UsageError: It would be refused.
     """

@@ -75,7 +75,6 @@ class Planning:
     Args:
         plans: Of each cell that `videogn fit` takes, by name.
         errors: Of each cell that it refuses, or whose measured step failed, the reason in a line, by name.
-        num_gpus: GPUs of this machine.
     """
 
     plans: dict[str, CellPlan] = field(default_factory=dict)
@@ -92,8 +91,6 @@ def plan_cells(
     A run is refused whose test list shares videos with the validation list that judges the study's search.
 
     Args:
-        cells: The study's.
-        base: Its base config.
         measure: Also take a step and score a video, of each run in a process of its own, for time and memory. A run
             that fails at it, such as one that does not fit into memory, has a plan without them, and an error.
         protocol: The study's test protocol; default: the base config's.

@@ -44,10 +44,6 @@ Answer = Callable[[Mapping[str, Any]], None]
 def plan_run(settings: list[str], *, is_measured: bool) -> dict[str, Any]:
     """Print a run's plan; return it in plain types.
 
-    Args:
-        settings: The words of `videogn fit`, behind that.
-        is_measured: Also estimate time and memory.
-
     Raises:
         UsageError: What `fit` would refuse.
         RunError: The measured step failed.

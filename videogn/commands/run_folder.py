@@ -48,11 +48,6 @@ def default_run_dir(words: Sequence[str]) -> Path:
 def find_checkpoint(given: str | None, *, run_dir: Path, default: str | None) -> str | None:
     """Return the path of a checkpoint: "best" and "last" of the run, or a file.
 
-    Args:
-        given: What the user named, if anything.
-        run_dir: The run's folder.
-        default: Which one where nothing was named.
-
     Raises:
         UsageError: It does not exist.
     """
@@ -67,8 +62,6 @@ def going_on(given: str | None, *, run_dir: Path, resume: str) -> str | None:
     """Return the checkpoint that a training goes on from, "last" where the run's is named so; None to begin.
 
     Args:
-        given: What the user named, if anything.
-        run_dir: The run's folder.
         resume: "auto": with the run that is there; "never": a run that is there is refused.
 
     Raises:
@@ -143,7 +136,6 @@ def check_weights(given: str, theirs: Mapping[str, str] | None) -> None:
     """Refuse to go on with a run under weights to start from that it did not start from.
 
     Args:
-        given: The file that is asked for.
         theirs: What the checkpoint says that the run started from; None: from scratch.
 
     Raises:
@@ -180,11 +172,6 @@ def check_alone(run_dir: Path) -> None:
 @contextmanager
 def alone(run_dir: Path, name: str, *, command: str) -> Iterator[None]:
     """Keep another process of a command out of a run's folder, which is made, and can be written to, then.
-
-    Args:
-        run_dir: The folder.
-        name: Of the lock.
-        command: The command.
 
     Raises:
         UsageError: Another one is at work there, or the folder can't be written to.

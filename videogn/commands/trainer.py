@@ -96,12 +96,7 @@ def run(words: Sequence[str]) -> int:
 
 
 class VideoCLI(TrainerArguments):
-    """The work behind the arguments.
-
-    Args:
-        words: The command line: a subcommand and its flags.
-        stop: Whether the process was told to end.
-    """
+    """The work behind the arguments."""
 
     def __init__(self, words: Sequence[str], *, stop: Stop | None = None) -> None:
         self.stop = stop or Stop()

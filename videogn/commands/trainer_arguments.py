@@ -68,11 +68,7 @@ class HelpFormatter(DefaultHelpFormatter):
 
 
 class TrainerArguments(LightningCLI):
-    """LightningCLI over VideoClassifier and KineticsDataModule.
-
-    Args:
-        words: The command line: a subcommand and its flags.
-    """
+    """LightningCLI over VideoClassifier and KineticsDataModule."""
 
     def __init__(self, words: Sequence[str]) -> None:
         self.words = words

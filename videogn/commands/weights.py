@@ -42,9 +42,6 @@ TERMINAL_FREE_WIDTH = 240  # a file or a pipe: nothing is cut
 def run(words: list[str]) -> int:
     """Run `videogn weights show|import ...`; return the exit status.
 
-    Args:
-        words: The command line from "weights" on.
-
     Raises:
         UsageError: Bad arguments, or a file that is refused.
         RunError: The file that --json names can't be written.

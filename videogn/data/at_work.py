@@ -16,11 +16,7 @@ _NOTHING = -1
 
 
 class AtWork:
-    """What each of a loader's workers is decoding.
-
-    Args:
-        num_workers: How many.
-    """
+    """What each of a loader's workers is decoding."""
 
     def __init__(self, num_workers: int) -> None:
         self._keys = RawArray("q", [_NOTHING] * (2 * num_workers))

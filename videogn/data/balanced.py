@@ -16,11 +16,6 @@ def balanced_order(labels: NDArray[np.int32], number: int, *, rng: np.random.Gen
     Classes that come once more than others, where the number of classes does not divide the number of places, are drawn
     anew in each epoch. A class's videos are gone through in one shuffled order, again and again: none comes twice more
     than another of its class, and two places of a video have all others of its class between them.
-
-    Args:
-        labels: Of all videos, by place.
-        number: Of places.
-        rng: Of the epoch.
     """
     classes = rng.permutation(np.resize(rng.permutation(np.unique(labels)), number))
     order = np.empty(number, np.int64)

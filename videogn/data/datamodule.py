@@ -328,13 +328,7 @@ class KineticsDataModule(LightningDataModule):
         yield from self._train_loader(epoch, persistent_workers=False)
 
     def train_clips(self, epoch: int, indices: Sequence[int], *, clip: int = 0) -> Batch:
-        """Return the clips of some training videos once more as an epoch shows them.
-
-        Args:
-            epoch: Which, from 0.
-            indices: The videos' places in the list.
-            clip: Which of the clips_per_video of each.
-        """
+        """Return the clips of some training videos once more as an epoch shows them."""
         dataset = self._train_dataset()
         places = {record.index: place for place, record in enumerate(dataset.records)}
         batch = dataset.__getitems__([(epoch, places[index]) for index in indices])

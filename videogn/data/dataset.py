@@ -309,9 +309,7 @@ class TestDataset(_Videos):
         """Return the views of a video.
 
         Args:
-            record: The video.
             video: Its frames, where they are not to be read from its file.
-            key: By which it was asked for.
 
         Raises:
             DecodeError: It can't be decoded.
@@ -389,13 +387,9 @@ def _frames(
     exact number gives: the `indices` of a frame are another array then, and what came before is to be forgotten.
 
     Args:
-        record: The video.
-        open_file: Opens its file.
-        views: Which frames, and which part of them.
         entropies: What is random about them, for each draw of views.
         exact_count: Whether clips must go by the exact number of frames.
         target_fps: Frames a second that the views' interval is meant at; None: the video's own.
-        watch: Over the reading.
 
     Raises:
         DecodeError: The file is missing, can't be decoded, takes too long, or has no frame rate where one is needed.

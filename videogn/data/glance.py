@@ -44,13 +44,7 @@ def headers(records: Records) -> Iterator[Header]:
 
 
 def rates_differ(rates: Iterable[float], *, num_frames: int, frame_interval: int) -> str | None:
-    """Return what videos' own rates make of a clip, in words, where they differ too much.
-
-    Args:
-        rates: Frames a second.
-        num_frames: Of a clip.
-        frame_interval: Source frames from one to the next.
-    """
+    """Return what videos' own rates make of a clip, in words, where they differ too much."""
     ordered = sorted(rates)
     if not ordered or ordered[-1] <= MOST_RATES * ordered[0]:
         return None
@@ -74,11 +68,8 @@ def doubts(
     """Return what a user should know of the length and the rate of videos, a sentence each.
 
     Args:
-        records: A list's videos.
-        num_frames: Of a clip.
         frame_interval: Source frames from one to the next, at `target_fps` where that is given.
         target_fps: Frames a second that the interval is meant at; None: each video's own.
-        name: Of the list.
         by_frames: Whether what moves in them moves by frames, so that rates do not matter.
         wraps: Whether clips that start late go on at a video's beginning.
     """
@@ -112,7 +103,6 @@ def check_rates(records: Records, *, frames_per_second: float | None) -> None:
     """Refuse what has no frame rate: images, and folders of frames whose rate is not given.
 
     Args:
-        records: Videos whose clips go by their rate.
         frames_per_second: Of folders of frames; None: not given.
 
     Raises:

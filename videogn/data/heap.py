@@ -11,9 +11,6 @@ class Heap:
 
     Decoders allocate and free frames of every size, aligned, and glibc keeps what lies between those that live longer:
     a worker grew by some percent over thousands of videos. Trimming costs a few milliseconds.
-
-    Args:
-        every: Videos from one time to the next.
     """
 
     def __init__(self, every: int = 256) -> None:

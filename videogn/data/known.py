@@ -80,8 +80,6 @@ class Known:
 
         Args:
             share: Of the list's videos that may fail.
-            num_videos: Of the list.
-            name: Of the list, in words.
 
         Raises:
             TooManyFailed: More did; says how many, names the first, and says what can be done.

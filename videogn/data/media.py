@@ -83,7 +83,6 @@ def below(
     """Yield all files below a folder that are not hidden; see `walk`.
 
     Args:
-        folder: Where to look.
         prefix: Put before each path.
         skip_unreadable: Leave out folders that may not be listed.
         left_out: Counts what is hidden.
@@ -104,11 +103,6 @@ def below(
 
 def media_below(folder: str | Path, prefix: str = "", *, left_out: LeftOut | None = None) -> Iterator[Media]:
     """Yield all videos and images below a folder that are not hidden; see `walk`.
-
-    Args:
-        folder: Where to look.
-        prefix: Put before each path.
-        left_out: Counts the others.
 
     Raises:
         OSError: A folder can't be read.
@@ -131,10 +125,6 @@ def without_thumbnails(media: Sequence[Media], *, where: str | Path) -> Sequence
     """Return all but thumbnails: images named as a video in the same folder is (a.jpg or a.mp4.jpg beside a.mp4).
 
     How many were left out, a warning says. A folder that holds an image keeps something: that, or the video beside it.
-
-    Args:
-        media: Files of a folder and those below it.
-        where: The folder, for the warning.
     """
     videos = [file.name for file in media if not file.is_image]
     if not videos or len(videos) == len(media):
@@ -152,12 +142,7 @@ def without_thumbnails(media: Sequence[Media], *, where: str | Path) -> Sequence
 
 
 def warn_of_mixture(media: Sequence[Media], *, where: str | Path) -> None:
-    """Say how many images and how many videos a folder holds, where it holds both.
-
-    Args:
-        media: Files of a folder and those below it.
-        where: The folder, for the warning.
-    """
+    """Say how many images and how many videos a folder holds, where it holds both."""
     num_images = sum(file.is_image for file in media)
     if 0 < num_images < len(media):
         warnings.warn(

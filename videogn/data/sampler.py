@@ -19,11 +19,8 @@ class TrainSampler(Sampler[Key]):
     that fills no total batch is left out (another rest in every epoch).
 
     Args:
-        num_videos: Videos of the list.
         total_batch_size: Clips per optimiser step over all devices.
         clips_per_video: Clips that each of its videos gives; divides the total batch.
-        seed: Of the run.
-        rank: This device.
         num_devices: All devices; divides the total batch.
         begins: An epoch and the number of its updates that are done: it begins behind them. All others begin whole.
         labels: [num_videos], of the videos: all classes come equally often in as many places; see `balanced_order`.
@@ -89,11 +86,6 @@ class TestSampler(Sampler[Key]):
     """Every video once, in order, dealt to the devices; none twice.
 
     Devices whose share is short get NO_VIDEO in its place, so that all of them do the same number of steps.
-
-    Args:
-        num_videos: Videos of the list.
-        rank: This device.
-        num_devices: All devices.
     """
 
     __test__ = False  # its name looks like a test's

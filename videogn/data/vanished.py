@@ -21,7 +21,6 @@ def check_not_vanished(path: str, *, root: str | Path) -> None:
 
     Args:
         path: The video's file, or folder of frames, which was there when the run began.
-        root: The data root.
 
     Raises:
         Vanished: Its folder is gone or can't be listed, or the data root is, or is empty.

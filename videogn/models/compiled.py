@@ -27,7 +27,6 @@ def compiled(run: Run, *, activation_memory_budget: float = 1.0) -> Run:
     Sizes are fixed: each other one is compiled again.
 
     Args:
-        run: Takes a network and its input.
         activation_memory_budget: torch's setting: the share of the activations that may be kept for the backward pass,
             0 to 1; the others are computed again. At 1 it computes again what costs next to nothing.
     """

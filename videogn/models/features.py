@@ -20,7 +20,6 @@ def listening(model: VideoNetwork, layer: str | None) -> Iterator[list[Tensor]]:
     """Yield a list to which each forward of the network adds what a layer said, float32 [N, C].
 
     Args:
-        model: The network.
         layer: Whose output, by the name that `model.named_modules()` has; None: the input of the last layer.
 
     Raises:

@@ -32,9 +32,6 @@ class ChannelAffine(nn.Module):
     Where it is the last of a residual branch its gamma starts at zero as every norm's does: each block starts as its
     shortcut, which is what lets a network without normalization train at all (De & Smith, "Batch Normalization Biases
     Residual Blocks Towards the Identity Function", 2020: SkipInit, here a gate for each channel).
-
-    Args:
-        num_features: C.
     """
 
     def __init__(self, num_features: int) -> None:

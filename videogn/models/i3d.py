@@ -48,7 +48,6 @@ class I3D(VideoNetwork):
     """Stem, res2, pool2, res3, res4, res5, head in `blocks`: the names of PyTorchVideo's zoo.
 
     Args:
-        blocks: The seven parts.
         layout: Strides and pools of the first ones.
         temporal: Whether kernels extend over time.
         head_pool: (T, H, W) that the last part averages into one position.
@@ -87,7 +86,6 @@ class Stage(nn.Module):
     """res2 ... res5: residual blocks, some followed by a non-local block.
 
     Args:
-        res_blocks: The residual blocks.
         nonlocal_blocks: Index of a residual block -> the non-local block behind it.
     """
 

@@ -101,8 +101,6 @@ def check_kernels(
     What passed is kept in the user's cache, by layer, versions and device: it is not computed again.
 
     Args:
-        cases: The layers.
-        device: Where it will run.
         dtype: Of its autocast: bfloat16 or float16.
         say: Told what is going on, where anything is computed.
 

@@ -117,11 +117,7 @@ def _again(unit: nn.Module, x: Tensor) -> int:
 
 
 class InUse(TorchDispatchMode):
-    """Within it, follows the memory of all tensors that operations return: `most` bytes were in use at once.
-
-    Args:
-        there: Tensors that are there before.
-    """
+    """Within it, follows the memory of all tensors that operations return: `most` bytes were in use at once."""
 
     def __init__(self, *there: Tensor) -> None:
         super().__init__()

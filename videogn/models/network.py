@@ -20,7 +20,6 @@ class VideoNetwork(nn.Module):
     """Parts in `blocks`; the last maps features to one vector of K logits at each position.
 
     Args:
-        blocks: The parts.
         head_pool: (T, H, W) that the last part makes one position of.
         input: What its three channels are to be; see `normalize`.
         last_norm_size: (T, H, W) that the last norm sees of a training clip.

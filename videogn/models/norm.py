@@ -101,11 +101,6 @@ def norm_factory(
 def check_channels(factory: NormFactory, channels: Mapping[str, int], *, network: str) -> None:
     """Build every norm once, by itself, so that an error can say which layer it is about.
 
-    Args:
-        factory: Builds them.
-        channels: Of each layer, by its name.
-        network: What they are of, in words.
-
     Raises:
         ValueError: The factory's, with the layer's name.
     """

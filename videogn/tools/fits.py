@@ -36,10 +36,7 @@ def fits(memory: StepMemory, sizes: dict[str, int], *, norm: str, batches: Batch
     """Return what fits into each memory.
 
     Args:
-        memory: Of a training step.
         sizes: Name -> bytes of each memory.
-        norm: One of NORMS.
-        batches: Of the experiment.
     """
     return [
         Fit(name, most, largest(most, norm=norm, batches=batches))
@@ -73,12 +70,9 @@ def memory_of(
     """Return what a training step of a network takes.
 
     Args:
-        norm: One of NORMS.
         num_frames: T of a clip.
         crop_size: H = W in px of a clip.
         autocast: Dtype of mixed precision; None for float32.
-        batches: Of the experiment.
-        ema: Whether an average of the weights is kept.
         network: Its name, and more of its settings; those that the norm does not have are left out.
 
     Raises:

@@ -35,10 +35,6 @@ def seen_sources(catalog: Catalog, there: Mapping[Split, Records]) -> Iterator[S
 
     Sources are those that `hold_out` and `videogn data split` keep together: of the lists, where all of them name
     groups, else by names that look like those of numbered cuts.
-
-    Args:
-        catalog: Of the lists.
-        there: The videos of each split that are on disk.
     """
     videos = [(split, video) for split, records in there.items() for video in records]
     given = [catalog.groups(split) for split in there]

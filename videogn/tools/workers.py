@@ -26,7 +26,6 @@ def work_all(
     """Yield every job with its outcome when it is done, in any order. Once closed, no process works any more.
 
     Args:
-        jobs: What to do.
         work: Does one; it can be pickled. A job whose process died twice has DIED for its outcome.
         num_workers: Processes; 0: in this one.
 

@@ -33,7 +33,6 @@ def about(model: TrainedModel, run_dir: Path) -> dict[str, Any]:
     """Return what a program should know of itself, in plain types.
 
     Args:
-        model: Loaded from the run.
         run_dir: The run's folder: its result.json has the accuracy, where it is of this checkpoint.
     """
     data, run = model.data, model.module.training_run
@@ -66,14 +65,7 @@ def _result(run_dir: Path, run: dict[str, Any]) -> AnyResult | None:
 
 
 def card(known: dict[str, Any], checked: Checked, *, file: str, name: FormatName) -> str:
-    """Return the card, in Markdown.
-
-    Args:
-        known: From `about`.
-        checked: What the program was found to do.
-        file: Its name.
-        name: Its format.
-    """
+    """Return the card, in Markdown."""
     classes, shape = known["classes"], f"[{', '.join(map(str, known['input']))}]"
     network, sampling = dict(known["architecture"]), known["sampling"]
     accuracy = "not tested (`videogn test` on the run, then export again)"

@@ -41,7 +41,6 @@ class ViewProbabilities(nn.Module):
     """Probabilities [N, K] of uint8 views [N, T, H, W, 3], RGB: normalisation, network, softmax, mean over positions.
 
     Args:
-        model: The network.
         multi_label: Whether each class has a probability of its own: sigmoid instead of softmax.
     """
 
@@ -82,10 +81,7 @@ def export(
     """Write a network as a program of any number of views, and check the file before it takes its place.
 
     Args:
-        model: The network, on the CPU, in evaluation.
         views: uint8 [N, T, H, W, 3]: what to check it on. Programs take views of this size alone.
-        out: The file.
-        name: Its format.
         about: Kept in it as JSON.
         multi_label: Whether each class has a probability of its own.
 

@@ -72,11 +72,7 @@ def write_features(
     to the disk as they come: of all videos only their names stay in memory.
 
     Args:
-        model: The network.
-        videos: What to take, as `model.videos` has it.
         out: The file, .safetensors or .npy. It takes the place of one that is there, when all of it is written.
-        layer: As in `TrainedModel.features`.
-        per: As in `TrainedModel.features`.
         about: Kept with it, in plain types.
         on_done: Told of each video: its path, why it could not be decoded if so, how many are done, of how many.
 

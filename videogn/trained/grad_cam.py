@@ -24,13 +24,6 @@ def heat_of(model: VideoNetwork, views: VideoViews, *, class_index: int, layer: 
     """Return float32 [N, T, H, W], on the CPU: `grad_cam` of a video's views; its largest value becomes 1.
 
     Where nothing speaks for the class, all is 0.
-
-    Args:
-        model: As in `grad_cam`.
-        views: Of one video, on the network's device.
-        class_index: As in `grad_cam`.
-        layer: As in `grad_cam`.
-        batch_size: Views to forward at once.
     """
     batches = [range(len(views))[first : first + batch_size] for first in range(0, len(views), batch_size)]
     parts = [
@@ -49,9 +42,6 @@ def grad_cam(model: VideoNetwork, views: Tensor, *, class_index: int, layer: str
     network computes in float32, also under autocast, and must be in evaluation.
 
     Args:
-        model: The network.
-        views: On its device.
-        class_index: Whose logit.
         layer: Whose output, by the name that `model.named_modules()` has; default: what goes into the head.
 
     Raises:

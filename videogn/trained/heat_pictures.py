@@ -33,10 +33,7 @@ def write_strip(path: Path, views: VideoViews, heat: Tensor, *, title: str) -> N
     """Write a PNG: below a title a row for each view, of up to 8 of its frames with the heat over them.
 
     Args:
-        path: The file.
-        views: Of a video.
         heat: [V, T, H, W].
-        title: What stands above.
 
     Raises:
         OSError: It can't be written.
@@ -57,10 +54,7 @@ def write_video(path: Path, views: VideoViews, heat: Tensor, *, title: str, rate
     """Write an MP4 (H.264): every frame of every view, and beside it the same with the heat over it.
 
     Args:
-        path: The file.
-        views: Of a video.
         heat: [V, T, H, W].
-        title: What stands above.
         rate: Frames a second.
 
     Raises:

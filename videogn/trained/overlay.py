@@ -66,7 +66,6 @@ def write_overlay(
     shows it, at the end, it bears nothing. The picture is encoded anew (H.264), the sound is not.
 
     Args:
-        path: The video.
         timeline: What a window that slid over it says.
         out: The file, of one of SUFFIXES. It takes the place of one that is there, when all of it is written.
         on_frame: Told of each frame when it is shown, in seconds.

@@ -16,11 +16,7 @@ from videogn.trained.sliding import TimeWindow
 
 
 class Timeline:
-    """The windows of a video, in the order of their starts: 4 bytes a class and 16 for their times.
-
-    Args:
-        classes: Names, by class index.
-    """
+    """The windows of a video, in the order of their starts: 4 bytes a class and 16 for their times."""
 
     def __init__(self, classes: Sequence[str]) -> None:
         self.classes = list(classes)

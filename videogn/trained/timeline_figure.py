@@ -37,14 +37,7 @@ _MOST_TICKS = 8
 
 
 def draw_timeline(video: str, timeline: Timeline, found: Sequence[Segment], *, threshold: float) -> Drawing:
-    """Return the figure of a video: lines of up to seven classes, and under them the segments of each.
-
-    Args:
-        video: Its name.
-        timeline: What the windows say: at least one.
-        found: Its segments.
-        threshold: Theirs.
-    """
+    """Return the figure of a video: lines of up to seven classes, and under them the segments of each."""
     labels = shown_labels(timeline.scores, found)
     middles = np.array([(start + end) / 2 for start, end in timeline.times])
     figure = new_figure(6.3, 2.9 + 0.21 * len(labels))

@@ -28,11 +28,7 @@ def from_all_devices(own: list[Item]) -> list[Item]:
 
 
 class Agreement:
-    """Wishes that any device may have and all of them follow.
-
-    Args:
-        device: This process's.
-    """
+    """Wishes that any device may have and all of them follow."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device

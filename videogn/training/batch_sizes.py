@@ -41,9 +41,6 @@ def batch_sizes(
     """Return all batch sizes of a run.
 
     Args:
-        norm: A norm's name.
-        device: Clips in one forward.
-        num_devices: Devices that train together.
         norm_batch_size: Clips that share statistics, where the norm can split a forward; default: all of a forward.
         total: Clips per optimiser step; `accumulate` follows from it. Default: it follows from `accumulate`.
         accumulate: Forwards of each device per optimiser step, where `total` is not given.

@@ -53,7 +53,6 @@ class Checkpoints(Checkpoint):
     The last.ckpt before the last one is kept as previous.ckpt; last.json says which updates last.ckpt holds.
 
     Args:
-        folder: Where they lie.
         every: When last.ckpt is saved within an epoch.
         stop: Whether the process was told to end: a training then saves, also in a validation, and raises ToldToEnd.
     """

@@ -156,11 +156,7 @@ class ProgressLines(Callback):
 
 
 class ResultWriter(Callback):
-    """Writes videos.csv, per_class.csv and result.json after a test, and says the result in a line.
-
-    Args:
-        folder: The run's folder.
-    """
+    """Writes videos.csv, per_class.csv and result.json after a test, and says the result in a line."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -258,7 +254,6 @@ def _chosen(run: Mapping[str, Any], checkpoint: Path, *, fingerprint: str) -> di
     Args:
         run: What the checkpoint says of its training, up to where it was saved.
         checkpoint: Its file: the last one beside it knows of the validations after that.
-        fingerprint: Of the videos of the test.
     """
     if not run.get("is_best") or not run.get("best"):
         return None

@@ -157,7 +157,6 @@ def check_content(checkpoint: Mapping[str, Any], *, steps: int) -> None:
     """Refuse a checkpoint whose other parts are not of the types that Lightning reads from them.
 
     Args:
-        checkpoint: Its content.
         steps: The updates that videogn's part says.
 
     Raises:

@@ -33,8 +33,6 @@ class WeightAverage:
     network: no device hears of another's, since all of them compute the same.
 
     Args:
-        model: The network, on its device.
-        decay: In (0, 1).
         before: What `taken_from` found in a checkpoint to go on from.
     """
 

@@ -13,11 +13,7 @@ from videogn.training.update import Mean
 
 
 class EpochFigures(nn.Module):
-    """Means over the clips that an epoch has trained on so far, and how many videos it had to do without.
-
-    Args:
-        names: Of the means.
-    """
+    """Means over the clips that an epoch has trained on so far, and how many videos it had to do without."""
 
     def __init__(self, names: Iterable[str]) -> None:
         super().__init__()

@@ -14,11 +14,6 @@ def smaller(sizes: BatchSizes, *, norm: str, least: int = 1) -> BatchSizes | Non
     """Return the same experiment in smaller forwards: the next smaller device batch; None where there is none.
 
     The total batch stays by more accumulated forwards, the normalisation batch where it divides the device batch.
-
-    Args:
-        sizes: Those that are too large.
-        norm: The norm's name.
-        least: The smallest device batch that the run can do with.
     """
     together = sizes.norm or 1
     if find_norm(norm).over_devices:
@@ -34,8 +29,6 @@ def smaller_forwards(sizes: BatchSizes, *, norm: str, total_is_given: bool, leas
     """Return a sentence on the device batch, with the flags that lower it.
 
     Args:
-        sizes: Those that are too large.
-        norm: The norm's name.
         total_is_given: Whether the run has a total_batch_size, which it keeps then.
         least: The smallest device batch that the run can do with.
     """
@@ -74,7 +67,6 @@ def recomputing(parts: Sequence[str], *, activation_memory_budget: float | None)
     """Return what to say so that activations are computed again; None where all are already.
 
     Args:
-        parts: Of the network, of which they are.
         activation_memory_budget: The share that is kept where the network is compiled; None where it is not.
     """
     more = "computes more of the activations again: the same experiment in less memory and more time"

@@ -27,7 +27,6 @@ class MetricsCSV(CSVLogger):
     Lightning's own deletes the file when a run starts again.
 
     Args:
-        folder: The run's folder.
         first_step: Optimiser steps done before: what was logged after them is done, and logged, again.
         position: Where the run goes on. Within an epoch, what an earlier part of the run logged at its end is not kept,
             and within a validation, neither is what that had logged.
@@ -121,7 +120,6 @@ class Events(TensorBoardLogger):
     """TensorBoard's events in a run's folder; says what stopped their thread, where Lightning says that a number was.
 
     Args:
-        folder: The run's folder.
         first_step: As for MetricsCSV; TensorBoard shows no older events from there on.
     """
 

@@ -22,7 +22,6 @@ class Mixing:
     Args:
         mixup: alpha of the Beta distribution of shares (Zhang et al. 2018; 0.2 is usual); 0: off.
         cutmix: alpha, likewise, of the area that stays (Yun et al. 2019; 1 is usual); 0: off.
-        num_classes: K.
     """
 
     def __init__(self, *, mixup: float, cutmix: float, num_classes: int) -> None:

@@ -44,12 +44,7 @@ class Place:
 
 
 def first_layer_not_finite(model: nn.Module, forward: Callable[[], Tensor]) -> Place | None:
-    """Return where a forward stops being finite, in the order in which it is computed; None where it does not.
-
-    Args:
-        model: The network.
-        forward: Computes with it; no gradient is taken.
-    """
+    """Return where a forward stops being finite, in the order in which it is computed; None where it does not."""
     found: list[Place] = []
 
     def look(what: str, value: Any) -> None:
@@ -75,13 +70,7 @@ def first_layer_not_finite(model: nn.Module, forward: Callable[[], Tensor]) -> P
 
 
 def origin_of(module: VideoClassifier, moment: Moment, indices: list[int]) -> str:
-    """Return where in the network the numbers of a forward stop being finite, as far as that can be known now.
-
-    Args:
-        module: The training.
-        moment: When the forward was.
-        indices: Its videos' places in the training list; their names are printed.
-    """
+    """Return where in the network the numbers of a forward stop being finite, as far as that can be known now."""
     try:
         return _origin(module, moment, indices)
     except (OSError, ValueError, RuntimeError) as problem:  # memory, too

@@ -37,9 +37,7 @@ def optimizer_of(
     """Return an optimiser with a weight decay of its own for gammas and betas.
 
     Args:
-        model: Whose parameters it changes.
         name: sgd, with Nesterov momentum (Wang et al. 2018, released code), or adamw (Loshchilov & Hutter 2019).
-        lr: The peak learning rate.
         momentum: Of the gradient; adamw's beta1. Its beta2 is 0.999.
         weight_decay: On convolutions and linear layers; adamw's is apart from the gradient, and scaled by the rate.
         norm_weight_decay: On everything else.

@@ -59,14 +59,7 @@ class Plan:
 
 
 def plan_of(model: VideoClassifier, *, run_dir: str, start: str, precise_bn_batches: int) -> Plan:
-    """Return the plan of a run whose model has its trainer, and the trainer its datamodule.
-
-    Args:
-        model: With what a checkpoint to go on from says.
-        run_dir: Its folder.
-        start: What the network starts from, in words.
-        precise_bn_batches: As asked for.
-    """
+    """Return the plan of a run whose model has its trainer, and the trainer its datamodule."""
     data = model.data
     assert data is not None
     steps_per_epoch, total_steps = model.num_steps()
@@ -101,12 +94,7 @@ def plan_of(model: VideoClassifier, *, run_dir: str, start: str, precise_bn_batc
 
 
 def without_effect(plan: Plan, *, precise_bn_batches: int) -> list[str]:
-    """Return what is asked for and does not do what it says, a sentence each.
-
-    Args:
-        plan: Of the run.
-        precise_bn_batches: As asked for.
-    """
+    """Return what is asked for and does not do what it says, a sentence each."""
     norm, bounds = plan.architecture["norm"], plan.renorm
     found = []
     if NORMS[norm].needs_weights and plan.start == FROM_SCRATCH:

@@ -30,7 +30,6 @@ def position_of(
     """Return where a checkpoint was saved.
 
     Args:
-        checkpoint: Its content.
         training: What its own part says of the training.
         updates_per_epoch: Optimiser steps of a whole epoch; None where that is not known.
 
@@ -75,7 +74,6 @@ def begin_at(
     within an epoch would begin the epoch's videos anew.
 
     Args:
-        position: The place.
         loops: A checkpoint's "fit_loop"; is changed.
         steps: Optimiser steps done in all.
         accumulate: Forwards of an update, now.

@@ -29,9 +29,6 @@ def recipe_of(model: VideoClassifier) -> dict[str, Any]:
 
     All parts of one training have the same ones. The device batch and the number of devices are not among them: an
     update is of the same clips at any. Neither is the length of the run.
-
-    Args:
-        model: With its trainer.
     """
     data, sizes, trainer = model.data, model.batch_sizes, model.trainer
     schedule = {f"model.schedule.{name}": value for name, value in asdict(model.schedule).items()}
@@ -72,7 +69,6 @@ def check_same_recipe(own: Mapping[str, Any], recipe: Mapping[str, Any], *, fing
     settings that trained a part of it at most.
 
     Args:
-        own: Of the checkpoint.
         recipe: What the training is asked to be, by the names of settings, in plain types.
         fingerprint: Of the training videos; None where it is not known.
 

@@ -22,9 +22,6 @@ def record_of(model: VideoClassifier) -> dict[str, Any]:
     """Return videogn's part of a checkpoint of a training: architecture, classes, training.
 
     All devices must ask: they exchange the most memory that any of them had in use.
-
-    Args:
-        model: In training, or with what it has loaded.
     """
     data, sizes, trainer, before = model.data, model.batch_sizes, model.trainer, model.training_run
     part = {

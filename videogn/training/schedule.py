@@ -122,7 +122,6 @@ def in_steps(amount: float, schedule: Schedule, *, total_batch_size: int, steps_
     Args:
         amount: In schedule.unit; iterations are those at a total batch of 64.
         schedule: Says the unit, and how iterations are stretched.
-        total_batch_size: Clips per optimiser step.
         steps_per_epoch: Optimiser steps in an epoch, at that total batch.
     """
     if schedule.unit == "epochs":
@@ -139,8 +138,6 @@ def lr_factor(step: int, schedule: Schedule, *, total_batch_size: int, steps_per
     """Return what the peak learning rate is multiplied with at an optimiser step.
 
     Args:
-        step: Optimiser steps already made.
-        schedule: The shape.
         total_batch_size: Clips per optimiser step; what iterations are stretched for.
         steps_per_epoch: Optimiser steps in an epoch; what units in epochs are converted with.
         total_steps: Optimiser steps of the whole run; where a cosine reaches 0.

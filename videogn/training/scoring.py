@@ -49,7 +49,6 @@ class Scorer(LightningModule):
     """A network that scores videos.
 
     Args:
-        model: The network; its memory format becomes channels_last_3d.
         num_classes: K.
         multi_label: Whether a video has any number of labels.
         device_batch_size: Views that are forwarded at once, at most.

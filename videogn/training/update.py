@@ -51,7 +51,6 @@ class Update:
     An update without a single clip has no gradient (momentum and weight decay go on), and its figures are not numbers.
 
     Args:
-        num_classes: K.
         multi_label: Whether a clip has any number of labels: then no accuracies are added up.
     """
 

@@ -56,10 +56,8 @@ def write_videos(
     """Write videos.csv, a row for each scored video in the order of the list; return its path.
 
     Args:
-        videos: [n], in the order of their places.
         names: [n] as the list has them.
         groups: [n] what each was cut from, "" for a video by itself; None where the list does not say it.
-        folder: The run's.
     """
     path = folder / "videos.csv"
     columns = COLUMNS if groups is not None else COLUMNS[:-1]

@@ -25,7 +25,6 @@ def comparison_table(answer: Answer, *, bound: float | None) -> Table | None:
     """Return every comparison with what survives among them; None where none can be judged.
 
     Args:
-        answer: What the results say.
         bound: Points within which settings count as equal; None: that was not tested.
     """
     contrasts = [contrast for contrast in answer.contrasts if contrast.verdict != "same computation"]

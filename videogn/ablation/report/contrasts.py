@@ -31,7 +31,6 @@ class Contrast:
 
     Args:
         axis: The axis; of four points, the one that is not the normalisation batch's.
-        points: The points.
         verdict: What the seeds say. "apart": there is a difference; "within": it is within the study's bound, and
             perhaps 0; "open": neither is shown; else why it is not judged.
         difference: In points of top-1, over the seeds that all points have; None where it can't be told.
@@ -83,10 +82,6 @@ def contrasts_of(study: Study, points: Sequence[Point]) -> list[Contrast]:
     """Return every comparison of two points that differ on one axis, then those of losses: the study's family.
 
     The reference of an axis is its baseline level; of the normalisation batches, the largest.
-
-    Args:
-        study: What was asked.
-        points: The grid over seeds.
     """
     found = []
     compared = set()

@@ -59,7 +59,6 @@ def look_at(
     """Return where a study with a seed_rule stands.
 
     Args:
-        study: The study.
         outcomes: What became of each cell, of all seeds that there may be.
         scores: What the runs found of each test video, as the report has it: findings stand among claims of those.
     """
@@ -145,13 +144,7 @@ def look_text(study: Study, look: Look) -> str:
 
 
 def stopping_note(study: Study, look: Look, outcomes: Sequence[Outcome]) -> str:
-    """Return for the report by which rule seeds were added, how that ended, and in what sense the intervals hold.
-
-    Args:
-        study: One with a seed_rule.
-        look: Where it stands.
-        outcomes: Of the seeds that were asked for.
-    """
+    """Return for the report by which rule seeds were added, how that ended, and in what sense the intervals hold."""
     rule = study.seed_rule
     assert rule is not None
     which = "every comparison of two settings here was"

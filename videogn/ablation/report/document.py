@@ -38,15 +38,7 @@ def document_of(
     cost: Drawing | None,
     search: Drawing | None = None,
 ) -> str:
-    """Return the report as Markdown.
-
-    Args:
-        gathered: What the study's folder says.
-        error: The figure of the answer, error.png, where there is one.
-        curves: The figure of the trainings, curves.png, where there is one.
-        cost: The figure of accuracy against cost, cost.png, where there is one.
-        search: The figure of the search, search.png, where there is one.
-    """
+    """Return the report as Markdown."""
     study, status = gathered.study, status_of(gathered.outcomes)
     seeds = counted(len(gathered.points[0].outcomes), "seed") + (" × 2 answers" if gathered.best else "")
     lead = (

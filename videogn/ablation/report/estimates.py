@@ -32,7 +32,6 @@ class Estimate:
     """A mean over seeds, and what is claimed of it.
 
     Args:
-        num: Seeds that it is over.
         mean: Their mean.
         deviation: Their sample standard deviation; None for one.
         seeds: The claim over seeds, of these videos; None for too few seeds.

@@ -31,7 +31,6 @@ class Findings:
     """What a study says, as sentences.
 
     Args:
-        sentences: The findings.
         notes: What the seeds do not tell, and how far the findings reach.
         sure: How sure they are, in short; None where nothing was judged.
     """

@@ -42,7 +42,6 @@ class Panel:
     """Settings by one cost.
 
     Args:
-        cost: Which.
         priced: Every computation once, the cheapest first.
         noise: The factor up to which two costs count as the same.
     """

@@ -30,11 +30,9 @@ class Answer:
     """What the results say of the grid.
 
     Args:
-        points: The grid over seeds.
         baseline: The point that the tables compare all others with.
         to_baseline: Each point against it, by Point.levels.
         contrasts: Every comparison that the findings speak of.
-        findings: What they say.
     """
 
     points: Sequence[Point]
@@ -49,9 +47,6 @@ class Gathered(Answer):
     """A study and what came of it; the answer is the one at the same settings.
 
     Args:
-        out: Its folder.
-        study: What was asked.
-        base: The content of its base config.
         outcomes: What became of each cell of a result.
         best: The answer with each point at its best; None where nothing is tuned.
         searches: How the best of each point was chosen.
@@ -165,10 +160,6 @@ def answer_of(
     """Return what the results of one kind of cells say.
 
     Args:
-        study: What was asked.
-        outcomes: What became of each cell.
-        scores: What the runs found of each test video.
-        kind: Of the cells.
         seen: The list of seeds that had results when others were added to it (seeds_seen).
     """
     points = points_of(study, outcomes, scores, kind=kind)

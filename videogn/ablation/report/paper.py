@@ -23,7 +23,6 @@ class PaperRow:
     """One result of the paper.
 
     Args:
-        dataset: The data set that it is of.
         source: Where it stands, and what it is of.
         settings: The settings that it is at, by name, as text.
         top1: Accuracy in percent.

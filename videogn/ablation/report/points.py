@@ -26,7 +26,6 @@ class Point:
     """One level on each axis, over the study's seeds.
 
     Args:
-        labels: The levels, by the axes' names.
         outcomes: One for each seed of the study, done or not.
         same_as: Levels of the point that is run in its place, where the two are the same computation.
         scores: What its runs found of each test video, by seed, where that is known.
@@ -100,10 +99,7 @@ def points_of(
     """Return a point for each combination of levels, in the order of the study's axes, over its cells of one kind.
 
     Args:
-        study: What was asked.
-        outcomes: What became of each cell.
         scores: What the runs found of each test video, by the name of the cell that was run.
-        kind: Of the cells.
     """
     labels_by_name = {outcome.cell.name: outcome.cell.labels for outcome in outcomes}
     by_levels: dict[tuple[str, ...], list[Outcome]] = {}

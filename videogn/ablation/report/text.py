@@ -38,7 +38,6 @@ def point_words(labels: Mapping[str, str], *, is_short: bool = False) -> str:
     """Return the levels of all axes in words, such as "BN at normalisation batch 2".
 
     Args:
-        labels: The level on each axis, by the axis' name.
         is_short: Behind another point in one sentence: "BN at 16".
     """
     norm = norm_axis(labels)

@@ -83,13 +83,7 @@ def budget_text(study: Study, searches: Sequence[Search]) -> str:
 
 
 def search_facts(study: Study, searches: Sequence[Search], results: Sequence[Outcome]) -> list[tuple[str, str]]:
-    """Return what was searched and judged, and what it cost beside the results.
-
-    Args:
-        study: What was asked.
-        searches: Of each point.
-        results: The cells of results.
-    """
+    """Return what was searched and judged, and what it cost beside the results."""
     tried = "; ".join(f"{name}: {', '.join(map(value_text, values))}" for name, values in study.tune.items())
     own = tuning_outcomes(searches)
     done = sum(map(is_settled, own))

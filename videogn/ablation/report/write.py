@@ -44,7 +44,6 @@ def write_files(gathered: Gathered, *, mixed: bool = False) -> dict[str, Path]:
     """Write the report of a study, whole or partial: report.md, .html, .csv, .json, comparisons.csv, figures.
 
     Args:
-        gathered: What the study's folder holds.
         mixed: Report results that are not comparable, too: with loud warnings, and no mean over them.
 
     Returns:
@@ -93,12 +92,7 @@ def write_files(gathered: Gathered, *, mixed: bool = False) -> dict[str, Path]:
 
 
 def print_summary(gathered: Gathered, *, paths: Mapping[str, Path]) -> None:
-    """Print the table, the findings, what to beware of, and where the report is.
-
-    Args:
-        gathered: What the study's folder holds.
-        paths: The report's files, as write_files returns them.
-    """
+    """Print the table, the findings, what to beware of, and where the report is."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=_FILE_WIDTH)

@@ -51,13 +51,10 @@ def run_study(
     cells of the search run behind those at the same settings, and those of a point at its best once that is chosen.
 
     Args:
-        study: What is asked.
         cells: Its cells at the same settings (cells_of).
         base: The content of its base config.
-        out: Its folder: study.json, base.yaml, cells/NAME/ and the report.
         prepare: Given the cells that are to be run, where there are some: refuses them, or says what runs them.
         mixed: Whether results of other versions of the code may stand beside new ones.
-        command: The words that start videogn; the tests put a script of their own there.
 
     Returns:
         The number of cells that failed.
@@ -254,10 +251,6 @@ def _forget_stage(folder: Path) -> None:
 
 def check_code(outcomes: Sequence[Outcome], *, out: Path) -> None:
     """Refuse to put new results beside those of other code, or to go on with what other code began.
-
-    Args:
-        outcomes: What became of the study's cells so far.
-        out: Its folder.
 
     Raises:
         ValueError: Cells are to be run, and a result, or a training that was begun, is of another version.

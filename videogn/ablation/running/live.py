@@ -34,11 +34,7 @@ class CellStatus:
     """Where one cell stands.
 
     Args:
-        cell: The cell.
         state: In a word; "waiting" for all that is still to be run.
-        folder: Its run's folder.
-        progress: How far it is, while it runs.
-        outcome: What became of it, once it is done or failed.
         seconds: Seconds that it took in this run of the command; None where it was done before.
         num_steps: Optimiser steps of the whole run, where that is known.
     """
@@ -57,7 +53,6 @@ class Display:
 
     Args:
         num_at_once: How many cells run at once; None where that is not known.
-        console: Where to, for the tests.
     """
 
     def __init__(self, *, num_at_once: int | None, console: Console | None = None) -> None:

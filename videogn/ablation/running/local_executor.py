@@ -19,8 +19,6 @@ def places_here(
 
     Args:
         num_gpus: GPUs that a run would see.
-        gpus_per_cell: GPUs of a cell.
-        cores_per_cell: Processor cores of a cell.
 
     Raises:
         ValueError: There are not as many.
@@ -47,11 +45,7 @@ def places_here(
 
 
 class LocalExecutor:
-    """Runs cells on this machine, one at a time in each place.
-
-    Args:
-        places: Where, as places_here says.
-    """
+    """Runs cells on this machine, one at a time in each place."""
 
     def __init__(self, places: list[Place]) -> None:
         self.num_at_once: int | None = len(places)

@@ -36,10 +36,7 @@ class CellJob:
     """What is to be done for a cell: plain values, so that another process or machine can do it.
 
     Args:
-        cell: The cell.
         folder: Its run's folder, absolute.
-        fit: Words of the command that trains it.
-        score: Words of the command that scores it.
         working_folder: Where the commands are run: what relative paths in their words are relative to.
     """
 

@@ -49,13 +49,7 @@ class Progress:
 
 
 def read_progress(folder: Path, *, plan: CellPlan | None = None, now: float | None = None) -> Progress | None:
-    """Return how far a cell is by its folder, or None where its cell.json says that nothing is at work in it.
-
-    Args:
-        folder: The cell's.
-        plan: Its plan: how many steps there are to do.
-        now: The present time (time.time) where it is not that.
-    """
+    """Return how far a cell is by its folder, or None where its cell.json says that nothing is at work in it."""
     record = read_record(folder) or {}
     stage, since = record.get("stage"), record.get("since")
     if stage is None or not isinstance(since, int | float):

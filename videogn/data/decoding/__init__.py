@@ -56,8 +56,6 @@ def open_video(
     Images (by the file's suffix) are read by Pillow, whatever the backend.
 
     Args:
-        path: The file, or the folder of frames.
-        backend: Which library decodes it.
         index: Where what its packets tell is kept.
         frames_per_second: Of a folder of frames, whose images do not say; default: not known.
         watch: Over the reading. pyav looks at it at each packet; the others don't.

@@ -38,11 +38,7 @@ class _Sequence:
 
 
 class Av1Gaps:
-    """Finds places in the order shown, and gaps in them.
-
-    Args:
-        known: The stream's configuration.
-    """
+    """Finds places in the order shown, and gaps in them."""
 
     def __init__(self, known: bytes) -> None:
         self._sequence: _Sequence | None = None

@@ -47,7 +47,6 @@ def inspector(codec: str, extradata: bytes | None) -> Inspect | None:
     """Return how the packets of a stream are looked at; None where they say too little, or can't be understood.
 
     Args:
-        codec: FFmpeg's name.
         extradata: The stream's configuration, which says how NAL units are delimited, and holds the parameter sets.
     """
     if codec in {"h264", "hevc"}:

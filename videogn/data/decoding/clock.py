@@ -24,10 +24,6 @@ class Clock:
 
     Those are the file's own times. AVI has none, and some files want to show a frame before the one that it follows:
     there, a frame follows the one before it by the time that the rate gives it.
-
-    Args:
-        container: The file.
-        rate: Frames a second, as far as it knows.
     """
 
     def __init__(self, container: InputContainer, *, rate: Fraction | None) -> None:

@@ -30,12 +30,7 @@ _BLOCK_PX = 2
 
 
 class Converter:
-    """Gives the part of a video's frames that is wanted.
-
-    Args:
-        path: The file, for errors.
-        window: The part.
-    """
+    """Gives the part of a video's frames that is wanted."""
 
     def __init__(self, path: str, window: WindowOf) -> None:
         self.path = path
@@ -51,7 +46,6 @@ class Converter:
         """Return the wanted part, RGB, uint8 [out_height, out_width, 3].
 
         Args:
-            frame: As decoded.
             size: (width, height) that the video is shown at, before it is turned.
 
         Raises:

@@ -21,7 +21,6 @@ class FramesVideo:
     """The images of a folder as a video; see `Video`. Only those that are wanted are opened.
 
     Args:
-        path: The folder.
         frames_per_second: Which images do not say; None: not known.
 
     Raises:

@@ -40,9 +40,6 @@ class H264Gaps:
 
     Numbers that are left out on purpose (gaps_in_frame_num_value_allowed_flag) or begin anew between IDR pictures
     (memory_management_control_operation 5) count as gaps: no usual encoder writes them. So do fields.
-
-    Args:
-        parameters: NAL units: the stream's parameter sets.
     """
 
     def __init__(self, parameters: Iterable[memoryview]) -> None:

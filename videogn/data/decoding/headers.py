@@ -21,11 +21,7 @@ AreSound = Callable[[av.Packet], bool]
 
 
 def header_reader(stream: VideoStream) -> AreSound | None:
-    """Return how the packets of a stream are looked at, once, in the order of the file; None where it can't be.
-
-    Args:
-        stream: Of H.264, HEVC, VP9 or AV1.
-    """
+    """Return how the packets of a stream are looked at, once, in the order of the file; None where it can't be."""
     try:
         reader = BitStreamFilterContext(_READER, stream)
     except FFmpegError:

@@ -38,9 +38,6 @@ class HevcGaps:
     """Finds pictures that are missing from reference picture sets: each names all that it or a later one refers to.
 
     Pictures that are not shown, or keep others from being shown, count as gaps: there are fewer frames than packets.
-
-    Args:
-        parameters: NAL units: the stream's parameter sets.
     """
 
     def __init__(self, parameters: Iterable[memoryview]) -> None:

@@ -27,9 +27,6 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 class ImageVideo:
     """An image file as a video of one frame; see `Video`.
 
-    Args:
-        path: The file.
-
     Raises:
         DecodeError: There is no such file.
     """

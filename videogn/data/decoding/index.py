@@ -29,11 +29,7 @@ _WAIT_SECONDS = 5.0
 
 
 class PacketIndex:
-    """Scans of files, by path; of a file that has changed since (size, time), nothing is known.
-
-    Args:
-        path: The file that keeps them; made when there is something to keep.
-    """
+    """Scans of files, by path; of a file that has changed since (size, time), nothing is known."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = str(path)

@@ -71,7 +71,6 @@ def scan(
 
     Args:
         packets: In the order of the file.
-        codec: FFmpeg's name.
         inspect: How a packet is looked at; None: there will be no table.
         are_sound: Whether all of its headers can be read; None: there will be no table.
         reorder_depth: How many frames the decoder holds back to bring them into order.

@@ -32,7 +32,6 @@ def plan(table: PacketTable, wanted: Sequence[int]) -> list[Stretch]:
     later than it. Where a stretch would run over packets that nothing needs, another begins.
 
     Args:
-        table: The video's packets.
         wanted: Frame indices below table.num_frames, each once.
     """
     stretches: list[Stretch] = []

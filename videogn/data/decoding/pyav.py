@@ -57,9 +57,6 @@ class PyAVVideo:
     """A video file opened with PyAV; see `Video`.
 
     Args:
-        path: The file.
-        index: Where what its packets tell is kept.
-        watch: Over the reading.
         opens: Opens what is no file, such as a camera, which has to be read by `stream` alone; default: the file.
 
     Raises:

@@ -20,10 +20,6 @@ _CONTAINERS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
 class SoundVideo:
     """A file opened by such a library; see `Video`. Frames come rotated from the library itself.
 
-    Args:
-        path: The file.
-        index: Where what its packets tell is kept.
-
     Raises:
         DecodeError: The library can't open it, may misread it, or is not there.
     """

@@ -164,7 +164,6 @@ def orient(frame: Frame, matrix: Sequence[int]) -> Frame:
     """Turn and mirror [H, W, C] as a display matrix asks of a player.
 
     Args:
-        frame: As it is stored.
         matrix: a, b, c, d of FFmpeg's display matrix: (x, y) is shown at (a x + c y, b x + d y). Angles other than
             multiples of 90 degrees count as the nearest of those.
     """

@@ -50,7 +50,6 @@ def cut(frame: Frame, window: Window) -> Frame:
 
     Args:
         frame: uint8 [H, W, C].
-        window: Inside it.
 
     Returns:
         uint8 [out_height, out_width, C]; a view of the frame where nothing has to be done.

@@ -16,10 +16,6 @@ from videogn.data.lists.tables import read_text
 class Exclude:
     """The names in a file; lines of `#` and a space are comments.
 
-    Args:
-        file: It.
-        root: What paths in it are relative to, as in lists.
-
     Raises:
         ListError: There is no such file, or it is no text.
     """

@@ -26,7 +26,6 @@ def class_folders(folder: Path, *, frame_folders: bool | None) -> Entries:
     """Read a folder of class folders; the class is the folder.
 
     Args:
-        folder: It.
         frame_folders: Whether folders of images in them are videos; see `with_frame_folders`.
 
     Raises:

@@ -16,10 +16,6 @@ from videogn.data.media import LeftOut, without_thumbnails
 def read_given(names: Sequence[str], *, frame_folders: bool) -> Records:
     """Return videos and images, those of a folder in sorted order and without thumbnails; their labels are 0.
 
-    Args:
-        names: Files and folders.
-        frame_folders: Whether a folder of images is a video of frames.
-
     Raises:
         ListError: There are none, or a path does not exist.
     """

@@ -45,7 +45,6 @@ def by_table(names: Sequence[str], file: Path, *, root: Path) -> list[str | None
 
     Args:
         names: Relative to root.
-        file: The table.
         root: What paths in it are relative to, too.
 
     Raises:

@@ -118,13 +118,6 @@ def _is_replacement(name: str) -> bool:
 
 
 def locate(files: dict[str, str], video_id: str, start: int, end: int) -> str | None:
-    """Return the file of a clip: ID_START_END, seconds padded to six digits or not, or ID alone; None if missing.
-
-    Args:
-        files: From `find_videos`.
-        video_id: YouTube's.
-        start: Seconds.
-        end: Seconds.
-    """
+    """Return the file of a clip: ID_START_END, seconds padded to six digits or not, or ID alone; None if missing."""
     padded = files.get(f"{video_id}_{start:06d}_{end:06d}")
     return padded or files.get(f"{video_id}_{start}_{end}") or files.get(video_id)

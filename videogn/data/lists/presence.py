@@ -35,7 +35,6 @@ def are_files(paths: Sequence[str | None], *, folder: str) -> NDArray[np.bool_]:
 
     Args:
         paths: [N], relative to `folder`.
-        folder: What they are relative to.
 
     Returns:
         bool [N].

@@ -22,8 +22,6 @@ def wanted_names(found: Collection[str], split: Split, *, file: Path) -> Collect
 
     Args:
         found: Names in the list, in lower case.
-        split: What is wanted.
-        file: The list, for the error.
 
     Raises:
         ListError: None of several is.

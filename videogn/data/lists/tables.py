@@ -31,7 +31,6 @@ def columns_of(header: str, given: Columns | None) -> tuple[str, list[str]] | No
     """Return (separator, names of the columns) of a first line that is a header; None where it is none.
 
     Args:
-        header: The line.
         given: The columns of path and label, where the user names them.
     """
     return next(((mark, names) for mark, names in _headers(header).items() if _is_header(names, given)), None)
@@ -56,11 +55,7 @@ def table(lines: Lines, *, root: Path, split: Split, given: Columns | None, seve
     """Read a list whose first line names its columns; see `columns_of`. A column of splits chooses rows.
 
     Args:
-        lines: Of the list.
-        root: What its paths are relative to.
-        split: Which rows are wanted.
         given: The columns of path and label, where the user names them.
-        several: Whether a row has any number of labels.
 
     Raises:
         ListError: A row has more or fewer fields than the header, or lacks path or label.

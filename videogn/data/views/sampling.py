@@ -57,10 +57,6 @@ def random_clip(
     """Return a training clip: start uniform in [0, N - span], ends included; 0 if the video is shorter (it loops).
 
     Args:
-        total: N.
-        num_frames: T.
-        frame_interval: Source frames from one to the next.
-        rng: What it is drawn from.
         beside: Start of another clip that is read with it: it is whole intervals away, so that the two share frames.
             Where the other start is uniform, this one is, too.
     """

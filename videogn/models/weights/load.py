@@ -64,8 +64,6 @@ def load_weights(
 
     Args:
         model: An I3D, under videogn's names.
-        weights: What `read_weights` gave.
-        norm: The network's norm.
         num_groups: gn: its groups per layer (None with channels_per_group None: 32).
         channels_per_group: gn: its channels in a group.
         weight_standardization: Whether its convolutions standardize their weights.

@@ -32,14 +32,7 @@ class Clip(NamedTuple):
 
 
 def training_clips(paths: Sequence[str], num_frames: Sequence[int], *, views: TrainViews, seed: int) -> Iterator[Clip]:
-    """Yield the clips that a dataset of these videos gives, video by video, epoch by epoch, without end.
-
-    Args:
-        paths: The videos.
-        num_frames: Of each.
-        views: How clips are made.
-        seed: Of the dataset.
-    """
+    """Yield the clips that a dataset of these videos gives, video by video, epoch by epoch, without end."""
     for epoch in itertools.count():
         for place, (path, total) in enumerate(zip(paths, num_frames, strict=True)):
             rng = np.random.default_rng((seed, epoch, place))

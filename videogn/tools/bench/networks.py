@@ -104,18 +104,11 @@ def measure(
     Beside the norms run two others: this network with nn.GroupNorm, as autocast treats it, and PyTorchVideo's own.
 
     Args:
-        norms: Some of NORMS.
-        modes: How they are run.
-        device: Where.
         num_frames: T.
         crop_size: H = W in px.
-        width: Channels of the first convolution.
-        seconds: For all of it, about.
         network: "i3d" or "c3d", which PyTorchVideo has not.
         layout: Of i3d: "nonlocal" or "slowfast", which is PyTorchVideo's.
         depth: Of i3d.
-        alone: Whether to leave the others out.
-        on_mode: Told which mode comes next.
     """
     settings = {"network": network, "num_frames": num_frames, "crop_size": crop_size, "width": width}
     settings |= {"layout": layout, "depth": depth} if network == "i3d" else {}

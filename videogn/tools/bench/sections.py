@@ -44,13 +44,6 @@ class Bench:
     """Videos to read, and how.
 
     Args:
-        paths: Of the videos.
-        num_frames: Of each.
-        views: Training clips.
-        test_views: Views of a test.
-        index: Where what packets tell is kept.
-        seed: Of the clips.
-        on_progress: Called after each round.
         alone: Whether to leave out what reads video files alone: they are folders of frames.
     """
 
@@ -198,8 +191,6 @@ class Bench:
 
         Args:
             seconds: About how long to measure, the preparing not counted.
-            folder: Where the prepared files go.
-            settings: Of the preparing.
 
         Returns:
             Two rows; none where no video can be prepared.

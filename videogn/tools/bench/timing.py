@@ -81,8 +81,6 @@ def interleaved(
         ways: Name -> what is timed. Any exception counts as a failure of the round.
         work: Of each round; the first round warms up and is not counted.
         seconds: When to stop, once min_rounds are done. A way that alone would take twice as long for that is left out.
-        min_rounds: At least.
-        seed: Of the order.
         all_of_them: Whether none is left out, however slow.
         on_round: Gets the results of a round, untimed.
     """

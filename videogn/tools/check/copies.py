@@ -25,13 +25,7 @@ class Place(NamedTuple):
 
 
 def copies(files: Sequence[str], facts: Mapping[str, Facts], places: Mapping[str, list[Place]]) -> Iterator[Finding]:
-    """Yield what is there twice, among files that can be read.
-
-    Args:
-        files: All of them.
-        facts: What is known of each.
-        places: Where each stands.
-    """
+    """Yield what is there twice, among files that can be read."""
     same: dict[bytes, list[str]] = defaultdict(list)
     for file in files:
         if facts[file].digest and facts[file].num_frames:

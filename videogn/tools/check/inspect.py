@@ -55,7 +55,6 @@ def inspect(path: str, *, decoder: DecoderName) -> Facts:
     """Decode all of a file, or of a folder of frames.
 
     Args:
-        path: It.
         decoder: What the run decodes with; damage is looked for with PyAV in any case.
     """
     facts = Facts()

@@ -21,9 +21,6 @@ def write_report(summary: Summary, out: Path, *, title: str, excluded: Iterable[
     """Write the three files, each whole or not at all.
 
     Args:
-        summary: What was found.
-        out: Their folder.
-        title: What was checked, by which settings.
         excluded: Names that the run goes without already: they stay so.
 
     Raises:

@@ -72,11 +72,7 @@ def check(
     """Check the videos of a run.
 
     Args:
-        data: The run's data, with its settings.
-        out: Folder of the state; made where it is missing.
-        splits: Which lists.
         num_workers: Processes; None: one a core; 0: in this one.
-        on_done: See `OnDone`.
 
     Raises:
         ListError: There is no data root.

@@ -57,8 +57,6 @@ def losses_of(
     Args:
         network: In training mode from here on.
         batches: One an update, again from the first after the last.
-        optimizer: Of its parameters.
-        rates: Of each update.
         until: Ends it by a loss. One that is not finite ends it, too.
         deadline: By time.monotonic; no update but the first begins after it.
     """

@@ -64,10 +64,8 @@ def motion(subject: Subject, train: Clips, test: Clips, *, num_classes: int, sec
     """Train a small network on clips, on one frame of each, and on their frames in random order; test each likewise.
 
     Args:
-        subject: A small network.
         train: Training clips; some of one video, if there are.
         test: Validation clips, one a video.
-        num_classes: K.
         seconds: For all three together, about. Where it does not suffice for LEAST_UPDATES, it is said.
     """
     train, test = subject.fitted(train), subject.fitted(test)

@@ -98,10 +98,7 @@ def by_heart(subject: Subject, clips: Clips, rates: Rates, *, num_classes: int, 
     """Train each variant on one batch, again and again.
 
     Args:
-        subject: The run's network, or a small one.
         clips: The first BATCH of them are learnt.
-        rates: Of the run.
-        num_classes: K.
         deadline: By time.monotonic; variants that are not through by then are left out, and named.
     """
     batch = subject.fitted(clips.select(slice(BATCH)))
@@ -182,9 +179,7 @@ def learning_rate(subject: Subject, clips: Clips, rates: Rates, *, deadline: flo
     The verdict is on the run's own network; bn, gn and gn with weight standardization stand beside it.
 
     Args:
-        subject: The run's network, or a small one.
         clips: NUM_BATCHES of BATCH clips, if there are as many.
-        rates: Of the run.
         deadline: By time.monotonic; what is not through by then is left out, and named.
     """
     fitted = subject.fitted(clips)

@@ -16,7 +16,6 @@ class Clock:
     """Gives the frames their times: the original's from its first frame on, made to rise strictly.
 
     Args:
-        time_base: The original's, in seconds.
         rate: Its frames a second, for those without a time.
     """
 

@@ -76,10 +76,8 @@ def prepare_folder(
     Args:
         root: The originals; only read.
         out: Does not exist, is empty, or holds what an earlier run made of the same originals with the same settings.
-        settings: How.
         num_workers: Processes, each with one thread; None: one a CPU; 0: in this one. They import the script that
             asks for them, which needs the usual `if __name__ == "__main__":`.
-        on_done: See `OnDone`.
 
     Raises:
         ValueError: `root` holds no videos, or two that would get one name; `out` lies in `root` or holds something

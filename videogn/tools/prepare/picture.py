@@ -29,11 +29,7 @@ _SCALING = (
 
 
 class PictureMaker:
-    """Makes the pictures of one video.
-
-    Args:
-        settings: The size that is wanted.
-    """
+    """Makes the pictures of one video."""
 
     def __init__(self, settings: Encoding) -> None:
         self._settings = settings

@@ -28,8 +28,6 @@ def rename_in(text: str, *, root: Path, names: Collection[str]) -> str:
     elsewhere, and where a path leads upwards, it is another file's: the line stays.
 
     Args:
-        text: The list.
-        root: The folder of the originals.
         names: The originals' bare file names.
     """
     tops = {f"{top}/" for top in (root.absolute(), root.resolve())}

@@ -83,7 +83,6 @@ def prepare_video(source: str | Path, target: str | Path, *, settings: Encoding)
     Args:
         source: The original; only read.
         target: The file to make, .mp4; one that is there is replaced.
-        settings: How.
 
     Raises:
         PrepareError: The original can't be decoded, or its pictures can't be encoded.

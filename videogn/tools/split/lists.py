@@ -311,8 +311,6 @@ def _far_off(
     """Return where the split is not what was asked for: classes that a part lacks, shares that groups do not allow.
 
     Args:
-        parts: What each part got.
-        wanted: Their shares.
         counts: Of each group, how many videos it has of each class.
         largest: Videos of the largest group.
         grouped_by: What says the groups where nobody asked.

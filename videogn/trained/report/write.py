@@ -26,7 +26,6 @@ def write_report(
     """Write a run's page and what stands beside it, each file whole or not at all.
 
     Args:
-        gathered: What the run's folder says.
         out: The folder to write to; it is made.
         on_done: Is called whenever the frames of a video are read: name, what is wrong, how many are done, of how many.
 
