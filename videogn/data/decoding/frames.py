@@ -5,19 +5,18 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
 from videogn.data.decoding.image import read_image
-from videogn.data.decoding.video import DecodeError, Shown, TooFewFrames, distinct, stream_at_rate, window_on
-from videogn.data.decoding.window import Frame, WindowOf, cut, whole
+from videogn.data.decoding.video import ByNumber, DecodeError, exact_rate
+from videogn.data.decoding.window import Frame
 from videogn.data.media import is_hidden, is_image
 
 _NUMBER = re.compile(r"(\d+)")
 
 
-class FramesVideo:
+class FramesVideo(ByNumber):
     """The images of a folder as a video; see `Video`. Only those that are wanted are opened.
 
     Args:
@@ -27,38 +26,23 @@ class FramesVideo:
         DecodeError: It has no images, or their names do not tell their order.
     """
 
-    rate: Fraction | None
-
     def __init__(self, path: str | Path, *, frames_per_second: float | None = None) -> None:
         self.path = str(path)
-        self.rate = None if frames_per_second is None else Fraction(frames_per_second).limit_denominator(1001)
+        self.rate = exact_rate(frames_per_second)
         try:
             names = [name for name in os.listdir(self.path) if is_image(name) and not is_hidden(name)]
             self._names = in_order(names)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else None
             raise DecodeError(self.path, reason or str(error)) from error
+        self.num_frames = len(self._names)
 
-    @property
-    def num_frames(self) -> int:
-        """Images of the folder."""
-        return len(self._names)
-
-    def count_frames(self) -> int:
-        """Return images of the folder."""
-        return self.num_frames
-
-    def read(
-        self, indices: Sequence[int], *, window: WindowOf | None = None, exact_count: bool = False
-    ) -> Iterator[tuple[int, Frame]]:
-        """Yield the images at `indices`; see `Video.read`.
+    def _frames(self, wanted: list[int]) -> Iterator[Frame]:
+        """Yield images.
 
         Raises:
             DecodeError: An image can't be read (its name is in the error), or is of another size than the first.
         """
-        wanted = distinct(indices)
-        if wanted[-1] >= self.num_frames:
-            raise TooFewFrames(self.path, wanted[-1], self.num_frames)
         first = None
         for index in wanted:
             frame = read_image(os.path.join(self.path, self._names[index]))
@@ -69,14 +53,7 @@ class FramesVideo:
                     f"frames of two sizes: {self._names[wanted[0]]} has {first[1]} x {first[0]} px, and "
                     f"{self._names[index]} {frame.shape[1]} x {frame.shape[0]}",
                 )
-            yield index, cut(frame, window_on(self.path, window or whole, *frame.shape[:2]))
-
-    def stream(self, *, window: WindowOf | None = None) -> Iterator[Shown]:
-        """Yield all frames in order; see `Video.stream`."""
-        return stream_at_rate(self, window=window)
-
-    def close(self) -> None:
-        """Do nothing: no file is held open."""
+            yield frame
 
 
 def in_order(names: Sequence[str]) -> list[str]:

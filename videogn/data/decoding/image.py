@@ -10,21 +10,21 @@ cuts everything above 255 to white.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from videogn.data.decoding.video import DecodeError, Shown, TooFewFrames, distinct, stream_at_rate, window_on
-from videogn.data.decoding.window import Frame, WindowOf, cut, whole
+from videogn.data.decoding.video import ByNumber, DecodeError
+from videogn.data.decoding.window import Frame
 
 # By content, whatever the name says (ImageNet has a PNG called .JPEG). Not all that Pillow knows: for some formats it
 # starts other programs.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 
 
-class ImageVideo:
+class ImageVideo(ByNumber):
     """An image file as a video of one frame; see `Video`.
 
     Raises:
@@ -32,7 +32,6 @@ class ImageVideo:
     """
 
     num_frames = 1
-    rate = None
 
     def __init__(self, path: str | Path) -> None:
         self.path = str(path)
@@ -44,22 +43,8 @@ class ImageVideo:
         read_image(self.path)
         return self.num_frames
 
-    def read(
-        self, indices: Sequence[int], *, window: WindowOf | None = None, exact_count: bool = False
-    ) -> Iterator[tuple[int, Frame]]:
-        """Yield the image as frame 0; see `Video.read`."""
-        wanted = distinct(indices)
-        frame = read_image(self.path)
-        if wanted[-1] >= self.num_frames:
-            raise TooFewFrames(self.path, wanted[-1], self.num_frames)
-        yield 0, cut(frame, window_on(self.path, window or whole, *frame.shape[:2]))
-
-    def stream(self, *, window: WindowOf | None = None) -> Iterator[Shown]:
-        """Yield all frames in order; see `Video.stream`."""
-        return stream_at_rate(self, window=window)
-
-    def close(self) -> None:
-        """Do nothing: no file is held open."""
+    def _frames(self, wanted: list[int]) -> Iterator[Frame]:
+        yield read_image(self.path)
 
 
 def read_image(path: str) -> Frame:

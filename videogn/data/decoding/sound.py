@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator, Sequence
-from fractions import Fraction
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from videogn.data.decoding.index import PacketIndex
 from videogn.data.decoding.pyav import PyAVVideo
-from videogn.data.decoding.video import DecodeError, Shown, TooFewFrames, distinct, stream_at_rate, window_on
-from videogn.data.decoding.window import Frame, WindowOf, cut, whole
+from videogn.data.decoding.video import ByNumber, DecodeError
+from videogn.data.decoding.window import Frame
 
 # Where others count as a player does: every packet, from the first.
 _CONTAINERS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
 
 
-class SoundVideo:
+class SoundVideo(ByNumber):
     """A file opened by such a library; see `Video`. Frames come rotated from the library itself.
 
     Raises:
@@ -25,7 +24,6 @@ class SoundVideo:
     """
 
     backend: str  # the library's name
-    rate: Fraction | None  # frames a second, by PyAV
     codecs: Collection[str] | None = None  # FFmpeg's names of those that it reads rightly; None: all
 
     def __init__(self, path: str | Path, *, index: PacketIndex | None = None) -> None:
@@ -33,6 +31,7 @@ class SoundVideo:
         expected = self._sound_frames(index)
         self._errors: tuple[type[Exception], ...] = ()
         self._reader: Any = self._open()
+        self.num_frames = len(self._reader)
         if self.num_frames != expected:
             reason = f"{self.backend} counts {self.num_frames} frames of {expected}; use the decoder pyav"
             raise DecodeError(self.path, reason)
@@ -63,33 +62,11 @@ class SoundVideo:
         """Return what the library says, cut where it appends its stack."""
         return DecodeError(self.path, f"{self.backend}: {first_line(error)}")
 
-    @property
-    def num_frames(self) -> int:
-        """Frames by the library's own index."""
-        return len(self._reader)
-
-    def count_frames(self) -> int:
-        """Return the same: the library has no other count."""
-        return self.num_frames
-
-    def read(
-        self, indices: Sequence[int], *, window: WindowOf | None = None, exact_count: bool = False
-    ) -> Iterator[tuple[int, Frame]]:
-        """Yield the frames at `indices`, each distinct one as (index, frame); see `Video.read`."""
-        wanted = distinct(indices)
-        if wanted[-1] >= self.num_frames:
-            raise TooFewFrames(self.path, wanted[-1], self.num_frames)
-        frames = self._decode(wanted)
-        for index in wanted:
-            try:
-                frame = next(frames)
-            except self._errors as error:
-                raise self._failed(error) from error
-            yield index, cut(frame, window_on(self.path, window or whole, *frame.shape[:2]))
-
-    def stream(self, *, window: WindowOf | None = None) -> Iterator[Shown]:
-        """Yield all frames in order; see `Video.stream`."""
-        return stream_at_rate(self, window=window)
+    def _frames(self, wanted: list[int]) -> Iterator[Frame]:
+        try:
+            yield from self._decode(wanted)
+        except self._errors as error:
+            raise self._failed(error) from error
 
     def close(self) -> None:
         """Close the file."""

@@ -9,7 +9,7 @@ from fractions import Fraction
 from functools import partial
 from typing import Protocol
 
-from videogn.data.decoding.window import Frame, Window, WindowOf
+from videogn.data.decoding.window import Frame, Window, WindowOf, cut, whole
 
 # Long side by short side, of frames that are scaled: four panoramas of 8 : 1. Scaled to a short side of 256 px, such
 # a frame takes 6 MB, and the 320 of a 10x3 test of 32-frame clips 2 GB: of 2000 x 2 px they would take 60.
@@ -112,19 +112,48 @@ class Video(Protocol):
         """Close the file."""
 
 
-def stream_at_rate(video: Video, *, window: WindowOf | None = None) -> Iterator[Shown]:
-    """Yield all frames of a video that says how many there are, and of whose frames each is shown equally long.
+class ByNumber:
+    """What readers have in common that know how many frames there are, and read each by its number; see `Video`."""
 
-    Raises:
-        DecodeError: A frame can't be decoded.
-        ValueError: There are several, and the video has no rate.
-    """
-    total = video.num_frames
-    if total > 1 and not video.rate:
-        raise ValueError(f"{video.path}: its {total} frames do not say when each is shown: give their rate")
-    seconds = 1 / video.rate if video.rate else Fraction(0)
-    for index, frame in video.read(range(total), window=window):
-        yield Shown(index * seconds, (index + 1) * seconds, partial(_itself, frame))
+    path: str
+    rate: Fraction | None = None
+    num_frames: int
+
+    def _frames(self, wanted: list[int]) -> Iterator[Frame]:
+        """Yield frames as they are, uint8 [H, W, 3], of numbers that rise, each once."""
+        raise NotImplementedError
+
+    def count_frames(self) -> int:
+        """Return frames of the video."""
+        return self.num_frames
+
+    def read(
+        self, indices: Sequence[int], *, window: WindowOf | None = None, exact_count: bool = False
+    ) -> Iterator[tuple[int, Frame]]:
+        """Yield the frames at `indices`, each distinct one as (index, frame); see `Video.read`."""
+        wanted = distinct(indices)
+        if wanted[-1] >= self.num_frames:
+            raise TooFewFrames(self.path, wanted[-1], self.num_frames)
+        for index, frame in zip(wanted, self._frames(wanted), strict=True):
+            yield index, cut(frame, window_on(self.path, window or whole, *frame.shape[:2]))
+
+    def stream(self, *, window: WindowOf | None = None) -> Iterator[Shown]:
+        """Yield all frames in order, each shown equally long; see `Video.stream`."""
+        if self.num_frames > 1 and not self.rate:
+            raise ValueError(
+                f"{self.path}: its {self.num_frames} frames do not say when each is shown: give their rate"
+            )
+        seconds = 1 / self.rate if self.rate else Fraction(0)
+        for index, frame in self.read(range(self.num_frames), window=window):
+            yield Shown(index * seconds, (index + 1) * seconds, partial(_itself, frame))
+
+    def close(self) -> None:
+        """Do nothing: no file is held open."""
+
+
+def exact_rate(frames_per_second: float | None) -> Fraction | None:
+    """Return a rate as a fraction whose denominator is 1001 at most: that of NTSC; None: not known."""
+    return None if frames_per_second is None else Fraction(frames_per_second).limit_denominator(1001)
 
 
 def _itself(frame: Frame) -> Frame:
