@@ -374,21 +374,19 @@ class KineticsDataModule(LightningDataModule):
         records = self.catalog.present("val")
         wanted = np.zeros(len(records), np.bool_)
         wanted[np.linspace(0, len(records) - 1, min(most, len(records))).astype(int)] = True
-        yield from self._test_loader(records.select(wanted), "1x1", known=self.known["val"], multi_hot=self._multi_hot)
+        yield from self._test_loader(records.select(wanted), "1x1", split="val")
 
     def val_dataloader(self) -> DataLoader[VideoBatch]:
         """Return batches of one centre view a video."""
-        return self._test_loader(self.catalog.records("val"), "1x1", known=self.known["val"], multi_hot=self._multi_hot)
+        return self._test_loader(self.catalog.records("val"), "1x1", split="val")
 
     def test_dataloader(self) -> DataLoader[VideoBatch]:
         """Return batches of all views of a video under the protocol."""
-        return self._test_loader(
-            self.catalog.records("test"), self.protocol, known=self.known["test"], multi_hot=self._multi_hot
-        )
+        return self._test_loader(self.catalog.records("test"), self.protocol, split="test")
 
     def predict_dataloader(self, records: Records | None = None) -> DataLoader[VideoBatch]:
         """Return batches as in testing, of videos whose labels are 0; default: those of `predict_paths`."""
-        return self._test_loader(self.predict_records() if records is None else records, self.protocol, known=Known())
+        return self._test_loader(self.predict_records() if records is None else records, self.protocol)
 
     def predict_records(self) -> Records:
         """Return the videos and images of `predict_paths`, those of a folder in sorted order and without thumbnails.
@@ -517,9 +515,9 @@ class KineticsDataModule(LightningDataModule):
         protocol: ProtocolName,
         *,
         frames_per_second: float | None,
-        known: Known | None = None,
-        multi_hot: int | None = None,
+        split: Split | None = None,
     ) -> TestDataset:
+        """Return videos of a split's list, or of none: a prediction's, whose labels are of no account."""
         return TestDataset(
             records,
             views=self._test_views(protocol),
@@ -527,17 +525,15 @@ class KineticsDataModule(LightningDataModule):
             index=self._index(),
             target_fps=self.target_fps,
             frames_per_second=frames_per_second,
-            known=known,
+            known=Known() if split is None else self.known[split],
             decode_seconds=self.decode_seconds,
-            multi_hot=multi_hot,
+            multi_hot=None if split is None else self._multi_hot,
         )
 
     def _test_loader(
-        self, records: Records, protocol: ProtocolName, *, known: Known, multi_hot: int | None = None
+        self, records: Records, protocol: ProtocolName, *, split: Split | None = None
     ) -> DataLoader[VideoBatch]:
-        dataset = self._test_dataset(
-            records, protocol, frames_per_second=self.frames_per_second, known=known, multi_hot=multi_hot
-        )
+        dataset = self._test_dataset(records, protocol, frames_per_second=self.frames_per_second, split=split)
         rank, num_devices = self._place()
         videos = max(1, self.batch_size // PROTOCOLS[protocol].num_views)
         sampler = TestSampler(len(records), rank=rank, num_devices=num_devices)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 from typing import Any, TypeGuard, TypeVar
@@ -53,33 +53,44 @@ LEAST_FPS, MOST_FPS = 0.01, 1000  # what a header says beyond these is no rate o
 PixelsOf = Callable[[NDArray[np.uint8], Sequence[int]], None]
 
 
+@dataclass(eq=False, repr=False)
 class _Videos(Dataset[Any]):
-    """Videos that are read by their keys, with what the run knows of them; see `TrainDataset`."""
+    """Videos that are read by their keys.
 
-    def __init__(
-        self,
-        records: Sequence[VideoRecord],
-        *,
-        decoder: DecoderName,
-        index: PacketIndex | None,
-        target_fps: float | None,
-        frames_per_second: float | None,
-        known: Known | None,
-        decode_seconds: float,
-        multi_hot: int | None,
-    ) -> None:
-        self.records = records
-        self.multi_hot = multi_hot
-        self.target_fps = target_fps
-        self.known = Known() if known is None else known
-        self.decode_seconds = decode_seconds
+    Args:
+        records: The videos.
+        views: How views are made of each.
+        decoder: Which decoder reads the files.
+        index: Where what the packets of files tell is kept.
+        target_fps: Frames a second that the views' interval is meant at; default: each video's own.
+        frames_per_second: Of folders of frames, which do not say.
+        known: What the run has found out about the videos.
+        decode_seconds: After which reading a video fails.
+        multi_hot: K, of records with several labels each; None: they have one.
+    """
+
+    records: Sequence[VideoRecord]
+    _: KW_ONLY
+    views: TrainViews | RegionViews | TestViews
+    decoder: DecoderName = "pyav"
+    index: PacketIndex | None = None
+    target_fps: float | None = None
+    frames_per_second: float | None = None
+    known: Known = field(default_factory=Known)
+    decode_seconds: float = DECODE_SECONDS
+    multi_hot: int | None = None
+
+    def __post_init__(self) -> None:
         self.at_work: AtWork | None = None  # of a loader with workers
-        self._open = partial(open_video, backend=decoder, index=index, frames_per_second=frames_per_second)
         self._heap = Heap()
         self._in_full: list[int] = []  # places in the list, of the batch that is being made
 
     def __len__(self) -> int:
         return len(self.records)
+
+    def _open(self, path: str, *, watch: Watch) -> AbstractContextManager[Video]:
+        rate = self.frames_per_second
+        return open_video(path, backend=self.decoder, index=self.index, frames_per_second=rate, watch=watch)
 
     def record_of(self, key: Key) -> VideoRecord:
         """Return the video of a key."""
@@ -102,7 +113,6 @@ class _Videos(Dataset[Any]):
         self,
         record: VideoRecord,
         key: Key,
-        views: TrainViews | RegionViews | TestViews,
         entropies: Sequence[tuple[int, ...]],
         *,
         exact_count: bool,
@@ -119,7 +129,7 @@ class _Videos(Dataset[Any]):
             yield from _frames(
                 record,
                 partial(open_file or self._open, watch=watch),
-                views,
+                self.views,
                 entropies,
                 exact_count=exact_count,
                 target_fps=self.target_fps,
@@ -129,6 +139,7 @@ class _Videos(Dataset[Any]):
             self._in_full.append(record.index)
 
 
+@dataclass(eq=False, repr=False)
 class TrainDataset(_Videos):
     """One random view of each video, or several from one decode.
 
@@ -136,50 +147,16 @@ class TrainDataset(_Videos):
     tells, that may be too large, and is corrected where a clip hits the difference.
 
     Args:
-        records: The videos.
-        views: How views are made of each.
         seed: Of the run.
-        decoder: Which decoder reads the files.
-        index: Where what the packets of files tell is kept.
-        target_fps: Frames a second that the views' interval is meant at; default: each video's own.
-        frames_per_second: Of folders of frames, which do not say.
         pixels: Changes a clip [T, H, W, C] in place, by its entropy; default: nothing does.
         clips_per_video: Views of each video: a batch holds the first of all its videos, then the second, ...
-        known: What the run has found out about the videos.
-        decode_seconds: After which reading a video fails.
-        multi_hot: K, of records with several labels each; None: they have one.
     """
 
-    def __init__(
-        self,
-        records: Sequence[VideoRecord],
-        *,
-        views: TrainViews | RegionViews,
-        seed: int = 0,
-        decoder: DecoderName = "pyav",
-        index: PacketIndex | None = None,
-        target_fps: float | None = None,
-        frames_per_second: float | None = None,
-        pixels: PixelsOf | None = None,
-        clips_per_video: int = 1,
-        known: Known | None = None,
-        decode_seconds: float = DECODE_SECONDS,
-        multi_hot: int | None = None,
-    ) -> None:
-        super().__init__(
-            records,
-            decoder=decoder,
-            index=index,
-            target_fps=target_fps,
-            frames_per_second=frames_per_second,
-            known=known,
-            decode_seconds=decode_seconds,
-            multi_hot=multi_hot,
-        )
-        self.views = views
-        self.seed = seed
-        self.pixels = pixels
-        self.clips_per_video = clips_per_video
+    _: KW_ONLY
+    views: TrainViews | RegionViews
+    seed: int = 0
+    pixels: PixelsOf | None = None
+    clips_per_video: int = 1
 
     def __getitem__(self, key: Key) -> Batch:
         """Return a batch of one; see `__getitems__`."""
@@ -223,7 +200,7 @@ class TrainDataset(_Videos):
         failure = self.known.reason(record.index, epoch=epoch, times_before=times_before)
         if failure is None:
             try:
-                for index, clip, frame, indices in self._read(record, key, self.views, entropies, exact_count=False):
+                for index, clip, frame, indices in self._read(record, key, entropies, exact_count=False):
                     clips[clip, indices[clip] == index] = frame
             except DecodeError as error:
                 failure = str(error)
@@ -236,47 +213,14 @@ class TrainDataset(_Videos):
         return None
 
 
+@dataclass(eq=False, repr=False)
 class TestDataset(_Videos):
-    """All views of each video under a test protocol. Clips' places go by the exact number of frames.
+    """All views of each video under a test protocol. Clips' places go by the exact number of frames."""
 
-    Args:
-        records: The videos.
-        views: How views are made of each.
-        decoder: Which decoder reads the files.
-        index: Where what the packets of files tell is kept.
-        target_fps: Frames a second that the views' interval is meant at; default: each video's own.
-        frames_per_second: Of folders of frames, which do not say.
-        known: What the run has found out about the videos.
-        decode_seconds: After which reading a video fails.
-        multi_hot: As of a TrainDataset.
-    """
+    _: KW_ONLY
+    views: TestViews
 
     __test__ = False  # its name looks like a test's
-
-    def __init__(
-        self,
-        records: Sequence[VideoRecord],
-        *,
-        views: TestViews,
-        decoder: DecoderName = "pyav",
-        index: PacketIndex | None = None,
-        target_fps: float | None = None,
-        frames_per_second: float | None = None,
-        known: Known | None = None,
-        decode_seconds: float = DECODE_SECONDS,
-        multi_hot: int | None = None,
-    ) -> None:
-        super().__init__(
-            records,
-            decoder=decoder,
-            index=index,
-            target_fps=target_fps,
-            frames_per_second=frames_per_second,
-            known=known,
-            decode_seconds=decode_seconds,
-            multi_hot=multi_hot,
-        )
-        self.views = views
 
     def __getitem__(self, key: Key) -> VideoBatch:
         """Return a batch of one; see `__getitems__`."""
@@ -327,7 +271,7 @@ class TestDataset(_Videos):
                 rate = opened.rate
                 yield opened
 
-        found = self._read(record, key, self.views, [(0, 0, 0)], exact_count=True, open_file=open_file)
+        found = self._read(record, key, [(0, 0, 0)], exact_count=True, open_file=open_file)
         for index, _, frame, indices in found:
             part, corners = self.views.crops(frame)
             if indices is not planned:  # the first frame, or the first by another number of frames
