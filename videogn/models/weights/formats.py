@@ -71,8 +71,23 @@ class Kind:
         return None
 
 
-def _rules(*pairs: tuple[str, str]) -> tuple[tuple[re.Pattern[str], str], ...]:
-    return tuple((re.compile(pattern), template) for pattern, template in pairs)
+# What all kinds have, by videogn's names: stem, blocks, shortcuts, head; then what some have, non-local blocks.
+_NAMES = (
+    "blocks.0.conv.{leaf}",
+    "blocks.0.norm.{leaf}",
+    UNIT + ".branch2.conv_{unit}.{leaf}",
+    UNIT + ".branch2.norm_{unit}.{leaf}",
+    UNIT + ".branch1_conv.{leaf}",
+    UNIT + ".branch1_norm.{leaf}",
+    HEAD + ".{leaf}",
+    NONLOCAL + ".conv_{unit}.{leaf}",
+    NONLOCAL + ".norm.{leaf}",
+)
+
+
+def _rules(*patterns: str) -> tuple[tuple[re.Pattern[str], str], ...]:
+    """Return the rules of patterns in the order of _NAMES."""
+    return tuple((re.compile(pattern), name) for pattern, name in zip(patterns, _NAMES, strict=False))
 
 
 RESNET_2D = Kind(
@@ -81,13 +96,13 @@ RESNET_2D = Kind(
     "timm's resnetblur50 and resnetaa50 have the same names for another network, and can't be told from it",
     mark=re.compile(r"layer1\.0\.conv1\.weight"),
     rules=_rules(
-        (rf"conv1\.{_LEAF}", "blocks.0.conv.{leaf}"),
-        (rf"bn1\.{_LEAF}", "blocks.0.norm.{leaf}"),
-        (rf"layer(?P<stage>[1-4])\.(?P<block>\d+)\.conv(?P<unit>[123])\.{_LEAF}", UNIT + ".branch2.conv_{unit}.{leaf}"),
-        (rf"layer(?P<stage>[1-4])\.(?P<block>\d+)\.bn(?P<unit>[123])\.{_LEAF}", UNIT + ".branch2.norm_{unit}.{leaf}"),
-        (rf"layer(?P<stage>[1-4])\.(?P<block>\d+)\.downsample\.0\.{_LEAF}", UNIT + ".branch1_conv.{leaf}"),
-        (rf"layer(?P<stage>[1-4])\.(?P<block>\d+)\.downsample\.1\.{_LEAF}", UNIT + ".branch1_norm.{leaf}"),
-        (rf"fc\.{_LEAF}", HEAD + ".{leaf}"),
+        rf"conv1\.{_LEAF}",
+        rf"bn1\.{_LEAF}",
+        rf"layer(?P<stage>[1-4])\.(?P<block>\d+)\.conv(?P<unit>[123])\.{_LEAF}",
+        rf"layer(?P<stage>[1-4])\.(?P<block>\d+)\.bn(?P<unit>[123])\.{_LEAF}",
+        rf"layer(?P<stage>[1-4])\.(?P<block>\d+)\.downsample\.0\.{_LEAF}",
+        rf"layer(?P<stage>[1-4])\.(?P<block>\d+)\.downsample\.1\.{_LEAF}",
+        rf"fc\.{_LEAF}",
     ),
     words={"stage": {"1": "1", "2": "3", "3": "4", "4": "5"}, "unit": {"1": "a", "2": "b", "3": "c"}},
     body=re.compile(r"(conv1|bn1|layer\d+)\..*"),
@@ -102,19 +117,13 @@ DETECTRON_GN = Kind(
     where="Detectron's ImageNet models R-50-GN.pkl, R-101-GN.pkl",
     mark=re.compile(r"conv1_gn_s"),
     rules=_rules(
-        (r"conv1_(?P<leaf>[wb])", "blocks.0.conv.{leaf}"),
-        (r"conv1_gn_(?P<leaf>[sb])", "blocks.0.norm.{leaf}"),
-        (
-            r"res(?P<stage>[2-5])_(?P<block>\d+)_branch2(?P<unit>[abc])_(?P<leaf>[wb])",
-            UNIT + ".branch2.conv_{unit}.{leaf}",
-        ),
-        (
-            r"res(?P<stage>[2-5])_(?P<block>\d+)_branch2(?P<unit>[abc])_gn_(?P<leaf>[sb])",
-            UNIT + ".branch2.norm_{unit}.{leaf}",
-        ),
-        (r"res(?P<stage>[2-5])_(?P<block>\d+)_branch1_(?P<leaf>[wb])", UNIT + ".branch1_conv.{leaf}"),
-        (r"res(?P<stage>[2-5])_(?P<block>\d+)_branch1_gn_(?P<leaf>[sb])", UNIT + ".branch1_norm.{leaf}"),
-        (r"(pred|fc1000)_(?P<leaf>[wb])", HEAD + ".{leaf}"),
+        r"conv1_(?P<leaf>[wb])",
+        r"conv1_gn_(?P<leaf>[sb])",
+        r"res(?P<stage>[2-5])_(?P<block>\d+)_branch2(?P<unit>[abc])_(?P<leaf>[wb])",
+        r"res(?P<stage>[2-5])_(?P<block>\d+)_branch2(?P<unit>[abc])_gn_(?P<leaf>[sb])",
+        r"res(?P<stage>[2-5])_(?P<block>\d+)_branch1_(?P<leaf>[wb])",
+        r"res(?P<stage>[2-5])_(?P<block>\d+)_branch1_gn_(?P<leaf>[sb])",
+        r"(pred|fc1000)_(?P<leaf>[wb])",
     ),
     words={"stage": _CAFFE2_STAGE, "leaf": _CAFFE2_LEAF},
     body=re.compile(r"(conv1|res\d)\w*(?<!_momentum)"),
@@ -134,24 +143,15 @@ CAFFE2_BN = Kind(
     "their layouts differ, which their names alone tell: keep them",
     mark=re.compile(r"res_conv1_bn_s"),
     rules=_rules(
-        (r"conv1_(?P<leaf>[wb])", "blocks.0.conv.{leaf}"),
-        (r"res_conv1_bn_(?P<leaf>s|b|rm|riv)", "blocks.0.norm.{leaf}"),
-        (
-            r"res(?P<stage>[2-5])_(?P<block>\d+)_branch2(?P<unit>[abc])_(?P<leaf>[wb])",
-            UNIT + ".branch2.conv_{unit}.{leaf}",
-        ),
-        (
-            r"res(?P<stage>[2-5])_(?P<block>\d+)_branch2(?P<unit>[abc])_bn_(?P<leaf>s|b|rm|riv)",
-            UNIT + ".branch2.norm_{unit}.{leaf}",
-        ),
-        (r"res(?P<stage>[2-5])_(?P<block>\d+)_branch1_(?P<leaf>[wb])", UNIT + ".branch1_conv.{leaf}"),
-        (r"res(?P<stage>[2-5])_(?P<block>\d+)_branch1_bn_(?P<leaf>s|b|rm|riv)", UNIT + ".branch1_norm.{leaf}"),
-        (
-            r"nonlocal_conv(?P<stage>[2-5])_(?P<block>\d+)_(?P<unit>theta|phi|g|out)_(?P<leaf>[wb])",
-            NONLOCAL + ".conv_{unit}.{leaf}",
-        ),
-        (r"nonlocal_conv(?P<stage>[2-5])_(?P<block>\d+)_bn_(?P<leaf>s|b|rm|riv)", NONLOCAL + ".norm.{leaf}"),
-        (r"(pred|fc1000)_(?P<leaf>[wb])", HEAD + ".{leaf}"),
+        r"conv1_(?P<leaf>[wb])",
+        r"res_conv1_bn_(?P<leaf>s|b|rm|riv)",
+        r"res(?P<stage>[2-5])_(?P<block>\d+)_branch2(?P<unit>[abc])_(?P<leaf>[wb])",
+        r"res(?P<stage>[2-5])_(?P<block>\d+)_branch2(?P<unit>[abc])_bn_(?P<leaf>s|b|rm|riv)",
+        r"res(?P<stage>[2-5])_(?P<block>\d+)_branch1_(?P<leaf>[wb])",
+        r"res(?P<stage>[2-5])_(?P<block>\d+)_branch1_bn_(?P<leaf>s|b|rm|riv)",
+        r"(pred|fc1000)_(?P<leaf>[wb])",
+        r"nonlocal_conv(?P<stage>[2-5])_(?P<block>\d+)_(?P<unit>theta|phi|g|out)_(?P<leaf>[wb])",
+        r"nonlocal_conv(?P<stage>[2-5])_(?P<block>\d+)_bn_(?P<leaf>s|b|rm|riv)",
     ),
     words={"stage": _CAFFE2_STAGE, "leaf": _CAFFE2_LEAF},
     body=re.compile(r"(t_\w+|(conv1|res_conv1|res\d|nonlocal_conv)\w*)(?<!_momentum)"),
@@ -164,24 +164,15 @@ SLOWFAST = Kind(
     where="checkpoints of SlowFast's I3D (.pyth)",
     mark=re.compile(r"s1\.pathway0_stem\..*"),
     rules=_rules(
-        (rf"s1\.pathway0_stem\.conv\.{_LEAF}", "blocks.0.conv.{leaf}"),
-        (rf"s1\.pathway0_stem\.bn\.{_LEAF}", "blocks.0.norm.{leaf}"),
-        (
-            rf"s(?P<stage>[2-5])\.pathway0_res(?P<block>\d+)\.branch2\.(?P<unit>[abc])\.{_LEAF}",
-            UNIT + ".branch2.conv_{unit}.{leaf}",
-        ),
-        (
-            rf"s(?P<stage>[2-5])\.pathway0_res(?P<block>\d+)\.branch2\.(?P<unit>[abc])_bn\.{_LEAF}",
-            UNIT + ".branch2.norm_{unit}.{leaf}",
-        ),
-        (rf"s(?P<stage>[2-5])\.pathway0_res(?P<block>\d+)\.branch1\.{_LEAF}", UNIT + ".branch1_conv.{leaf}"),
-        (rf"s(?P<stage>[2-5])\.pathway0_res(?P<block>\d+)\.branch1_bn\.{_LEAF}", UNIT + ".branch1_norm.{leaf}"),
-        (
-            rf"s(?P<stage>[2-5])\.pathway0_nonlocal(?P<block>\d+)\.conv_(?P<unit>theta|phi|g|out)\.{_LEAF}",
-            NONLOCAL + ".conv_{unit}.{leaf}",
-        ),
-        (rf"s(?P<stage>[2-5])\.pathway0_nonlocal(?P<block>\d+)\.bn\.{_LEAF}", NONLOCAL + ".norm.{leaf}"),
-        (rf"head\.projection\.{_LEAF}", HEAD + ".{leaf}"),
+        rf"s1\.pathway0_stem\.conv\.{_LEAF}",
+        rf"s1\.pathway0_stem\.bn\.{_LEAF}",
+        rf"s(?P<stage>[2-5])\.pathway0_res(?P<block>\d+)\.branch2\.(?P<unit>[abc])\.{_LEAF}",
+        rf"s(?P<stage>[2-5])\.pathway0_res(?P<block>\d+)\.branch2\.(?P<unit>[abc])_bn\.{_LEAF}",
+        rf"s(?P<stage>[2-5])\.pathway0_res(?P<block>\d+)\.branch1\.{_LEAF}",
+        rf"s(?P<stage>[2-5])\.pathway0_res(?P<block>\d+)\.branch1_bn\.{_LEAF}",
+        rf"head\.projection\.{_LEAF}",
+        rf"s(?P<stage>[2-5])\.pathway0_nonlocal(?P<block>\d+)\.conv_(?P<unit>theta|phi|g|out)\.{_LEAF}",
+        rf"s(?P<stage>[2-5])\.pathway0_nonlocal(?P<block>\d+)\.bn\.{_LEAF}",
     ),
     words={"stage": _CAFFE2_STAGE},
     body=re.compile(r"s\d.*"),
@@ -190,22 +181,13 @@ SLOWFAST = Kind(
     layout="slowfast",
 )
 
+# Its names are videogn's.
+_ZOO_LAYER = r"0\.(conv|norm)|[1345]\.res_blocks\.\d+\.(branch1_(conv|norm)|branch2\.(conv|norm)_[abc])|6\.proj"
 ZOO = Kind(
     name="PyTorchVideo zoo",
     where="PyTorchVideo's model zoo: I3D_8x8_R50.pyth, C2D_8x8_R50.pyth (kernels of one frame are inflated)",
     mark=re.compile(r"blocks\.0\.conv\.weight|blocks\.\d+\.(multipathway_)?(res_)?blocks\..*"),
-    rules=_rules(
-        (rf"blocks\.0\.(?P<unit>conv|norm)\.{_LEAF}", "blocks.0.{unit}.{leaf}"),
-        (
-            rf"blocks\.(?P<stage>[1345])\.res_blocks\.(?P<block>\d+)\.branch1_(?P<unit>conv|norm)\.{_LEAF}",
-            UNIT + ".branch1_{unit}.{leaf}",
-        ),
-        (
-            rf"blocks\.(?P<stage>[1345])\.res_blocks\.(?P<block>\d+)\.branch2\.(?P<unit>(conv|norm)_[abc])\.{_LEAF}",
-            UNIT + ".branch2.{unit}.{leaf}",
-        ),
-        (rf"blocks\.6\.proj\.{_LEAF}", HEAD + ".{leaf}"),
-    ),
+    rules=((re.compile(rf"(?P<name>blocks\.({_ZOO_LAYER})\.{_LEAF})"), "{name}"),),
     body=re.compile(r"blocks\..*"),
     stranger="so it is another network of the zoo (its I3D has a pool in blocks.2, stages in blocks.1, 3, 4, 5)",
     family="bn",
