@@ -34,7 +34,6 @@ class Media(NamedTuple):
     Attributes:
         name: Its path relative to the folder.
         is_there: Whether the listing showed that; False where only a look can tell, and will: a link to nowhere.
-        is_image: Whether its name is that of an image.
     """
 
     name: str

@@ -41,9 +41,6 @@ class Case:
     """A layer with the input that it meets; layers that are alike are one.
 
     Attributes:
-        name: Of the first such layer in its network.
-        layer: It.
-        shape: Of its input.
         channels_last: Whether that lies in channels_last_3d memory.
         gradients: Of what gradients are needed: "input", "weight"; none where nothing is trained.
     """

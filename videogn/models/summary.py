@@ -27,9 +27,6 @@ class Cost:
     """What a network costs.
 
     Attributes:
-        num_parameters: All of them.
-        num_norms: Norm layers.
-        num_norm_parameters: gammas and betas.
         gflops: Multiply-adds of a view's forward in 10^9, as model zoos count them: convolutions, matrix products, the
             last layer, and 5 for each value that passes a norm.
         activation_bytes: What training keeps for the backward pass of one clip, in float32, without parameters. Of one

@@ -22,7 +22,6 @@ class Fit:
     """What fits into one memory.
 
     Attributes:
-        memory: Its name.
         most: Largest device batch that fits; 0: none.
         same: Largest one that keeps total batch and normalisation batch; None: none does.
     """

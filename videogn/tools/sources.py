@@ -16,8 +16,6 @@ class Seen(NamedTuple):
     """A video of validation or test whose source training sees.
 
     Attributes:
-        split: Its own.
-        video: It.
         source: Of what it was cut.
         train: Names of the training videos of that source.
         by: What says so: "list" or "names".

@@ -36,7 +36,6 @@ class Answer:
     """What the network says of a video.
 
     Attributes:
-        path: The file.
         probabilities: Of each class by its name, the most probable one first; empty where there is an error.
         error: Why the video could not be decoded; None where it could.
     """
@@ -51,7 +50,6 @@ class Features:
     """What a layer says of a video.
 
     Attributes:
-        path: The file.
         values: float32 [rows, C], a row for each view, clip or video; without rows where there is an error.
         clip: Which clip each row is of; None where it is of all of them.
         crop: Which crop each row is of; None where it is of all of them.

@@ -17,9 +17,7 @@ class Segment:
     """A stretch of time in which a class is seen.
 
     Attributes:
-        label: The class.
         start: In seconds from the beginning of the video.
-        end: Likewise.
         highest: The highest probability of the class in a window of it.
     """
 

@@ -25,7 +25,6 @@ class ScoredLabels:
     """A tested video that has any number of labels.
 
     Attributes:
-        index: Its place in the list.
         labels: Its classes, rising.
         probabilities: float32 [K], of each class by itself.
         loss: Binary cross-entropy, the mean over the classes.

@@ -18,10 +18,6 @@ class Window(NamedTuple):
     """A region of a frame as it is shown, and what becomes of it; all in px.
 
     Attributes:
-        top: Of the region.
-        left: Of the region.
-        height: Of the region.
-        width: Of the region.
         out_height: What the region is scaled to.
         out_width: What the region is scaled to.
         flip: Left and right change places.

@@ -32,13 +32,11 @@ class Entries(Sequence[Entry]):
 
     Attributes:
         names: Paths as the list has them.
-        labels: As written.
         folder: What paths are relative to.
         where: Gives the file and line of a place; no lambda, so that a data set can be pickled before it is resolved.
         are_class_names: Whether labels are names even where they look like indices.
         files: Paths of the files where these are not the names, and None where there is none.
         were_seen: Which files are on disk, where a listing has shown that already: no need to look again.
-        read_as: The format that was recognised, in words.
         groups: What each video was cut from (a column `group`), "" where that is not said; None where no line says it.
         several: Whether a label is any number of labels, with BETWEEN between; "" for none.
     """

@@ -38,10 +38,6 @@ class Source:
         path: A file or a folder; of a pattern, the first that it matches.
         matches: All files that a pattern matches; none where a path was given.
         root: What paths in it are relative to, and where Kinetics' files are looked for.
-        split: Which part is wanted, where a list holds several.
-        columns: Of path and label, where the user names them.
-        frame_folders: Whether folders of images in class folders are videos; None: not known.
-        several: Whether a video has any number of labels.
     """
 
     path: Path

@@ -40,8 +40,6 @@ class TestViews:
         frame_interval: Source frames from one to the next.
         scale_size: Short side in px.
         crop_size: H = W in px.
-        protocol: How many clips and crops.
-        policy: Where the clips start.
     """
 
     num_frames: int

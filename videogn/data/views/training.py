@@ -44,7 +44,6 @@ class Augmentation(NamedTuple):
         scale_size: Short side in px.
         top: Of the crop, as a share of the room there is.
         left: Of the crop, as a share of the room there is.
-        flip: Left and right change places.
     """
 
     scale_size: int
@@ -63,7 +62,6 @@ class TrainViews(_RandomClip):
     Attributes:
         scale_size: Short side in px, uniform in [low, high], both included.
         crop_size: H = W in px of a crop at a uniform place.
-        flip_probability: Of a horizontal flip.
     """
 
     scale_size: tuple[int, int]
@@ -132,7 +130,6 @@ class RegionViews(_RandomClip):
     Attributes:
         crop_area: Share of the frame's area, uniform in [low, high].
         crop_size: H = W in px that the region is scaled to.
-        flip_probability: Of a horizontal flip.
     """
 
     crop_area: tuple[float, float]

@@ -39,9 +39,7 @@ class Contents:
         tensors: Strided CPU tensors.
         others: Names of what is no weight: an optimizer's state, an epoch, a config.
         own: What videogn wrote beside the tensors ("norm", "num_groups", ...); None in a foreign file.
-        container: How it is written.
         config: A text that was saved beside the tensors as the model's config; whatever it says.
-        sha256: Of the whole file.
     """
 
     tensors: dict[str, Tensor]

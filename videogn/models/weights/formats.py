@@ -39,15 +39,11 @@ class Kind:
     """One kind of file.
 
     Attributes:
-        name: In tables and errors.
-        where: Where people get such files.
         mark: A file of this kind has a tensor whose name matches.
         rules: (pattern, template) pairs: a name that matches in full is the template filled with the pattern's groups.
         words: For a group, what its values are here.
         body: Names of the network proper: one that no rule knows belongs to another network.
-        stranger: What network that may be.
         family: "bn", "gn", or "told" by running statistics.
-        input: What the network was trained on.
         layout: The layout of its networks; None where this kind does not tell it.
     """
 

@@ -23,12 +23,7 @@ class LoadReport:
     Attributes:
         rows: Of every tensor that was loaded: its name in the file, in the network, its shape there, what was done.
         fresh: Tensors of the network that the file has nothing for: they stay as they were initialised.
-        unused: Names in the file that were not used.
         notices: What the user should know, a sentence each.
-        num_inflated: 2-D kernels that were inflated over time.
-        kind: Of the file.
-        path: The file.
-        sha256: Of the file.
     """
 
     rows: tuple[Row, ...]

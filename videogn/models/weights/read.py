@@ -38,19 +38,11 @@ class Weights:
     Attributes:
         tensors: Under videogn's names: kernels float [O, I, t, kh, kw] (t = 1 from 2-D networks, not yet inflated),
             norms [C], head [K, F] and [K]. float32, or float64 where the file has it.
-        kind: What kind of file it is.
         norm: The norm that the weights were trained with: "bn" or "gn" of foreign files, any of videogn's of its own.
-        num_groups: gn: groups per layer.
         channels_per_group: gn: channels in a group, where that was the setting.
-        weight_standardization: Whether the convolutions' weights were standardized.
         layout: The layout that they were trained in, where known; "other" where it is known to be none of videogn's.
-        path: The file.
-        sha256: Of the file.
-        rows: What went where.
         unused: Names in the file that are not used, with the reason where there is one to give.
         layout_reason: What tells the layout, where that is not the kind of file.
-        is_own: Whether videogn wrote the file.
-        input: What the network's three channels were.
     """
 
     tensors: dict[str, Tensor]

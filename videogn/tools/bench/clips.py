@@ -17,9 +17,6 @@ class Clip(NamedTuple):
     Attributes:
         epoch: Round over all videos.
         place: Of the video in the list.
-        path: The file.
-        indices: Of its T frames.
-        augmentation: Its crop.
         crop_size: H = W of the crop in px.
     """
 

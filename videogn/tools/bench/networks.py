@@ -39,7 +39,6 @@ class Mode:
         clips: N.
         autocast: Dtype of mixed precision; None for float32.
         channels_last: Whether clips and weights lie in channels_last_3d memory, else contiguous.
-        compiled: Whether torch.compile makes its kernels.
     """
 
     clips: int
@@ -62,15 +61,12 @@ class Row:
 
     Attributes:
         name: A norm, or whose network it is.
-        mode: Of the row.
         forward_seconds: Of a forward without gradients.
         step_seconds: Of forward, backward and update.
-        clips_per_second: In training.
         ratio: Its step's time by bn's, in the same rounds.
         peak_bytes: Most memory of a GPU in a step; None on a CPU.
         output_error: Of its output from that of the same weights in our network, in float32, contiguous, eager: root
             mean square, relative.
-        error: Why it could not be run.
     """
 
     name: str

@@ -65,10 +65,8 @@ class Finding(NamedTuple):
     """Something that was found.
 
     Attributes:
-        kind: Of KINDS.
         split: Of which list; "" of none.
         video: Its name as the list has it, or what else is meant: a class, a list.
-        words: What was seen.
         path: What names the video in a file of what to leave out; None: it can't be left out.
     """
 

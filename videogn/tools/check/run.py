@@ -42,11 +42,9 @@ class Summary:
     """What was found.
 
     Attributes:
-        findings: All, by kind in the order of KINDS.
         num_videos: Of each split that are on disk.
         num_files: Different files of these.
         num_known: Of them, those that an earlier run had looked at.
-        seconds: That the run took.
     """
 
     findings: list[Finding]

@@ -13,12 +13,8 @@ class Finding:
     """An answer of the doctor's.
 
     Attributes:
-        question: What was asked.
         verdict: fine; look (it may cost accuracy or time); stop (a training would be wasted).
-        evidence: What was seen, in a sentence.
         advice: What to do; empty where nothing is.
-        figures: What the evidence says, in plain types.
-        not_tried: What there was no time for.
     """
 
     question: str

@@ -33,7 +33,6 @@ class Subject:
 
     Attributes:
         architecture: As `build_network` takes it.
-        device: Where it computes.
         norm_batch_size: Clips that share batch statistics in the run; None: none do, or all of a forward.
         is_small: Whether it is a small network in the place of the run's.
     """

@@ -46,10 +46,6 @@ class Rates:
 
     Attributes:
         base_lr: At 64 clips.
-        momentum: Of the gradient.
-        weight_decay: Of kernels.
-        norm_weight_decay: Of norms.
-        optimizer: Its name.
     """
 
     base_lr: float

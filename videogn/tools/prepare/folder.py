@@ -35,14 +35,10 @@ class Summary:
     """What a run did, and what the folder holds now.
 
     Attributes:
-        num_prepared: Videos prepared by this run.
-        num_there: Videos that were there before.
         failures: The others: path below the root -> the reason.
         num_lists: Lists and files of classes that were copied.
-        num_images: Images that were passed over.
         bytes_before: Size of the originals of all videos that are prepared now.
         bytes_after: Size of these.
-        seconds: That the run took.
     """
 
     num_prepared: int

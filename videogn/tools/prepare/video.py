@@ -40,13 +40,7 @@ class PrepareError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """A file that was made.
-
-    Attributes:
-        num_frames: Its frames, as many as the original shows.
-        source_bytes: Size of the original.
-        bytes: Its size.
-    """
+    """A file that was made."""
 
     num_frames: int
     source_bytes: int
