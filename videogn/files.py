@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -133,6 +135,27 @@ def add_name(file: Path, name: Path) -> bool:
 def is_partial(name: str) -> bool:
     """Return whether a file's name is one that `replacing` gives: it is being written, or its writer was killed."""
     return name.startswith(_PARTIAL)
+
+
+def write_all(contents: Mapping[str, bytes | None], *, folder: Path) -> dict[str, Path]:
+    """Write files of a folder by `replacing`, and remove those that have no content; return the paths of the others."""
+    paths = {}
+    for name, content in contents.items():
+        path = folder / name
+        if content is None:
+            path.unlink(missing_ok=True)
+            continue
+        with replacing(path) as partial:
+            partial.write_bytes(content)
+        paths[name] = path
+    return paths
+
+
+def csv_text(rows: Iterable[Iterable[object]]) -> str:
+    """Return rows as CSV, each line with a line feed at its end."""
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 def write_json(path: str | Path, content: Any, *, ensure_ascii: bool = False) -> None:

@@ -1,8 +1,6 @@
 """The comparisons that findings are among, one by one: as a table of the report, and as comparisons.csv."""
 
-import csv
-import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from videogn.ablation.axes import NORM_BATCH_SIZE
@@ -11,6 +9,7 @@ from videogn.ablation.report.estimates import ALPHA
 from videogn.ablation.report.findings import sides_text
 from videogn.ablation.report.gather import Answer, Gathered, answers_of
 from videogn.ablation.report.text import bound_text, p_text, signed_text, width_text
+from videogn.files import csv_text
 from videogn.intervals import Claim
 from videogn.page import Column, Table
 from videogn.wording import counted, percent_text
@@ -98,11 +97,13 @@ def comparisons_csv(gathered: Gathered) -> str:
         for _, answer in answers_of(gathered)
         for contrast in answer.contrasts
     ]
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return buffer.getvalue()
+    return csv_of(rows)
+
+
+def csv_of(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return rows as CSV, below the names of the first row's fields."""
+    names = list(rows[0]) if rows else []
+    return csv_text([names, *([row.get(name) for name in names] for row in rows)])
 
 
 def _row(contrast: Contrast) -> dict[str, Any]:

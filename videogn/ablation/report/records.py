@@ -3,8 +3,6 @@
 `answer` is "same" for results at the same settings, and "best" for those of each point at its best.
 """
 
-import csv
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -14,7 +12,7 @@ from videogn.ablation.axes import NORM_BATCH_SIZE
 from videogn.ablation.choices import Search
 from videogn.ablation.outcome import Outcome
 from videogn.ablation.report.caveats import again_command
-from videogn.ablation.report.comparisons import claim_fields, comparison_fields, rounded
+from videogn.ablation.report.comparisons import claim_fields, comparison_fields, csv_of, rounded
 from videogn.ablation.report.contrasts import Contrast
 from videogn.ablation.report.estimates import Estimate
 from videogn.ablation.report.gather import Answer, Gathered
@@ -57,12 +55,7 @@ def rows_of(gathered: Gathered) -> list[dict[str, Any]]:
 
 def report_csv(gathered: Gathered) -> str:
     """Return the rows as CSV."""
-    rows = rows_of(gathered)
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return buffer.getvalue()
+    return csv_of(rows_of(gathered))
 
 
 def report_json(gathered: Gathered) -> str:

@@ -20,7 +20,7 @@ from videogn.ablation.report.records import report_csv, report_json
 from videogn.ablation.report.search_figure import draw_search
 from videogn.ablation.report.tables import accuracy_table
 from videogn.ablation.report.tuned import search_facts, wider_search
-from videogn.files import replacing
+from videogn.files import write_all
 from videogn.page import Table, page_of
 
 # In a file or a pipe rich would cut at 80 columns.
@@ -79,16 +79,8 @@ def write_files(gathered: Gathered, *, mixed: bool = False) -> dict[str, Path]:
     for name, drawing in drawings.items():
         files[name] = (f"{name}.png", drawing.png if drawing else None)
         files[f"{name}_svg"] = (f"{name}.svg", drawing.svg if drawing else None)
-    paths = {}
-    for key, (name, content) in files.items():
-        path = out / name
-        if content is None:
-            path.unlink(missing_ok=True)
-            continue
-        with replacing(path) as partial:
-            partial.write_bytes(content)
-        paths[key] = path
-    return paths
+    written = write_all(dict(files.values()), folder=out)
+    return {key: written[name] for key, (name, _) in files.items() if name in written}
 
 
 def print_summary(gathered: Gathered, *, paths: Mapping[str, Path]) -> None:

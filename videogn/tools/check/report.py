@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from videogn.data.lists.lines import Lines
-from videogn.files import ODD_NAMES, replacing
+from videogn.files import ODD_NAMES, csv_text, replacing
 from videogn.tools.check.kinds import KINDS, Finding
 from videogn.tools.check.run import Summary
 
@@ -31,11 +29,9 @@ def write_report(summary: Summary, out: Path, *, title: str, excluded: Iterable[
         kind = KINDS[found.kind]
         leaves = found.path if kind.leaves_out and not kind.is_guess and found.path else ""
         rows.append((kind.weight, found.kind, found.split, found.video, found.words, kind.advice, leaves))
-    table = io.StringIO()
-    csv.writer(table, lineterminator="\n").writerows(rows)
     for name, text in {
         "check.md": "\n".join(_lines(summary, title)) + "\n",
-        "check.csv": table.getvalue(),
+        "check.csv": csv_text(rows),
         EXCLUDE: "".join(f"{line}\n" for line in _left_out(summary.findings, excluded)),
     }.items():
         with replacing(out / name) as partial:

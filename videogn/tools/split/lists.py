@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -20,7 +18,7 @@ from videogn.data.lists.labels import resolve
 from videogn.data.lists.lines import Lines, is_index
 from videogn.data.lists.records import NO_CLASS, Records
 from videogn.data.lists.tables import GROUP_COLUMN, Columns, table
-from videogn.files import replacing
+from videogn.files import csv_text, replacing
 from videogn.wording import counted
 
 PARTS: tuple[Split, ...] = ("train", "val", "test")
@@ -274,13 +272,12 @@ def _write(out: Path, rows: dict[Split, list[Row]], videos: _Videos, *, has_clas
 
 def _list_text(rows: list[Row], videos: _Videos) -> str:
     """Return a list that reads back as what it was made of; with a column of groups where there are some."""
-    made = io.StringIO()
     width = 3 if any(group for _, _, group in rows) else 2
     header = ("path", "labels" if videos.several else "label", GROUP_COLUMN)
-    csv.writer(made, lineterminator="\n").writerows(row[:width] for row in (header, *rows))
+    made = csv_text(row[:width] for row in (header, *rows))
     try:
-        made.getvalue().encode()
-        lines = Lines.of(made.getvalue(), file=Path("list"))
+        made.encode()
+        lines = Lines.of(made, file=Path("list"))
         read = table(lines, root=Path(), split="train", given=None, several=videos.several)
         labels = _labels_of(resolve(read, videos.classes), videos.classes)
         back = zip(read.names, labels, read.groups or [""] * len(rows), strict=True)
@@ -289,7 +286,7 @@ def _list_text(rows: list[Row], videos: _Videos) -> str:
         odd = next((row for row in rows if len(rows) > 1 and not _can_stand(row, videos)), rows[0])
     if odd is not None:
         raise ListError(f"{odd[0]!r} of class {odd[1]!r} can't stand in a list (a text in UTF-8): rename it first")
-    return made.getvalue()
+    return made
 
 
 def _can_stand(row: Row, videos: _Videos) -> bool:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from videogn.files import ODD_NAMES, replacing
+from videogn.files import ODD_NAMES, csv_text, write_all
 from videogn.page import page_of
 from videogn.trained.report.answer import answer_text
 from videogn.trained.report.calibration import calibration_csv, calibration_of
@@ -66,21 +64,7 @@ def write_report(
     files: dict[str, bytes | None] = {"report.html": page.encode("utf-8", ODD_NAMES)}
     for name, drawing in drawings.items():
         files[f"{name}.png"], files[f"{name}.svg"] = (drawing.png, drawing.svg) if drawing else (None, None)
-    files |= {f"{name}.csv": None if lines is None else _csv(lines) for name, lines in tables.items()}
+    for name, lines in tables.items():
+        files[f"{name}.csv"] = None if lines is None else csv_text(lines).encode("utf-8", ODD_NAMES)
     out.mkdir(parents=True, exist_ok=True)
-    written = {}
-    for name, content in files.items():
-        path = out / name
-        if content is None:
-            path.unlink(missing_ok=True)
-            continue
-        with replacing(path) as partial:
-            partial.write_bytes(content)
-        written[name] = path
-    return written
-
-
-def _csv(lines: Sequence[Sequence[object]]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(lines)
-    return text.getvalue().encode("utf-8", ODD_NAMES)
+    return write_all(files, folder=out)
