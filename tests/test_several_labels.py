@@ -115,6 +115,39 @@ def test_videos_are_answered_with_a_probability_for_each_class(trained, tmp_path
     assert "| accuracy | of the run, by videogn: 10x1 (nonlocal): mAP " in card
 
 
+def test_labels_are_the_classes_above_a_threshold(trained, tmp_path, capsys):
+    run, videos = trained / "run", trained / "root" / "val"
+    model = library.load(run)
+    shares = [model(videos / f"{place:02d}.mp4") for place in range(12)]
+    threshold = float(np.median([share for found in shares for share in found.values()])) + 1e-4
+    labels = [{name: share for name, share in found.items() if share >= threshold} for found in shares]
+    assert {len(found) for found in labels} >= {0, 1, 2}
+    asked = ["predict", "--run_dir", run, "--videos", videos, "--json", tmp_path / "p.json", "--threshold", threshold]
+    assert ask(*asked) == 0
+    answers = json.loads((tmp_path / "p.json").read_text())["videos"]
+    for answer, expected in zip(answers, labels, strict=True):
+        assert [one["class"] for one in answer["predictions"]] == list(expected)
+        assert [one["probability"] for one in answer["predictions"]] == pytest.approx([*expected.values()], abs=1e-5)
+    names = [line.split("│")[1].strip() for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
+    assert [name for name in names if name] == [answer["video"] for answer in answers]  # those without a class, too
+
+
+def test_segments_of_classes_that_are_seen_together_overlap(trained, tmp_path):
+    run, seven = trained / "run", trained / "root/val/07.mp4"  # all three squares
+    windows = list(library.load(run).slide(seven, every_seconds=0.04))
+    shares = {name: [window.probabilities[name] for window in windows] for name in CLASSES}
+    *_, threshold, _ = sorted(map(min, shares.values()))  # two classes have it in all windows
+    asked = ["predict", "--run_dir", run, "--videos", seven, "--every_seconds", 0.04, "--json", tmp_path / "p.json"]
+    assert ask(*asked, "--threshold", threshold - 1e-4) == 0
+    (found,) = json.loads((tmp_path / "p.json").read_text())["videos"]
+    whole = (windows[0].start, windows[-1].end)
+    over = [one for one in found["segments"] if (one["start_seconds"], one["end_seconds"]) == whole]
+    assert {name for name in CLASSES if min(shares[name]) >= threshold} <= {one["class"] for one in over}
+    assert len(over) >= 2
+    for one in over:
+        assert one["highest_probability"] == pytest.approx(max(shares[one["class"]]), abs=1e-5)
+
+
 def test_a_video_that_can_not_be_scored_lowers_what_is_expected(trained, tmp_path, capsys):
     root, run = trained / "root", trained / "run"
     (root / "broken.mp4").write_bytes(b"no video")

@@ -5,18 +5,21 @@ from pathlib import Path
 import pytest
 from jsonargparse import Namespace
 
-from videogn.commands.sliding import LIVE_EVERY_SECONDS, THRESHOLD, asked_of
+from videogn.commands.sliding import LIVE_EVERY_SECONDS, asked_of
 from videogn.commands.usage import UsageError
+from videogn.trained.segments import THRESHOLD
 
 NOTHING = dict.fromkeys(("every_seconds", "threshold", "csv", "timeline", "overlay", "camera", "json"))
 
 
 def settings(**given) -> Namespace:
-    return Namespace(**{**NOTHING, "videos": ["a.mp4"], **given})
+    data = Namespace(multi_label=given.pop("multi_label", False))
+    return Namespace(**{**NOTHING, "videos": ["a.mp4"], "data": data, **given})
 
 
 def test_it_is_off_by_default_and_on_for_what_is_live():
     assert asked_of(settings()) is None
+    assert asked_of(settings(multi_label=True, threshold=0.3)) is None  # of whole videos
     of_file = asked_of(settings(every_seconds=0.5))
     assert of_file is not None
     assert (of_file.every_seconds, of_file.threshold, of_file.live) == (0.5, THRESHOLD, None)
@@ -31,6 +34,9 @@ def test_it_is_off_by_default_and_on_for_what_is_live():
     ("given", "said"),
     [
         ({"overlay": "o.mp4"}, "--overlay is of a window that slides: give --every_seconds"),
+        ({"threshold": 0.5}, "--threshold is of a window that slides: give --every_seconds"),
+        ({"threshold": 1.5, "multi_label": True}, "--threshold is 1.5; expected a probability"),
+        ({"csv": "o.csv", "multi_label": True}, "--csv is of a window that slides: give --every_seconds"),
         ({"every_seconds": 0.0}, "--every_seconds is 0; expected seconds, more than 0"),
         ({"every_seconds": float("nan")}, "--every_seconds is nan; expected seconds, more than 0"),
         ({"every_seconds": 1.0, "threshold": 1.5}, "--threshold is 1.5; expected a probability"),

@@ -59,6 +59,8 @@ def report_predictions(
 def _print_table(videos: Sequence[dict[str, Any]]) -> None:
     table = Table("video", "class", "probability")
     for video in videos:
+        if not video["predictions"]:
+            table.add_row(Text(video["video"]), "-", "-")  # no class has the probability that was asked for
         for place, guess in enumerate(video["predictions"]):
             name = "" if place else video["video"]
             table.add_row(Text(name), Text(guess["class"]), f"{guess['probability']:.3f}")

@@ -24,7 +24,7 @@ from videogn.files import ODD_NAMES, replacing
 from videogn.machine import available_cores
 from videogn.trained.model import TrainedModel
 from videogn.trained.overlay import SUFFIXES, check_sound, write_overlay
-from videogn.trained.segments import Segment, segments
+from videogn.trained.segments import THRESHOLD, Segment, segments
 from videogn.trained.sliding import TimeWindow
 from videogn.trained.timeline import Timeline, clock
 from videogn.trained.timeline_figure import draw_timeline
@@ -32,7 +32,6 @@ from videogn.training.errors import ToldToEnd
 
 STDIN = "-"
 LIVE_EVERY_SECONDS = 1.0
-THRESHOLD = 0.5
 _OF_SLIDING = ("threshold", "csv", "timeline", "overlay")
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -82,16 +81,16 @@ def asked_of(settings: Namespace) -> Asked | None:
     if is_live and (len(settings.videos) != 1 if settings.camera is None else settings.videos):
         raise UsageError(f"a camera, or --videos {STDIN} (standard input), is the only video of its command")
     every = LIVE_EVERY_SECONDS if settings.every_seconds is None and is_live else settings.every_seconds
+    threshold = THRESHOLD if settings.threshold is None else settings.threshold
+    if not 0 < threshold <= 1:
+        raise UsageError(f"--threshold is {threshold:g}; expected a probability, more than 0 and at most 1")
     if every is None:
         for name in _OF_SLIDING:
-            if getattr(settings, name) is not None:
+            if getattr(settings, name) is not None and not (name == "threshold" and settings.data.multi_label):
                 raise UsageError(f"--{name} is of a window that slides: give --every_seconds, such as 1")
         return None
     if not 0 < every < float("inf"):
         raise UsageError(f"--every_seconds is {every:g}; expected seconds, more than 0")
-    threshold = THRESHOLD if settings.threshold is None else settings.threshold
-    if not 0 < threshold <= 1:
-        raise UsageError(f"--threshold is {threshold:g}; expected a probability, more than 0 and at most 1")
     if is_live and settings.overlay is not None:
         raise UsageError("--overlay reads a video again when it is known what is in it: give a file")
     timeline, overlay = (None if name is None else Path(name) for name in (settings.timeline, settings.overlay))

@@ -416,6 +416,7 @@ class VideoCLI(TrainerArguments):
             paths = [] if self.sliding.live else [record.path for record in self.datamodule.predict_records()]
             slide_over(self._trained(), self.sliding, paths)
             return
+        self.model.threshold = self.config[self.subcommand].threshold
         batches = self.trainer.predict(**kwargs) or []
         records = self.datamodule.predict_records()
         report_predictions(

@@ -28,9 +28,10 @@ DESCRIPTIONS = {
     "own config.yaml is used unless --config is given. `--ckpt_path best` takes that of the best validation: where the "
     "same videos validate and test, its accuracy is too high, and the result says so.",
     "predict": "Names the five most probable classes of video files and folders, by a run's last checkpoint (or "
-    "`--ckpt_path best`). With --every_seconds, a window slides over each video: when which class is seen, in memory "
-    "that does not grow with the video. A video may also come by a pipe (`ffmpeg ... -f matroska - | videogn predict "
-    "--run_dir DIR --videos -`) or from a camera: Ctrl-C ends it, and writes what was found.",
+    "`--ckpt_path best`); of a run of several labels a video, by --threshold P, those of a probability of P or more. "
+    "With --every_seconds, a window slides over each video: when which class is seen, in memory that does not grow "
+    "with the video. A video may also come by a pipe (`ffmpeg ... -f matroska - | videogn predict --run_dir DIR "
+    "--videos -`) or from a camera: Ctrl-C ends it, and writes what was found.",
 }
 
 # What Lightning and jsonargparse raise for values of kinds that they do not look at.
@@ -208,7 +209,9 @@ def add_sliding(parser: LightningArgumentParser) -> None:
         "--threshold",
         type=float | None,
         default=None,
-        help="Probability from which on a class is seen: its windows are merged to segments. Default: 0.5.",
+        help="Probability from which on a class is seen: its windows are merged to segments (default: 0.5). Of a run "
+        "of several labels a video (data.multi_label), also without --every_seconds: a video is given all classes of "
+        "this probability or more, be they many or none (default: the five most probable).",
     )
     parser.add_argument(
         "--csv", type=str | None, default=None, help="Write a row for each window, with all classes, to this file."

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+# Probability from which on a class is seen, where no other is asked for.
+THRESHOLD = 0.5
+
 
 @dataclass(frozen=True)
 class Segment:

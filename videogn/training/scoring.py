@@ -38,7 +38,7 @@ from videogn.training.result import ScoredVideo, ScoreName, ks_of, top_k
 
 
 class Prediction(TypedDict):
-    """The most probable classes of a video, best first, with their probabilities."""
+    """Classes of a video, the most probable first, with their probabilities."""
 
     index: int
     classes: list[int]
@@ -78,6 +78,8 @@ class Scorer(LightningModule):
         self.scored: list[ScoredVideo] = []
         self.scored_labels: list[ScoredLabels] = []  # with several labels a video, instead
         self.failures: list[tuple[int, str]] = []
+        # A prediction has the classes of this probability or more; None: the five most probable.
+        self.threshold: float | None = None
         self._news: Agreement | None = None  # on whether there is anything to exchange
 
     @property
@@ -266,12 +268,13 @@ class Scorer(LightningModule):
         self.failures += batch["failures"]
         if not len(batch["labels"]):
             return []
-        best = self.probabilities(batch["views"]).topk(min(5, self.num_classes))
+        most = min(5, self.num_classes) if self.threshold is None else self.num_classes
+        best = self.probabilities(batch["views"]).topk(most)
+        numbers = (best.values >= (self.threshold or 0.0)).sum(dim=1)
+        columns = (each.tolist() for each in (batch["indices"], best.indices, best.values, numbers))
         return [
-            Prediction(index=index, classes=classes, probabilities=probabilities)
-            for index, classes, probabilities in zip(
-                batch["indices"].tolist(), best.indices.tolist(), best.values.tolist(), strict=True
-            )
+            Prediction(index=index, classes=classes[:number], probabilities=probabilities[:number])
+            for index, classes, probabilities, number in zip(*columns, strict=True)
         ]
 
     def on_predict_epoch_start(self) -> None:
