@@ -23,7 +23,7 @@ from videogn.page import page_of
 from videogn.trained.report.answer import answer_text
 from videogn.trained.report.cost import update_seconds
 from videogn.trained.report.curves_figure import MOST_POINTS, points_of
-from videogn.trained.report.document import document_of
+from videogn.trained.report.document import AboutVideos, document_of
 from videogn.trained.report.gather import gather
 from videogn.trained.report.provenance import commands
 from videogn.trained.report.strips import find_files
@@ -301,8 +301,7 @@ def test_files_of_any_content_make_a_page_or_a_sentence(tmp_path_factory, result
     (run / "metrics.csv").write_bytes(("epoch,step,lr\n" + metrics).encode("utf-8", "surrogatepass"))
     gathered = gather(run)
     answer_text(gathered)
-    given = {"curves": None, "confusion": None, "calibration": None, "reliability": None, "strips": []}
-    document = document_of(gathered, confused=[], rows=[], **given)
+    document = document_of(gathered, curves=None, about=AboutVideos(), strips=[])
     Looked(page_of(document, title="t", pictures={}))
     if gathered.scores is not None:
         find_files(gathered.scores.names, settings=gathered.settings["data"], result=gathered.result)

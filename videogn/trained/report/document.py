@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from videogn import page
 from videogn.drawing import Drawing
-from videogn.intervals import interval_text
 from videogn.norms import NORMS
 from videogn.page import Column, Table
 from videogn.trained.report.answer import answer_notes, answer_text, warnings_of
-from videogn.trained.report.calibration import Calibration
-from videogn.trained.report.confusion import ClassRow, Confused
 from videogn.trained.report.cost import cost_facts
 from videogn.trained.report.gather import Gathered
 from videogn.trained.report.provenance import commands, provenance_facts, test_command
 from videogn.trained.report.strips import Strip
-from videogn.wording import counted, number_text
+from videogn.wording import counted
 
 # Rows of a table that are not folded away.
 MOST_ROWS = 40
@@ -24,7 +22,27 @@ MOST_ROWS = 40
 MOST_FOLDED = 1000
 # Videos that failed and are named: result.json names all.
 MOST_FAILED = 200
-MOST_PAIRS = 25
+
+
+@dataclass(frozen=True)
+class AboutVideos:
+    """What a page says of a test's videos, by what labels they have: of one class each (sections.py).
+
+    Args:
+        sections: Blocks of Markdown by the sections' titles.
+        drawings: Figures by name; None for one that can't be drawn.
+        tables: Rows of CSV files by name; None for one that can't be made.
+        most_wrong: Places of the videos that are most wrong, the worst first.
+        which_wrong: Which those are, in words.
+        said_of: Returns what is said of one of them.
+    """
+
+    sections: Mapping[str, list[str]] = field(default_factory=dict)
+    drawings: Mapping[str, Drawing | None] = field(default_factory=dict)
+    tables: Mapping[str, Sequence[Sequence[object]] | None] = field(default_factory=dict)
+    most_wrong: Sequence[int] = ()
+    which_wrong: str = ""
+    said_of: Callable[[int], str] = str
 
 
 def title_of(gathered: Gathered) -> str:
@@ -32,27 +50,13 @@ def title_of(gathered: Gathered) -> str:
     return f"Run {gathered.folder.resolve().name}"
 
 
-def document_of(
-    gathered: Gathered,
-    *,
-    curves: Drawing | None,
-    confusion: Drawing | None,
-    confused: Sequence[Confused],
-    rows: Sequence[ClassRow],
-    calibration: Calibration | None,
-    reliability: Drawing | None,
-    strips: Sequence[Strip],
-) -> str:
+def document_of(gathered: Gathered, *, curves: Drawing | None, about: AboutVideos, strips: Sequence[Strip]) -> str:
     """Return the page as Markdown.
 
     Args:
         gathered: What the run's folder says.
         curves: The figure of the training, curves.png, where there is one.
-        confusion: The picture of the confusion matrix, confusion.png, where the classes are few.
-        confused: The pairs of classes that are confused most.
-        rows: A row for each class.
-        calibration: Of the test; None where it is not known.
-        reliability: Its figure, calibration.png.
+        about: What is said of the test's videos.
         strips: Of the videos that are most wrong.
     """
     result = gathered.result
@@ -63,11 +67,9 @@ def document_of(
         parts.append(page.notice("NOT TESTED", words))
     sections: dict[str, list[str]] = {
         "Answer": [page.bullets([answer_text(gathered)]), *map(page.note, answer_notes(gathered))] if result else [],
-        "While training": [_picture("curves.png", curves)] if curves else [page.note("Nothing was logged.")],
-        "Confusion": _confusion(gathered, confusion, confused),
-        "Classes": _classes(gathered, rows),
-        "Calibration": _calibration(gathered, calibration, reliability),
-        "Most wrong": _strips(gathered, strips),
+        "While training": [picture_of("curves.png", curves)] if curves else [page.note("Nothing was logged.")],
+        **about.sections,
+        "Most wrong": _strips(gathered, about, strips),
         "Videos that failed": _failed(gathered),
         "Cost": [page.facts(facts)] if (facts := cost_facts(result, gathered.metrics)) else [],
         "Provenance": [
@@ -103,102 +105,27 @@ def _lead(gathered: Gathered) -> str:
     return "; ".join(parts) + "."
 
 
-def _picture(name: str, drawing: Drawing) -> str:
+def picture_of(name: str, drawing: Drawing) -> str:
+    """Return a figure of the page's folder with its caption."""
     return page.picture(name, description=drawing.description, caption=drawing.caption)
 
 
-def _confusion(gathered: Gathered, drawing: Drawing | None, confused: Sequence[Confused]) -> list[str]:
-    if gathered.scores is None:
-        return []
-    if drawing is not None:
-        return [_picture("confusion.png", drawing)]
-    names = gathered.classes
-    columns = (
-        Column("class", is_text=True),
-        Column("taken for", is_text=True),
-        Column("videos"),
-        Column("of"),
-        Column("share %"),
-    )
-    table = Table(
-        columns,
-        tuple(
-            (names[p.label], names[p.predicted], str(p.num), str(p.num_of_class), f"{100 * p.num / p.num_of_class:.0f}")
-            for p in confused
-        ),
-        f"The {len(confused)} pairs with the most videos.",
-    )
-    return [page.table(table)] if confused else ["No video is taken for another class."]
-
-
-def _classes(gathered: Gathered, rows: Sequence[ClassRow]) -> list[str]:
-    if not rows:
-        return []
-    columns = (
-        Column("class", is_name=True),
-        Column("videos"),
-        Column("wrong"),
-        Column("error %"),
-        Column("95 %"),
-        Column("predicted"),
-        Column("precision %"),
-        Column("most often taken for", is_text=True),
-    )
-    lines = tuple(
-        (
-            gathered.classes[row.label],
-            str(row.num),
-            str(row.num_wrong),
-            "-" if row.error is None else number_text(row.error.mean, digits=1),
-            interval_text(row.error),
-            str(row.num_predicted),
-            number_text(row.precision, digits=1),
-            "" if row.taken_for is None else f"{gathered.classes[row.taken_for[0]]} ({row.taken_for[1]})",
-        )
-        for row in rows
-    )
-    num_unseen = sum(row.num == 0 for row in rows)
-    unseen = f" {counted(num_unseen, 'class')} had no video in the test." if num_unseen else ""
-    caption = (
-        f"By error, the highest first. Intervals are of each class by itself: of many, some lie off by chance.{unseen}"
-    )
-    blocks = [page.table(Table(columns, lines[:MOST_ROWS], caption))]
-    if rest := lines[MOST_ROWS:MOST_FOLDED]:
-        which = "The other" if len(lines) <= MOST_FOLDED else "The next"
+def folded(columns: tuple[Column, ...], rows: tuple[tuple[str, ...], ...], caption: str) -> list[str]:
+    """Return a table of classes: of many, the first ones, and others folded away."""
+    blocks = [page.table(Table(columns, rows[:MOST_ROWS], caption))]
+    if rest := rows[MOST_ROWS:MOST_FOLDED]:
+        which = "The other" if len(rows) <= MOST_FOLDED else "The next"
         blocks.append(page.details(f"{which} {len(rest):,} classes", page.table(Table(columns, rest))))
     return blocks
 
 
-def _calibration(gathered: Gathered, found: Calibration | None, drawing: Drawing | None) -> list[str]:
-    if gathered.scores is None:
-        return []
-    if found is None or drawing is None:
-        return [page.note("videos.csv is of an earlier version and has no confidences: `videogn test` writes them.")]
-    gap = found.confidence - found.accuracy
-    mean = f"On average it is {found.confidence:.1f} % sure, and right in {found.accuracy:.1f} %"
-    if abs(gap) >= 0.05:
-        mean += f": {abs(gap):.1f} points too {'sure' if gap > 0 else 'unsure'}"
-    sentences = [
-        f"Expected calibration error: {found.error:.1f} points. A network that is right exactly as often as it says "
-        f"would show about {found.by_chance:.1f} on {counted(len(gathered.scores.labels), 'video')}.",
-        f"{mean}.",
-    ]
-    return [page.bullets(sentences), _picture("calibration.png", drawing)]
-
-
-def _strips(gathered: Gathered, strips: Sequence[Strip]) -> list[str]:
+def _strips(gathered: Gathered, about: AboutVideos, strips: Sequence[Strip]) -> list[str]:
     scores = gathered.scores
     if scores is None:
         return []
     if not strips:
         return ["No video is wrong."]
-    num_wrong = int((~scores.is_right).sum())
-    blocks = [
-        page.paragraph(
-            f"{len(strips)} of {counted(num_wrong, 'wrong video')}, those first whose own class is the least "
-            "probable; frames are spread evenly over each."
-        )
-    ]
+    blocks = [page.paragraph(f"{about.which_wrong}; frames are spread evenly over each.")]
     missing = [strip for strip in strips if strip.jpeg is None]
     if missing:
         first = missing[0]
@@ -209,9 +136,9 @@ def _strips(gathered: Gathered, strips: Sequence[Strip]) -> list[str]:
             )
         )
     if len(missing) == len(strips):
-        return [*blocks, page.bullets(f"{_said_of(gathered, strip)}" for strip in strips)]
+        return [*blocks, page.bullets(about.said_of(strip.place) for strip in strips)]
     for number, strip in enumerate(strips):
-        words = _said_of(gathered, strip)
+        words = about.said_of(strip.place)
         if strip.jpeg is None:
             blocks.append(page.note(f"{words} No frames: {strip.reason}."))
         else:
@@ -222,18 +149,6 @@ def _strips(gathered: Gathered, strips: Sequence[Strip]) -> list[str]:
 def strip_name(number: int) -> str:
     """Return the name of a strip's picture in the page, from 0."""
     return f"video_{number + 1:02d}.jpg"
-
-
-def _said_of(gathered: Gathered, strip: Strip) -> str:
-    scores, names = gathered.scores, gathered.classes
-    assert scores is not None
-    own, predicted, rank = (int(of[strip.place]) for of in (scores.labels, scores.predicted, scores.ranks))
-    sure = "" if scores.confidence is None else f" ({probability_text(float(scores.confidence[strip.place]))})"
-    tie = ", a tie" if own == predicted else ""
-    return (
-        f"Is {names[own]} ({probability_text(float(scores.probability[strip.place]))}, rank {rank + 1}), predicted as "
-        f"{names[predicted]}{sure}{tie}: {scores.names[strip.place]}"
-    )
 
 
 def probability_text(share: float) -> str:
