@@ -1,4 +1,4 @@
-"""Videos of any number of labels from a list to a number: trained, tested, predicted, exported; and what is refused."""
+"""Videos of any number of labels from a list to a page: trained, tested, predicted, exported; and what is refused."""
 
 import csv
 import json
@@ -47,9 +47,11 @@ def scores_and_targets(run: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def test_classes_that_come_together_are_learnt_each(trained, capsys):
     run = trained / "run"
+    assert ask("test", "--run_dir", run, "--no_report") == 0
+    assert not (run / "report").exists()
+    capsys.readouterr()
     assert ask("test", "--run_dir", run) == 0
     said = capsys.readouterr().out
-    assert "page" not in said
     result = json.loads((run / "result.json").read_text())
     scores, targets = scores_and_targets(run)
     assert targets.tolist() == [[bool(place >> label & 1) for label in range(3)] for place in range(12)]
@@ -64,6 +66,14 @@ def test_classes_that_come_together_are_learnt_each(trained, capsys):
         own = average_precision(scores[:, label], targets[:, label])
         assert (row["class"], row["videos"]) == (CLASSES[label], str(targets[:, label].sum()))
         assert float(row["average_precision"]) == pytest.approx(100 * own, abs=0.01)
+    page = (run / "report/report.html").read_text(encoding="utf-8")
+    assert f"mAP {result['mean_average_precision']:.1f}" in page
+    assert page.count("data:image/jpeg") == 12
+    of_page = {row["class"]: row for row in rows_of(run / "report/classes.csv")}
+    for row in rows_of(run / "per_class.csv"):
+        assert of_page[row["class"]]["videos"] == row["videos"]
+        average = float(of_page[row["class"]]["average_precision"])
+        assert average == pytest.approx(float(row["average_precision"]), abs=0.011)
 
 
 def test_the_best_checkpoint_is_that_of_the_highest_score(trained, capsys):
@@ -80,10 +90,10 @@ def test_the_best_checkpoint_is_that_of_the_highest_score(trained, capsys):
 
 def test_two_devices_say_what_one_says(trained):
     run, name = trained / "run", "two"
-    assert ask("test", "--run_dir", run) == 0
+    assert ask("test", "--run_dir", run, "--no_report") == 0
     one = json.loads((run / "result.json").read_text())
     callback = f"[{{class_path: tests.ranks.{Scores.__name__}, init_args: {{file: {name}}}}}]"
-    words = ["test", "--run_dir", str(run), "--trainer.callbacks", callback]
+    words = ["test", "--run_dir", str(run), "--no_report", "--trainer.callbacks", callback]
     statuses, text = wait(start(*words, by="lightning", number=2, cwd=trained), trained)
     assert set(statuses) == {0}, text
     two = json.loads((run / "result.json").read_text())
@@ -95,7 +105,7 @@ def test_two_devices_say_what_one_says(trained):
 
 def test_videos_are_answered_with_a_probability_for_each_class(trained, tmp_path, capsys):
     run, videos = trained / "run", trained / "root" / "val"
-    assert ask("test", "--run_dir", run) == 0
+    assert ask("test", "--run_dir", run, "--no_report") == 0
     assert ask("predict", "--run_dir", run, "--videos", videos, "--json", tmp_path / "p.json") == 0
     scores, _ = scores_and_targets(run)
     answers = json.loads((tmp_path / "p.json").read_text())["videos"]
@@ -152,7 +162,7 @@ def test_a_video_that_can_not_be_scored_lowers_what_is_expected(trained, tmp_pat
     root, run = trained / "root", trained / "run"
     (root / "broken.mp4").write_bytes(b"no video")
     (root / "more.csv").write_text((root / "val.csv").read_text() + "broken.mp4,red\n")
-    words = ["--data.test_list", "more.csv", "--data.skip_undecodable", "0.2"]
+    words = ["--no_report", "--data.test_list", "more.csv", "--data.skip_undecodable", "0.2"]
     assert ask("test", "--run_dir", run, *words) == 0
     result = json.loads((run / "result.json").read_text())
     scores, targets = scores_and_targets(run)
@@ -175,7 +185,6 @@ def test_lists_are_checked_and_what_knows_one_class_a_video_is_refused(trained, 
     assert ask("fit", "--config", config, "--run_dir", trained / "other", "--data.balanced_sampling", "true") == 2
     assert ask("fit", "--config", config, "--run_dir", trained / "other", "--model.label_smoothing", "0.1") == 2
     assert ask("fit", "--run_dir", trained / "run", "--data.multi_label", "false") == 2
-    assert ask("report", trained / "run") == 2
     assert ask("doctor", "--config", config) == 2
     (tmp_path / "study.yaml").write_text("{base: several.yaml, axes: {model.norm: [gn, bn]}, seeds: [0]}")
     (tmp_path / "several.yaml").write_text(config.read_text() + "total_batch_size: 8\n")
@@ -185,7 +194,6 @@ def test_lists_are_checked_and_what_knows_one_class_a_video_is_refused(trained, 
         "videos of any number of labels: --data.multi_label true",
         "balanced_sampling goes by the one class of each video",
         "label_smoothing is for videos of one class each",
-        "a report is of one class a video",
         "the doctor's own trainings are of one class a video",
         "a study compares top-1 accuracies",
     ):

@@ -10,7 +10,24 @@ import numpy as np
 import yaml
 
 from videogn.training.result import Result, ScoredVideo, write_result
+from videogn.training.result_of_labels import ResultOfLabels, ScoredLabels, write_scored_labels
 from videogn.training.video_scores import write_videos
+
+# Of a test of any kind.
+TESTED = {
+    "num_frames": 8,
+    "protocol": "1x1",
+    "clip_policy": "nonlocal",
+    "checkpoint": "checkpoints/last.ckpt",
+    "steps": 40,
+    "epochs": 2,
+    "total_batch_size": 4,
+    "train_seconds": 20.0,
+    "test_seconds": 2.0,
+    "peak_memory_bytes": 3 << 30,
+    "dataset_fingerprint": "0123456789abcdef",
+    "train_fingerprint": "fedcba9876543210",
+}
 
 
 def draw_scores(num: int, num_classes: int, *, seed: int = 0, seen: int | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -77,20 +94,45 @@ def write_run(
         "num_videos_expected": num + len(failed),
         "failed_videos": [{"video": name, "reason": "no frame in it"} for name in failed],
         "num_classes": num_classes,
-        "num_frames": 8,
-        "protocol": "1x1",
-        "clip_policy": "nonlocal",
-        "checkpoint": "checkpoints/last.ckpt",
-        "steps": 40,
-        "epochs": 2,
-        "total_batch_size": 4,
-        "train_seconds": 20.0,
-        "test_seconds": 2.0,
-        "peak_memory_bytes": 3 << 30,
-        "dataset_fingerprint": "0123456789abcdef",
-        "train_fingerprint": "fedcba9876543210",
     }
-    write_result(Result(**{**known, **result}), folder)
+    write_result(Result(**{**TESTED, **known, **result}), folder)
+    return folder
+
+
+def write_run_of_labels(
+    folder: Path,
+    *,
+    mean: float,
+    is_labelled: np.ndarray,
+    probabilities: np.ndarray,
+    root: Path | str = "/gone",
+    names: Sequence[str] = (),
+    groups: Sequence[str] | None = None,
+    failed: Sequence[str] = (),
+    data: dict[str, Any] | None = None,
+) -> Path:
+    """Write the folder of a tested run of several labels a video, of mAP `mean`, bool and float [n, K]."""
+    write_run(folder, root=root, data={"multi_label": True, **(data or {})})
+    (folder / "metrics.csv").write_text(
+        "epoch,step,train/loss_epoch,val/loss,val/map\n0,19,,0.9,0.5\n0,19,1.25,,\n1,39,,0.8,0.625\n"
+    )
+    num, num_classes = probabilities.shape
+    (folder / "classes.json").write_text(json.dumps([f"class {k}" for k in range(num_classes)]))
+    videos = [
+        ScoredLabels(place, tuple(np.flatnonzero(own).tolist()), row.astype(np.float32).tolist(), 0.0)
+        for place, (own, row) in enumerate(zip(is_labelled, probabilities, strict=True))
+    ]
+    write_scored_labels(videos, names or [f"{place:04d}.mp4" for place in range(num)], groups, folder)
+    known = {
+        "num_videos_scored": num,
+        "num_videos_expected": num + len(failed),
+        "failed_videos": [{"video": name, "reason": "no frame in it"} for name in failed],
+        "num_classes": num_classes,
+        "num_classes_scored": int(is_labelled.any(axis=0).sum()),
+        "mean_average_precision": mean,
+        "mean_average_precision_of_expected": mean / 2,
+    }
+    write_result(ResultOfLabels(**TESTED, **known), folder)
     return folder
 
 

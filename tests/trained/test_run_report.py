@@ -22,7 +22,7 @@ from videogn.cli import main
 from videogn.page import page_of
 from videogn.trained.report.answer import answer_text
 from videogn.trained.report.cost import update_seconds
-from videogn.trained.report.curves_figure import MOST_POINTS, points_of
+from videogn.trained.report.curves_figure import MOST_POINTS, error_of, points_of
 from videogn.trained.report.document import AboutVideos, document_of
 from videogn.trained.report.gather import gather
 from videogn.trained.report.provenance import commands
@@ -247,7 +247,7 @@ def test_time_and_curves_are_those_of_the_rows(tmp_path):
     assert metrics["lr"] == [Logged(1, 10, 0.1), Logged(1, 20, 0.1), Logged(2, 30, 0.05), Logged(2, 40, 0.01)]
     assert update_seconds(metrics, total_batch_size=4) == pytest.approx(10 * 4 / 10 + 30 * 4 / 20)
     assert update_seconds({}, total_batch_size=4) is None
-    assert points_of(metrics["val/top1"], is_share=True) == [(20, 50), (40, 25)]
+    assert points_of(metrics["val/top1"], shown=error_of) == [(20, 50), (40, 25)]
     again = [Logged(1, 5, 1.0), Logged(1, 3, 2.0), Logged(1, 5, 3.0)]
     assert points_of(again) == [(3, 2.0), (5, 3.0)]
     many = points_of([Logged(1, step, float(step)) for step in range(1, 100_001)])

@@ -14,7 +14,6 @@ from tests.several_labels import average_precision, mean_average_precision
 from tests.training.networks import QUIET, batch, build
 from videogn.training.average_precision import (
     AveragePrecision,
-    ScoredLabels,
     average_precisions,
     mean_of_known,
     scored_labels,
@@ -25,6 +24,7 @@ from videogn.training.errors import CheckpointError
 from videogn.training.result import ResultError, read_result, write_result
 from videogn.training.result_of_labels import (
     ResultOfLabels,
+    ScoredLabels,
     read_any_result,
     scores_of,
     write_precisions,

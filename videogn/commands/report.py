@@ -22,6 +22,11 @@ network, no script and no file beside it; light or dark as the reader's system i
   cost          speed, memory, and where the time went
   provenance    what it started from, fingerprints of the data, versions, and the commands that make it again
 
+Of a run of several labels a video (data.multi_label) it has mean average precision (mAP) and its 95 % interval as the
+answer; of each class average precision, precision and recall at 0.5; in place of the confusions, the classes that are
+most often among a video's most probable ones without being one of its labels; calibration over all pairs of a video
+and a class; and the 24 videos of the highest loss.
+
 `videogn test` writes it at its end. It is made of the run's folder alone: result.json and videos.csv (of the test),
 metrics.csv, config.yaml; strips read the videos where they lay in the test. Of a run that is not tested it has the
 curves. Videos that are gone have no frames, and the page says so. Nothing is computed by the network, and no GPU is

@@ -407,7 +407,7 @@ class VideoCLI(TrainerArguments):
 
     @rank_zero_only
     def after_test(self) -> None:
-        if self.config.test.report and not self.model.multi_label:
+        if self.config.test.report:
             report.after_test(self.run_dir)
 
     def predict(self, **kwargs: Any) -> None:

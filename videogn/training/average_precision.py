@@ -10,7 +10,6 @@ from __future__ import annotations
 import warnings
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,22 +17,7 @@ from torch import Tensor
 from torchmetrics.functional.classification import multilabel_average_precision
 
 from videogn.training.agreement import from_all_devices
-
-
-@dataclass(frozen=True)
-class ScoredLabels:
-    """A tested video that has any number of labels.
-
-    Attributes:
-        labels: Its classes, rising.
-        probabilities: float32 [K], of each class by itself.
-        loss: Binary cross-entropy, the mean over the classes.
-    """
-
-    index: int
-    labels: tuple[int, ...]
-    probabilities: Sequence[float]
-    loss: float
+from videogn.training.result_of_labels import ScoredLabels
 
 
 def scored_labels(indices: Tensor, probabilities: Tensor, labels: Tensor, losses: Tensor) -> list[ScoredLabels]:

@@ -1,4 +1,7 @@
-"""What a test leaves behind with any number of labels a video: result.json, per_class.csv and videos.csv."""
+"""What a test leaves behind with any number of labels a video: result.json, per_class.csv and videos.csv.
+
+Loads no torch: pages read them, too.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from videogn.files import ODD_NAMES, replacing
-from videogn.training.average_precision import ScoredLabels
 from videogn.training.result import AnyResult, Result, of_kind, read_fields, read_result
+
+
+@dataclass(frozen=True)
+class ScoredLabels:
+    """A tested video that has any number of labels.
+
+    Attributes:
+        index: Its place in the list.
+        labels: Its classes, rising.
+        probabilities: float32 [K], of each class by itself.
+        loss: Binary cross-entropy, the mean over the classes.
+    """
+
+    index: int
+    labels: tuple[int, ...]
+    probabilities: Sequence[float]
+    loss: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,12 +128,68 @@ def write_scored_labels(
             video.index,
             name,
             " ".join(map(str, video.labels)),
-            " ".join(f"{share:.6g}" for share in video.probabilities),
+            " ".join(f"{share:.9g}" for share in video.probabilities),  # of float32, all of it: so are ties
             *(() if groups is None else (groups[place],)),
         )
         for place, (video, name) in enumerate(zip(videos, names, strict=True))
     )
     return _write(folder / "videos.csv", columns, rows)
+
+
+@dataclass(frozen=True)
+class TestedLabels:
+    """The videos that a test scored, as videos.csv has them.
+
+    Args:
+        names: [n] as the list has them.
+        is_labelled: bool [n, K].
+        probabilities: float32 [n, K], of each class by itself.
+        groups: [n] what each was cut from, "" for a video by itself; None where the list does not say it.
+    """
+
+    names: tuple[str, ...]
+    is_labelled: NDArray[np.bool_]
+    probabilities: NDArray[np.float32]
+    groups: tuple[str, ...] | None
+
+    __test__ = False  # its name looks like a test's
+
+
+def read_tested_labels(folder: Path, result: ResultOfLabels) -> TestedLabels | None:
+    """Read the videos.csv beside a result.json; None where there is none.
+
+    Raises:
+        ValueError: It can't be read, or has another number of videos or classes than that result.
+    """
+    path = folder / "videos.csv"
+    names, groups, labels, rows = [], [], [], []
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                labels.append([int(label) for label in row["labels"].split()])
+                rows.append(np.array(row["probabilities"].split(), np.float32))
+                names.append(row["video"])
+                groups.append(row.get("group"))
+        probabilities = np.array(rows, np.float32)
+        if not (probabilities.min() >= 0 and probabilities.max() <= 1):
+            raise ValueError("probabilities are not all from 0 to 1")
+        is_labelled = np.zeros(probabilities.shape, bool)
+        for place, own in enumerate(labels):
+            if own and min(own) < 0:
+                raise ValueError(f"label {min(own)}")
+            is_labelled[place, own] = True
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, csv.Error) as error:
+        raise ValueError(f"{path.name} cannot be read ({type(error).__name__}: {error})") from error
+    expected = (result.num_videos_scored, result.num_classes)
+    if probabilities.shape != expected:
+        raise ValueError(
+            f"{path.name} is not of its result.json: it has {len(rows)} videos, and probabilities of "
+            f"{probabilities.shape[1]} classes, and that says {expected[0]} and {expected[1]}"
+        )
+    known = [group for group in groups if group is not None]
+    return TestedLabels(tuple(names), is_labelled, probabilities, tuple(known) if len(known) == len(names) else None)
 
 
 def _write(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Path:

@@ -27,7 +27,6 @@ from videogn.training.accuracy import TopK, ranks
 from videogn.training.agreement import Agreement, from_all_devices
 from videogn.training.average_precision import (
     AveragePrecision,
-    ScoredLabels,
     average_precisions,
     mean_of_known,
     scored_labels,
@@ -35,6 +34,7 @@ from videogn.training.average_precision import (
 from videogn.training.errors import NonFiniteLoss
 from videogn.training.non_finite import first_not_finite
 from videogn.training.result import ScoredVideo, ScoreName, ks_of, top_k
+from videogn.training.result_of_labels import ScoredLabels
 
 
 class Prediction(TypedDict):

@@ -1,4 +1,4 @@
-"""What came of a run, in sentences: its accuracy, how sure that is, of which videos, and what to beware of."""
+"""What came of a run, in sentences: its accuracy or mAP, how sure that is, of which videos, and what to beware of."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ import numpy as np
 from videogn.data.views.protocols import PROTOCOLS
 from videogn.intervals import Claim, interval_text
 from videogn.trained.report.gather import Gathered
-from videogn.trained.report.scores import ALPHA, share_of_counts
-from videogn.training.result import Result, chosen_text, in_full_text
+from videogn.trained.report.scores import ALPHA, Scores, share_of_counts
+from videogn.trained.report.scores_of_labels import ScoresOfLabels
+from videogn.training.result import AnyResult, Result, chosen_text, in_full_text
+from videogn.training.result_of_labels import ResultOfLabels
 from videogn.wording import counted, percent_text
 
 
 def answer_text(gathered: Gathered) -> str:
-    """Return the one sentence: top-1 and top-5 with intervals, denominator, protocol, failed videos."""
+    """Return the one sentence: top-1 and top-5, or mAP, with intervals, denominator, protocol, failed videos."""
     result = gathered.result
     if result is None:
         return "Not tested."
     num, expected = result.num_videos_scored, result.num_videos_expected
-    parts = [f"Top-1 {result.top1:.1f} %{_interval(gathered, k=1, accuracy=result.top1)}"]
-    if result.top5 is not None:
-        parts.append(f"top-5 {result.top5:.1f} %{_interval(gathered, k=5, accuracy=result.top5)}")
-    right = "" if num is None else f": {round(result.top1 / 100 * num):,} of {counted(num, 'test video')} right"
+    if isinstance(result, ResultOfLabels):
+        score = _precision(result, gathered.scores)
+    else:
+        score = _accuracies(result, gathered.scores)
     protocol = f", protocol {result.protocol_and_policy}" if result.protocol else ""
-    sentence = f"{', '.join(parts)}{right}{protocol}, {_checkpoint(result)}"
+    sentence = f"{score}{protocol}, {_checkpoint(result)}"
     if num is None or expected is None:
         return f"{sentence}."
     failed = expected - num
@@ -40,10 +42,17 @@ def answer_notes(gathered: Gathered) -> list[str]:
     notes = []
     if result.num_videos_scored and (result.num_videos_expected or 0) > result.num_videos_scored:
         left_out = result.num_videos_expected - result.num_videos_scored  # type: ignore[operator]
-        if result.top1_of_expected is not None:
+        score, value, wrong = ("top-1", result.top1_of_expected, "wrong") if isinstance(result, Result) else (
+            "mAP", result.mean_average_precision_of_expected, "never found"
+        )  # fmt: skip
+        if value is not None:
             videos = counted(left_out, "video")
-            notes.append(f"With the {videos} that failed counted as wrong, top-1 is {result.top1_of_expected:.1f} %.")
-    if scores is not None:
+            notes.append(f"With the {videos} that failed counted as {wrong}, {score} is {value:.1f} %.")
+    like_these = "videos like these"
+    if isinstance(scores, ScoresOfLabels):
+        notes += _notes_of_labels(scores)
+        like_these = "as many videos like these"
+    elif scores is not None:
         counts = np.bincount(scores.labels, minlength=scores.num_classes)
         most = int(counts.argmax())
         always = 100 * counts[most] / len(scores.labels)
@@ -57,7 +66,7 @@ def answer_notes(gathered: Gathered) -> list[str]:
     )  # fmt: skip
     groups = " Cuts of one source count as one." if scores is not None and scores.groups is not None else ""
     notes.append(
-        f"Intervals: {percent_text(ALPHA)}, of this one training for videos like these.{groups} They say nothing of "
+        f"Intervals: {percent_text(ALPHA)}, of this one training for {like_these}.{groups} They say nothing of "
         f"what another seed would give.{seen}"
     )
     if result.num_videos_excluded:
@@ -82,20 +91,45 @@ def warnings_of(gathered: Gathered) -> list[str]:
     return found
 
 
-def _interval(gathered: Gathered, *, k: int, accuracy: float) -> str:
-    claim = _claim(gathered, k=k, accuracy=accuracy)
-    return "" if claim is None else f" ({interval_text(claim)})"
+def _accuracies(result: Result, scores: Scores | ScoresOfLabels | None) -> str:
+    parts = []
+    for k, accuracy in ((1, result.top1), (5, result.top5)):
+        if accuracy is not None:
+            parts.append(f"top-{k} {accuracy:.1f} %{_interval(_claim(result, scores, k=k, accuracy=accuracy))}")
+    num = result.num_videos_scored
+    right = "" if num is None else f": {round(result.top1 / 100 * num):,} of {counted(num, 'test video')} right"
+    return f"{', '.join(parts).capitalize()}{right}"
 
 
-def _claim(gathered: Gathered, *, k: int, accuracy: float) -> Claim | None:
+def _claim(result: Result, scores: Scores | ScoresOfLabels | None, *, k: int, accuracy: float) -> Claim | None:
     """Return an accuracy's interval; without the videos' own scores, that of as many independent ones."""
-    if gathered.scores is not None:
-        return gathered.scores.accuracy(k=k)
-    num = (gathered.result.num_videos_scored if gathered.result is not None else None) or 0
+    if isinstance(scores, Scores):
+        return scores.accuracy(k=k)
+    num = result.num_videos_scored or 0
     return share_of_counts(round(accuracy / 100 * num), num) if num > 0 and accuracy <= 100 else None
 
 
-def _checkpoint(result: Result) -> str:
+def _precision(result: ResultOfLabels, scores: Scores | ScoresOfLabels | None) -> str:
+    interval = _interval(scores.mean if isinstance(scores, ScoresOfLabels) else None)
+    classes = (
+        f"{result.num_classes_scored} of {counted(result.num_classes, 'class')}" if result.num_classes else "classes"
+    )
+    videos = "" if result.num_videos_scored is None else f" and {counted(result.num_videos_scored, 'test video')}"
+    return f"mAP {result.mean_average_precision:.1f} %{interval} over {classes}{videos}"
+
+
+def _notes_of_labels(scores: ScoresOfLabels) -> list[str]:
+    num_unseen = int(np.isnan(scores.precisions).sum())
+    unseen = f"{counted(num_unseen, 'class')} had no video in the test, and so no average precision."
+    chance = f"Videos in an order of chance: {scores.by_chance:.1f} % on average."
+    return [*([unseen] if num_unseen else []), chance]
+
+
+def _interval(claim: Claim | None) -> str:
+    return "" if claim is None else f" ({interval_text(claim)})"
+
+
+def _checkpoint(result: AnyResult) -> str:
     name = Path(result.checkpoint or "").name
     known = {"last.ckpt": "last checkpoint", "best.ckpt": "checkpoint of the best validation"}
     return known.get(name, f"checkpoint {name}" if name else "checkpoint not known")

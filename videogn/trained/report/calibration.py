@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from videogn.intervals import Claim
 from videogn.trained.report.scores import Scores, share
@@ -21,6 +22,9 @@ NUM_BINS = 15  # Guo et al., section 5
 @dataclass(frozen=True)
 class Bin:
     """Videos whose confidence lies in [low, high), in the last bin with its end.
+
+    Of any number of labels a video: pairs of a video and a class, by the probability of the class; accuracy is the
+    share of them that are labelled.
 
     Args:
         low: From 0.
@@ -61,12 +65,18 @@ def calibration_of(scores: Scores) -> Calibration | None:
     """Return the calibration of a test; None where its confidences are not known."""
     if scores.confidence is None:
         return None
-    confidence, is_right = scores.confidence, scores.labels == scores.predicted
+    return calibration(scores.confidence, scores.labels == scores.predicted, scores.groups)
+
+
+def calibration(
+    confidence: NDArray[np.floating], is_right: NDArray[np.bool_], groups: NDArray[np.intp] | None
+) -> Calibration:
+    """Return the calibration of probabilities [n], by what came of each, [n]; see `share` for groups."""
     places = np.minimum((confidence * NUM_BINS).astype(np.intp), NUM_BINS - 1)
     bins, gap, scatter = [], 0.0, 0.0
     for place in np.unique(places).tolist():
         inside = places == place
-        accuracy = share(is_right[inside], None if scores.groups is None else scores.groups[inside])
+        accuracy = share(is_right[inside], None if groups is None else groups[inside])
         assert accuracy is not None
         mean = float(confidence[inside].mean())
         bins.append(Bin(place / NUM_BINS, (place + 1) / NUM_BINS, int(inside.sum()), mean, accuracy))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from videogn.data.views.protocols import PROTOCOLS
 from videogn.training.metrics import Logged
-from videogn.training.result import Result, train_videos_text
+from videogn.training.result import AnyResult, train_videos_text
 from videogn.wording import counted, duration_text
 
 
@@ -29,7 +29,7 @@ def update_seconds(metrics: Mapping[str, Sequence[Logged]], *, total_batch_size:
     return seconds + (last - before) * total_batch_size / speeds[before]
 
 
-def cost_facts(result: Result | None, metrics: Mapping[str, Sequence[Logged]]) -> list[tuple[str, str]]:
+def cost_facts(result: AnyResult | None, metrics: Mapping[str, Sequence[Logged]]) -> list[tuple[str, str]]:
     """Return what is known of a run's cost: terms, and what stands behind them."""
     facts = []
     speeds = [each.value for each in metrics.get("clips_per_second", ())]
@@ -55,14 +55,14 @@ def cost_facts(result: Result | None, metrics: Mapping[str, Sequence[Logged]]) -
     return facts
 
 
-def _train_videos(result: Result) -> str:
+def _train_videos(result: AnyResult) -> str:
     try:
         return train_videos_text(result.train_videos)
     except (LookupError, TypeError):  # of another version
         return ""
 
 
-def _training(result: Result, metrics: Mapping[str, Sequence[Logged]]) -> list[str]:
+def _training(result: AnyResult, metrics: Mapping[str, Sequence[Logged]]) -> list[str]:
     whole = result.train_seconds
     if whole is None:
         return []
@@ -79,7 +79,7 @@ def _training(result: Result, metrics: Mapping[str, Sequence[Logged]]) -> list[s
     ]
 
 
-def _test(result: Result) -> str:
+def _test(result: AnyResult) -> str:
     assert result.test_seconds is not None
     words = duration_text(result.test_seconds)
     number, protocol = result.num_videos_scored, PROTOCOLS.get(result.protocol or "")

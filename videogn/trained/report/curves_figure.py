@@ -1,8 +1,8 @@
-"""A run's curves: error, loss, learning rate and speed by update."""
+"""A run's curves: error (of several labels a video: mAP), loss, learning rate and speed by update."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,11 +32,22 @@ class _Line:
 
 @dataclass(frozen=True)
 class _Panel:
-    """Lines over one scale; is_share: accuracies, drawn as errors in percent."""
+    """Lines over one scale, of what is shown of each value; height: in inches."""
 
     label: str
     lines: tuple[_Line, ...]
-    is_share: bool = False
+    shown: Callable[[float], float] = float
+    height: float = 1.75
+
+
+def error_of(share: float) -> float:
+    """Return the error of an accuracy, in percent."""
+    return 100 * (1 - share)
+
+
+def percent_of(share: float) -> float:
+    """Return a share in percent."""
+    return 100 * share
 
 
 PANELS = (
@@ -46,8 +57,9 @@ PANELS = (
             _Line("train/top1_epoch", "training, mean of each epoch", TRAIN, "--", 1.4),
             _Line("val/top1", "validation", VALIDATION),
         ),
-        is_share=True,
+        error_of,
     ),
+    _Panel("mAP (%)", (_Line("val/map", "validation", VALIDATION),), percent_of),
     _Panel(
         "loss",
         (
@@ -56,8 +68,8 @@ PANELS = (
             _Line("val/loss", "validation", VALIDATION),
         ),
     ),
-    _Panel("learning rate", (_Line("lr", "learning rate", INK, width=1.2),)),
-    _Panel("clips / s", (_Line("clips_per_second", "clips a second", MUTED, width=1.0),)),
+    _Panel("learning rate", (_Line("lr", "learning rate", INK, width=1.2),), height=1.1),
+    _Panel("clips / s", (_Line("clips_per_second", "clips a second", MUTED, width=1.0),), height=1.1),
 )
 
 
@@ -66,14 +78,14 @@ def draw_curves(metrics: Mapping[str, Sequence[Logged]]) -> Drawing | None:
     panels = [panel for panel in PANELS if any(metrics.get(line.column) for line in panel.lines)]
     if not panels:
         return None
-    heights = [1.75 if len(panel.lines) > 1 else 1.1 for panel in panels]
+    heights = [panel.height for panel in panels]
     figure = new_figure(6.3, 0.9 + sum(heights))
     grid = figure.subplots(len(panels), 1, sharex=True, squeeze=False, height_ratios=heights)
     handles: dict[str, Line2D] = {}
     for axes, panel in zip(grid.flat, panels, strict=True):
         style_axes(axes, grid="y")
         for line in panel.lines:
-            if points := points_of(metrics.get(line.column, ()), is_share=panel.is_share):
+            if points := points_of(metrics.get(line.column, ()), shown=panel.shown):
                 drawn = _draw(axes, line, points)
                 if len(panel.lines) > 1:
                     handles[line.label] = drawn
@@ -100,15 +112,15 @@ def draw_curves(metrics: Mapping[str, Sequence[Logged]]) -> Drawing | None:
     return files_of(figure, description=_description(metrics), caption=caption)
 
 
-def points_of(logged: Sequence[Logged], *, is_share: bool = False) -> list[tuple[float, float]]:
+def points_of(logged: Sequence[Logged], *, shown: Callable[[float], float] = float) -> list[tuple[float, float]]:
     """Return (update, value), by update, of at most MOST_POINTS; of more, means of neighbours.
 
     Args:
         logged: In the order of the file: of an update that was logged twice the later counts.
-        is_share: Values are accuracies, and errors in percent are wanted.
+        shown: What is shown of a value.
     """
     last = {each.step: each.value for each in logged}
-    points = [(float(step), 100 * (1 - last[step]) if is_share else last[step]) for step in sorted(last)]
+    points = [(float(step), shown(last[step])) for step in sorted(last)]
     size = -(-len(points) // MOST_POINTS) or 1
     parts = [tuple(zip(*points[first : first + size], strict=True)) for first in range(0, len(points), size)]
     return [(sum(steps) / len(steps), sum(values) / len(values)) for steps, values in parts]
@@ -131,10 +143,13 @@ def _draw(axes: Axes, line: _Line, points: Sequence[tuple[float, float]]) -> Lin
 
 
 def _description(metrics: Mapping[str, Sequence[Logged]]) -> str:
+    panel, what, which = PANELS[0], "error", "errors"
+    if metrics.get("val/map"):
+        panel, what, which = PANELS[1], "mAP", "mAP"
     parts = []
-    for line in PANELS[0].lines:
-        if points := points_of(metrics.get(line.column, ()), is_share=True):
+    for line in panel.lines:
+        if points := points_of(metrics.get(line.column, ()), shown=panel.shown):
             parts.append(f"{line.label} {points[-1][1]:.1f}")
-    return "By update: error in percent, loss, learning rate, clips a second. The errors end at: " + (
+    return f"By update: {what} in percent, loss, learning rate, clips a second. The {which} end at: " + (
         "; ".join(parts) or "none known"
     )

@@ -26,7 +26,7 @@ MOST_FAILED = 200
 
 @dataclass(frozen=True)
 class AboutVideos:
-    """What a page says of a test's videos, by what labels they have: of one class each (sections.py).
+    """What a page says of videos by their labels: one class each (sections.py), any number (sections_of_labels.py).
 
     Args:
         sections: Blocks of Markdown by the sections' titles.

@@ -11,8 +11,10 @@ from videogn.data.lists.entries import ListError
 from videogn.data.lists.labels import read_classes
 from videogn.trained.folder import classes_file, settings_of
 from videogn.trained.report.scores import Scores, scores_of
+from videogn.trained.report.scores_of_labels import ScoresOfLabels, scores_of_labels
 from videogn.training.metrics import Logged, read_metrics
-from videogn.training.result import Result, ResultError, read_result
+from videogn.training.result import Result, ResultError
+from videogn.training.result_of_labels import ResultOfLabels, read_any_result, read_tested_labels
 from videogn.training.video_scores import read_tested
 
 
@@ -34,8 +36,8 @@ class Gathered:
     settings: Mapping[str, Any]
     classes: Sequence[str]
     metrics: Mapping[str, Sequence[Logged]]
-    result: Result | None
-    scores: Scores | None
+    result: Result | ResultOfLabels | None
+    scores: Scores | ScoresOfLabels | None
     problems: Sequence[str]
 
     def setting(self, part: str, name: str) -> Any:
@@ -47,30 +49,28 @@ def gather(folder: Path) -> Gathered:
     """Read a run's folder.
 
     Raises:
-        ValueError: It holds no run, or one of videos of any number of labels.
+        ValueError: It holds no run.
     """
     settings, problems = settings_of(folder), []
-    if settings["data"].get("multi_label"):
-        raise ValueError(
-            f"{folder}: a report is of one class a video, and this run's data.multi_label is on: its result.json, "
-            f"per_class.csv and videos.csv say what a report would"
-        )
     classes: list[str] = []
     try:
         if file := classes_file(folder):
             classes = read_classes(Path(file))
     except ListError as error:
         problems.append(f"The names of the classes are not known: {error}.")
-    result, scores = None, None
+    result: Result | ResultOfLabels | None = None
+    scores: Scores | ScoresOfLabels | None = None
     if (folder / "result.json").exists():
         try:
-            result = read_result(folder / "result.json")
+            result = read_any_result(folder / "result.json")
         except ResultError as error:
             problems.append(f"The test's {error}: it is not used. `videogn test` writes it again.")
     if result is not None:
         try:
-            tested = read_tested(folder, result)
-            if tested is not None:
+            if isinstance(result, ResultOfLabels):
+                if (labels := read_tested_labels(folder, result)) is not None:
+                    scores = scores_of_labels(labels, result=result)
+            elif (tested := read_tested(folder, result)) is not None:
                 scores = scores_of(tested, num_classes=result.num_classes or len(classes))
         except ValueError as error:
             problems.append(f"The test's {error}: it is not used. `videogn test` writes it again.")

@@ -92,8 +92,7 @@ def scores_of(tested: TestedVideos, *, num_classes: int) -> Scores:
 def share(is_so: NDArray[np.bool_], groups: NDArray[np.intp] | None = None) -> Claim | None:
     """Return the share of videos of which something is so, in percent, with its interval for videos like these.
 
-    As a study's over videos: the error is that over videos, or over the groups that they were cut from where that is
-    larger, and the interval Wilson's. A single video or group is one draw.
+    See `claim_of`.
 
     Args:
         is_so: [n].
@@ -105,12 +104,26 @@ def share(is_so: NDArray[np.bool_], groups: NDArray[np.intp] | None = None) -> C
     if not len(is_so):
         return None
     claim = share_of_counts(int(is_so.sum()), len(is_so))
-    if groups is None:
-        return claim
-    places = np.unique(groups, return_inverse=True)[1].tolist()
-    error, num = error_over_groups(np.where(is_so, 100.0, 0.0)[None, :], places)
-    of_groups = Spread(error, num - 1, num) if num > 1 else Spread(binomial_error(claim.mean, num_videos=1), 1, 1)
-    return Claim(claim.mean, (*claim.spreads, of_groups), ALPHA, is_share=True)
+    return claim if groups is None else claim_of(claim.mean, np.where(is_so, 100.0, 0.0), groups)
+
+
+def claim_of(mean: float, values: NDArray[np.float64], groups: NDArray[np.intp] | None = None) -> Claim:
+    """Return a mean in percent with its interval for videos like these.
+
+    As a study's over videos: the error is that over videos, or over the groups that they were cut from where that is
+    larger, and the interval Wilson's. A single video or group is one draw.
+
+    Args:
+        mean: Of the values.
+        values: [n], one or more, of each video, in percent.
+        groups: [n], any numbers; None: each stands for itself.
+    """
+    places = () if groups is None else (np.unique(groups, return_inverse=True)[1].tolist(),)
+    spreads = []
+    for of in (None, *places):
+        error, num = error_over_groups(values[None, :], of)
+        spreads.append(Spread(error, num - 1, num) if num > 1 else Spread(binomial_error(mean, num_videos=1), 1, 1))
+    return Claim(mean, tuple(spreads), ALPHA, is_share=True)
 
 
 def share_of_counts(num_so: int, num: int) -> Claim:

@@ -18,7 +18,7 @@ from videogn.data.lists.entries import ListError, Split
 from videogn.data.lists.names import as_on_disk
 from videogn.files import ODD_NAMES
 from videogn.trained.report.scores import Scores
-from videogn.training.result import Result
+from videogn.training.result import AnyResult
 
 MOST_VIDEOS = 24
 NUM_FRAMES = 8
@@ -58,7 +58,7 @@ def strips_of(
     names: Sequence[str],
     *,
     settings: Mapping[str, Any],
-    result: Result,
+    result: AnyResult,
     on_done: Callable[[str, object, int, int], None] = lambda *_: None,
 ) -> list[Strip]:
     """Return a strip of each video.
@@ -87,7 +87,7 @@ def strips_of(
     return strips
 
 
-def find_files(names: Sequence[str], *, settings: Mapping[str, Any], result: Result) -> dict[str, str | None]:
+def find_files(names: Sequence[str], *, settings: Mapping[str, Any], result: AnyResult) -> dict[str, str | None]:
     """Return the files of tested videos, by name; None where there is none.
 
     Mostly a name is a path below the data root; where it is not, the list is read as the test read it.
@@ -113,6 +113,7 @@ def find_files(names: Sequence[str], *, settings: Mapping[str, Any], result: Res
         columns=settings.get("list_columns"),
         frame_folders=settings.get("frame_folders"),
         allow_outside=settings.get("allow_outside") or False,
+        multi_label=settings.get("multi_label") is True,
     )
     try:
         entries = catalog.read(split)

@@ -11,7 +11,9 @@ from videogn.trained.report.answer import answer_text
 from videogn.trained.report.curves_figure import draw_curves
 from videogn.trained.report.document import AboutVideos, document_of, strip_name, title_of
 from videogn.trained.report.gather import Gathered
+from videogn.trained.report.scores_of_labels import ScoresOfLabels
 from videogn.trained.report.sections import about_classes
+from videogn.trained.report.sections_of_labels import about_labels
 from videogn.trained.report.strips import strips_of
 
 DRAWINGS = ("confusion", "calibration")
@@ -34,7 +36,10 @@ def write_report(
     scores, result, data = gathered.scores, gathered.result, gathered.settings["data"]
     about, strips = AboutVideos(), []
     if scores is not None and result is not None:
-        about = about_classes(scores, gathered.classes)
+        if isinstance(scores, ScoresOfLabels):
+            about = about_labels(scores, gathered.classes)
+        else:
+            about = about_classes(scores, gathered.classes)
         strips = strips_of(about.most_wrong, scores.names, settings=data, result=result, on_done=on_done)
     drawings = {"curves": draw_curves(gathered.metrics), **dict.fromkeys(DRAWINGS), **about.drawings}
     tables = {**dict.fromkeys(TABLES), **about.tables}
