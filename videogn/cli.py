@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any
 
 import videogn
-from videogn.commands.usage import RunAgain, RunError, UsageError
+from videogn.commands.usage import RunAgain, RunError, UsageError, until_nobody_reads
 from videogn.files import ODD_NAMES
 
 # Command -> the file of its `run(words) -> exit status`.
@@ -116,7 +116,12 @@ def main(args: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors=ODD_NAMES)
     try:
         run: Callable[[list[str]], int] = import_module(f"videogn.commands.{COMMANDS[words[0]]}").run
-        return run(words)
+        with until_nobody_reads():
+            return run(words)
+        return 128 + signal.SIGPIPE
+    except KeyboardInterrupt:
+        print(f"videogn {words[0]}: interrupted", file=sys.stderr)
+        return 128 + signal.SIGINT
     except (UsageError, RunError) as error:
         if os.environ.get("VIDEOGN_TRACEBACK"):
             traceback.print_exc()

@@ -1,6 +1,7 @@
 """Networks as programs: each says what its network says, at any number of views, and one that does not is not kept."""
 
 import json
+import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -8,12 +9,14 @@ import pytest
 import torch
 from torch import nn
 
+import videogn
 from videogn.cli import main
 from videogn.data.datamodule import KineticsDataModule
 from videogn.models.build import build_network
 from videogn.models.network import VideoNetwork
 from videogn.norms import NORMS
 from videogn.trained import export as exporting
+from videogn.trained.card import about
 from videogn.trained.export import ABOUT, ExportError, ViewProbabilities, export
 from videogn.trained.names import SUFFIXES
 
@@ -123,6 +126,16 @@ def test_a_program_that_differs_where_the_network_is_sure_is_not_kept(views, tmp
     ):
         export(model, views[:2], tmp_path / "x.pt2", name="torch_export", about={})
     assert not list(tmp_path.iterdir())
+
+
+def test_a_card_has_the_accuracy_of_its_own_checkpoint(run, data_root, tmp_path):
+    own = shutil.copytree(run, tmp_path / "run")
+    words = ["--run_dir", str(own), "--data.root", str(data_root), "--data.protocol", "1x1"]
+    assert main(["test", "--no_report", *words]) == 0
+    model = videogn.load(own)
+    assert about(model, own)["result"]["num_videos_scored"] == 5
+    model.module.training_run["seed"] += 1  # of another run of the same length on the same videos
+    assert about(model, own)["result"] is None
 
 
 def test_the_command_writes_a_program_and_its_card(run, data_root, tmp_path, monkeypatch, capsys):

@@ -294,10 +294,11 @@ def test_the_command_writes_a_strip_and_a_video_of_each(run, data_root, shared_d
     said = capsys.readouterr()
     assert f"not decoded: {broken}: " in said.err
     first, second, last = said.out.splitlines()
-    assert first.replace("heat/0:", "heat/0-2:") == second
+    assert first.replace("heat/0.heat:", "heat/0-2.heat:") == second
     assert last == "written to heat: 2 of 3 videos, a .png and an .mp4 each"
-    assert {path.name for path in (tmp_path / "heat").iterdir()} == {"0.png", "0.mp4", "0-2.png", "0-2.mp4"}
-    with av.open("heat/0.mp4") as container:
+    names = {path.name for path in (tmp_path / "heat").iterdir()}
+    assert names == {f"{name}.heat.{kind}" for name in ("0", "0-2") for kind in ("png", "mp4")}
+    with av.open("heat/0.heat.mp4") as container:
         assert container.streams.video[0].average_rate == Fraction(25, 2)
         assert sum(1 for _ in container.decode(video=0)) == 8
     for more, expected in {
@@ -311,4 +312,4 @@ def test_the_command_writes_a_strip_and_a_video_of_each(run, data_root, shared_d
         (line,) = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
         assert expected in line
     assert main([*words, "--videos", str(broken)]) == 1
-    assert "none of the 1 videos could be decoded; the first: " in capsys.readouterr().err
+    assert "0 of 1 video could be decoded; the first: " in capsys.readouterr().err

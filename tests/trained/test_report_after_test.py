@@ -54,3 +54,12 @@ def test_the_learning_rate_is_logged_as_it_was(run):
     logged = read_metrics(run)["lr"]
     assert [each.step for each in logged] == [1, 2, 3]
     assert [each.value for each in logged] == pytest.approx([0.4 * 4 / 64] * 3)
+
+
+def test_a_page_of_an_earlier_test_does_not_stay_beside_a_newer_result(own, data_root):
+    words = ["test", "--run_dir", str(own), "--data.root", str(data_root), "--data.protocol", "1x1"]
+    assert main(words) == 0
+    assert main([*words, "--no_report", "--data.test_list", "none.csv"]) == 2  # no test, and the page stays
+    assert (own / "report" / "report.html").exists()
+    assert main([*words, "--no_report"]) == 0
+    assert not (own / "report" / "report.html").exists()

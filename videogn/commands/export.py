@@ -7,8 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from videogn.commands.usage import CommandParser, RunError, UsageError, check_json, save_json
-from videogn.trained.names import SUFFIXES, check_format
+from videogn.commands.usage import CommandParser, RunError, UsageError, check_json, check_places, save_json
+from videogn.trained.names import SUFFIXES, card_file, check_format
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -60,8 +60,9 @@ def run(words: list[str]) -> int:
         raise UsageError(f"--out {out}: {expected}, as --format is {given.format}")
     check_json(given.out, setting="--out")
     check_json(given.json)
+    check_places((("--out", out), ("--out", card_file(out)), ("--json", given.json)), read=given.videos or ())
     from videogn.files import ODD_NAMES, replacing
-    from videogn.trained.card import about, card, card_file
+    from videogn.trained.card import about, card
     from videogn.trained.export import ExportError, export
     from videogn.trained.run import load
 

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from videogn.commands.usage import CommandParser, RunError, UsageError, check_json
+from videogn.commands.usage import CommandParser, RunError, UsageError, check_json, check_places
 from videogn.data.views.protocols import ProtocolName
 from videogn.machine import available_cores
 from videogn.trained.names import Per
@@ -83,6 +83,8 @@ def run(words: list[str]) -> int:
         videos = model.videos(given.videos)
         if given.layer is not None:
             find_layer(model.module.model, given.layer)
+        beside = out.with_suffix(".json") if out.suffix == ".npy" else None
+        check_places((("--out", out), ("--out", beside)), read=[video.path for video in videos])
     except ValueError as error:
         raise UsageError(str(error)) from error
     try:

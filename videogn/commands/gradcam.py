@@ -7,8 +7,9 @@ from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from videogn.commands.usage import CommandParser, RunError, UsageError
+from videogn.commands.usage import CommandParser, RunError, UsageError, check_places
 from videogn.data.views.protocols import ProtocolName
+from videogn.wording import counted
 
 if TYPE_CHECKING:
     from videogn.data.batch import VideoViews
@@ -21,8 +22,8 @@ channels of a layer, each weighted by the mean gradient of the class's logit, ar
 
 For each video it writes to a folder
 
-  NAME.png  a strip: of each view up to 8 frames, in grey, with the heat over them (yellow: 1, none: 0)
-  NAME.mp4  all frames of the views, plain and with the heat over them, at the speed of the video
+  NAME.heat.png  a strip: of each view up to 8 frames, in grey, with the heat over them (yellow: 1, none: 0)
+  NAME.heat.mp4  all frames of the views, plain and with the heat over them, at the speed of the video
 
 titled with the class and its probability. Views are what the network sees: the clip and the crop in the middle, or with
 --protocol 10x1 ten clips from all over the video. 1 is the largest value in a video; where nothing speaks for a class,
@@ -70,13 +71,16 @@ def run(words: list[str]) -> int:
         if given.layer is not None:
             find_layer(model.module.model, given.layer)
         videos = model.videos(given.videos)
+        targets = _targets(out, videos)
+        pictures = [("--out", f"{target}{end}") for target in targets for end in (".png", ".mp4")]
+        check_places(pictures, read=[video.path for video in videos])
         out.mkdir(parents=True, exist_ok=True)
     except ValueError as error:
         raise UsageError(str(error)) from error
     except OSError as error:
         raise UsageError(f"--out {out}: no folder can be made there: {error.strerror}") from error
     try:
-        lines, errors = _look(model, videos, out, class_name=given.class_name, layer=given.layer)
+        lines, errors = _look(model, videos, targets, class_name=given.class_name, layer=given.layer)
     except ValueError as error:  # a layer that gives no map
         raise UsageError(str(error)) from error
     except OSError as error:
@@ -85,13 +89,23 @@ def run(words: list[str]) -> int:
         raise RunError(str(error)) from error
     print("\n".join(lines), end="\n" if lines else "")
     if not lines:
-        raise RunError(f"none of the {len(videos)} videos could be decoded; the first: {errors[0]}")
+        raise RunError(f"0 of {counted(len(videos), 'video')} could be decoded; the first: {errors[0]}")
     print(f"written to {out}: {len(lines):,} of {len(videos):,} videos, a .png and an .mp4 each")
     return 0
 
 
+def _targets(out: Path, videos: Records) -> list[Path]:
+    """Return where the pictures of each video go, without suffixes: NAME.heat, and NAME-2.heat of another folder's."""
+    used: dict[str, None] = {}
+    for video in videos:
+        stem = Path(video.path).stem
+        names = chain([stem], (f"{stem}-{number}" for number in count(2)))
+        used[next(name for name in names if name not in used)] = None
+    return [out / f"{name}.heat" for name in used]
+
+
 def _look(
-    model: TrainedModel, videos: Records, out: Path, *, class_name: str | None, layer: str | None
+    model: TrainedModel, videos: Records, targets: list[Path], *, class_name: str | None, layer: str | None
 ) -> tuple[list[str], list[str]]:
     """Write the pictures; return a line for each video that could be decoded, and the errors of the others."""
     from videogn.commands.progress import progress
@@ -100,10 +114,8 @@ def _look(
 
     lines: list[str] = []
     errors: list[str] = []
-    used: set[str] = set()  # names of pictures
     with progress(failed="not decoded") as on_done:
-        for place, video in enumerate(videos):
-            assert video.path is not None  # they were found on disk
+        for place, (video, target) in enumerate(zip(videos, targets, strict=True)):
             path, failed = Path(video.path), None
             try:
                 views = model.data.views_of(path)
@@ -114,10 +126,6 @@ def _look(
                 probabilities = model(views)
                 shown = class_name or next(iter(probabilities))
                 heat = model.grad_cam(views, class_name=shown, layer=layer)
-                names = chain([path.stem], (f"{path.stem}-{k}" for k in count(2)))
-                name = next(name for name in names if name not in used)
-                used.add(name)
-                target = out / name
                 title = f"{shown} {probabilities[shown]:.3f}"
                 write_strip(Path(f"{target}.png"), views, heat, title=f"{path.name}: {title}")
                 write_video(Path(f"{target}.mp4"), views, heat, title=title, rate=_rate(model, views))

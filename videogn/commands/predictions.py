@@ -12,6 +12,7 @@ from rich.text import Text
 
 from videogn.commands.usage import RunError, save_json
 from videogn.training.scoring import Prediction
+from videogn.wording import counted
 
 
 def report_predictions(
@@ -53,7 +54,7 @@ def report_predictions(
         save_json(json, {"videos": videos, "failed": failed})
         print(f"written: {json}")
     if not videos:
-        raise RunError(f"none of the {len(paths)} videos could be decoded")
+        raise RunError(f"0 of {counted(len(paths), 'video')} could be decoded")
 
 
 def _print_table(videos: Sequence[dict[str, Any]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from videogn.commands.usage import CommandParser, RunError, UsageError, in_a_line
@@ -89,6 +90,12 @@ def run(words: list[str]) -> int:
         f"written: {path} ({path.stat().st_size / 1e6:.1f} MB), and beside it {', '.join(sorted(written)) or 'nothing'}"
     )
     return 0
+
+
+def before_test(run_dir: Path) -> None:
+    """Remove a run's page, which is of an earlier test."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        (run_dir / "report" / "report.html").unlink()
 
 
 def after_test(run_dir: Path) -> None:

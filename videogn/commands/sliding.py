@@ -9,13 +9,23 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from jsonargparse import Namespace
 
 from videogn.commands.sliding_tables import as_json, csv_head, csv_row, line_of, print_tables
-from videogn.commands.usage import RunError, UsageError, check_json, save_json, show_passing
+from videogn.commands.usage import (
+    RunError,
+    UsageError,
+    check_json,
+    check_places,
+    save_json,
+    show_passing,
+    until_nobody_reads,
+)
 from videogn.data.decoding import DecodeError
 from videogn.data.decoding.live import open_camera, open_stdin
 from videogn.data.decoding.pyav import PyAVVideo
@@ -29,6 +39,7 @@ from videogn.trained.sliding import TimeWindow
 from videogn.trained.timeline import Timeline, clock
 from videogn.trained.timeline_figure import draw_timeline
 from videogn.training.errors import ToldToEnd
+from videogn.wording import counted
 
 STDIN = "-"
 LIVE_EVERY_SECONDS = 1.0
@@ -52,8 +63,11 @@ class Asked:
         """Refuse videos of which what is asked for can't be made.
 
         Raises:
-            UsageError: Several for one picture, or a video that no copy can be made of.
+            UsageError: Several for one picture, a video that no copy can be made of, or a file in the place of another.
         """
+        drawing = self.timeline and self.timeline.with_suffix(".svg")
+        written = (("--json", self.json), ("--csv", self.csv), ("--timeline", self.timeline), ("--timeline", drawing))
+        check_places((*written, ("--overlay", self.overlay)), read=paths)
         for setting, wanted in (("--timeline", self.timeline), ("--overlay", self.overlay)):
             if wanted is not None and len(paths) > 1:
                 raise UsageError(f"{setting} is of one video, and here are {len(paths)}: name one, or run it for each")
@@ -61,10 +75,8 @@ class Asked:
             (path,) = paths
             if is_image(path) or not Path(path).is_file():
                 raise UsageError(f"--overlay is a copy of a video file, which {path} is not")
-            if self.overlay.exists() and self.overlay.samefile(path):
-                raise UsageError(f"--overlay {self.overlay} is the video itself: name another file")
             try:
-                check_sound(path, suffix=self.overlay.suffix)
+                check_sound(path, suffix=self.overlay.suffix.lower())
             except OSError as error:
                 raise UsageError(f"{path}: {error.strerror or error}") from error
             except ValueError as error:
@@ -109,7 +121,7 @@ def asked_of(settings: Namespace) -> Asked | None:
 
 
 def _check_suffix(setting: str, path: Path | None, suffixes: Sequence[str]) -> None:
-    if path is not None and path.suffix not in suffixes:
+    if path is not None and path.suffix.lower() not in suffixes:
         raise UsageError(f"{setting} {path}: expected a name that ends in {' or '.join(suffixes)}")
     check_json(None if path is None else str(path), setting=setting)
 
@@ -129,15 +141,16 @@ def slide_over(model: TrainedModel, asked: Asked, paths: Sequence[str]) -> None:
         torch.set_num_threads(available_cores())  # no workers decode beside it
     found: list[tuple[str, Timeline, list[Segment]]] = []
     failed: list[dict[str, str]] = []
-    is_over = False
+    is_over, cause = False, None
     with ExitStack() as stack:
-        write_row = _csv_writer(asked.csv, model.classes, stack)
+        write_row = _csv_writer(asked, model.classes, stack)
         for path in [STDIN] if asked.live else paths:
             name, timeline = path, Timeline(model.classes)
             try:
-                for name, window in _windows(model, asked, path):
-                    timeline.add(window)
-                    write_row(name, window)
+                with until_nobody_reads():
+                    for name, window in _windows(model, asked, path):
+                        timeline.add(window)
+                        write_row(name, window)
             except ValueError as error:
                 if asked.live and not timeline:
                     raise RunError(str(error)) from error
@@ -145,19 +158,24 @@ def slide_over(model: TrainedModel, asked: Asked, paths: Sequence[str]) -> None:
                 failed.append({"video": name, "error": str(error)})
             except (KeyboardInterrupt, ToldToEnd):
                 is_over = True
+            except RuntimeError as error:  # no memory, scores that are not finite: what was found is written first
+                cause = error
             show_passing("")
             if timeline:
                 found.append((name, timeline, segments(timeline.times, timeline.scores, threshold=asked.threshold)))
-                print_tables(*found[-1], threshold=asked.threshold)
-            if is_over:
+                with until_nobody_reads():
+                    print_tables(*found[-1], threshold=asked.threshold)
+            if is_over or cause:
                 break
-        if asked.json is not None:
-            save_json(asked.json, {"videos": [as_json(*one) for one in found], "failed": failed})
-            print(f"written: {asked.json}")
-        if not found:
-            raise RunError(f"none of the {len(paths)} videos could be decoded" if failed else "no clip was there yet")
-    if asked.csv is not None:
+    if asked.csv is not None and found:
         print(f"written: {asked.csv}")
+    if asked.json is not None:
+        save_json(asked.json, {"videos": [as_json(*one) for one in found], "failed": failed})
+        print(f"written: {asked.json}")
+    if cause is not None:
+        raise cause
+    if not found:
+        raise RunError(f"0 of {counted(len(paths), 'video')} could be decoded" if failed else "no clip was there yet")
     name, timeline, stretches = found[0]
     if asked.timeline is not None:
         _write_timeline(asked.timeline, name, timeline, stretches, threshold=asked.threshold)
@@ -181,17 +199,26 @@ def _windows(model: TrainedModel, asked: Asked, path: str) -> Iterator[tuple[str
             print(line_of(window), flush=True)  # what is said is kept
 
 
-def _csv_writer(path: str | None, classes: Sequence[str], stack: ExitStack) -> Callable[[str, TimeWindow], None]:
-    """Return what writes a row of the CSV file, which takes its place when the stack is closed."""
-    if path is None:
+def _csv_writer(asked: Asked, classes: Sequence[str], stack: ExitStack) -> Callable[[str, TimeWindow], None]:
+    """Return what writes a row of the CSV file, which is there from its first row on.
+
+    Of files it takes its place when the stack is closed. Of a live video, which may run for days, each row is in it at
+    once.
+    """
+    if asked.csv is None:
         return lambda video, window: None
-    partial = stack.enter_context(replacing(path))
-    file = stack.enter_context(partial.open("w", encoding="utf-8", errors=ODD_NAMES, newline=""))
-    writer = csv.writer(file)
-    writer.writerow(csv_head(classes))
+    path = Path(asked.csv)
+
+    @cache
+    def writer() -> Any:
+        target = path if asked.live else stack.enter_context(replacing(path))
+        opened = target.open("w", encoding="utf-8", errors=ODD_NAMES, newline="", buffering=1 if asked.live else -1)
+        rows = csv.writer(stack.enter_context(opened))
+        rows.writerow(csv_head(classes))
+        return rows
 
     def write_row(video: str, window: TimeWindow) -> None:
-        writer.writerow(csv_row(video, window, classes))
+        writer().writerow(csv_row(video, window, classes))
 
     return write_row
 

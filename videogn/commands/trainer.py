@@ -37,7 +37,7 @@ from videogn.commands.run_folder import (
 )
 from videogn.commands.sliding import Asked, asked_of, slide_over
 from videogn.commands.trainer_arguments import ODD, TrainerArguments
-from videogn.commands.usage import RunAgain, UsageError, check_json, in_a_line
+from videogn.commands.usage import RunAgain, UsageError, check_json, check_places, in_a_line
 from videogn.data.lists.entries import Split
 from videogn.files import add_name, is_partial, replacing, write_json
 from videogn.locks import OF_RUNS
@@ -269,10 +269,12 @@ class VideoCLI(TrainerArguments):
 
     def _check_videos(self) -> None:
         """Refuse videos that are not there, or can't be asked about as they are."""
-        if self.sliding is None or self.sliding.live is None:
-            paths = [record.path for record in self.datamodule.predict_records()]
-            if self.sliding is not None:
-                self.sliding.check_videos(paths)
+        is_live = self.sliding is not None and self.sliding.live is not None
+        paths = [] if is_live else [record.path for record in self.datamodule.predict_records()]
+        if self.sliding is not None:
+            self.sliding.check_videos(paths)
+        else:
+            check_places([("--json", self.config.predict.json)], read=paths)
 
     def _check_norm_batch(self) -> None:
         """Refuse to re-estimate statistics under another normalisation batch than the network was trained with."""
@@ -402,6 +404,7 @@ class VideoCLI(TrainerArguments):
 
     def before_test(self) -> None:
         (self.run_dir / "result.json").unlink(missing_ok=True)
+        report.before_test(self.run_dir)
         for sentence in self.datamodule.doubts_of_test():
             print(f"note: {sentence}", file=sys.stderr)
 

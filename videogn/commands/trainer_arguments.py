@@ -214,7 +214,10 @@ def add_sliding(parser: LightningArgumentParser) -> None:
         "this probability or more, be they many or none (default: the five most probable).",
     )
     parser.add_argument(
-        "--csv", type=str | None, default=None, help="Write a row for each window, with all classes, to this file."
+        "--csv",
+        type=str | None,
+        default=None,
+        help="Write a row for each window, with all classes, to this file: of a camera or standard input at once.",
     )
     parser.add_argument(
         "--timeline",

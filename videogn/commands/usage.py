@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -80,6 +83,30 @@ def check_json(path: str | None, *, setting: str = "--json") -> None:
         raise UsageError(f"{setting} {path} can't be written: {error.strerror}") from error
 
 
+def check_places(written: Iterable[tuple[str, str | Path | None]], *, read: Iterable[str | Path] = ()) -> None:
+    """Refuse, before any work, files that would take the place of one another or of a video.
+
+    Args:
+        written: Each file with the setting that asks for it, as far as it is asked for.
+        read: The videos.
+
+    Raises:
+        UsageError: Two are one file, by whatever path.
+    """
+    settings: dict[str, str] = {}
+    for setting, path in written:
+        if path is not None:
+            place = os.path.realpath(path)
+            if place in settings:
+                raise UsageError(f"{setting} {path}: {settings[place]} writes that file, too; name another one")
+            settings[place] = setting
+    for video in read if settings else ():
+        if (place := os.path.realpath(video)) in settings:
+            raise UsageError(
+                f"{settings[place]} would take the place of a video that is read, {video}: name another file"
+            )
+
+
 def save_json(path: str, content: Any, *, ensure_ascii: bool = False) -> None:
     """Write the file that --json names; a RunError where that fails, after the work."""
     try:
@@ -96,6 +123,16 @@ def table_console() -> Console:
     if not console.is_terminal:
         console.width = 160
     return console
+
+
+@contextmanager
+def until_nobody_reads() -> Iterator[None]:
+    """End what is done inside where who read the output has ended, as `| head` does; what is printed later is lost."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def show_passing(text: str) -> None:

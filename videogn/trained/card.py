@@ -28,6 +28,9 @@ session = onnxruntime.InferenceSession("{file}")
 (probabilities,) = session.run(None, {{"views": views}})  # uint8 {shape} -> float32 [N, {num_classes}]""",
 }
 
+# By which a test is of a checkpoint: a result of another seed, length, or of statistics estimated anew is of another.
+_OF_A_TRAINING = ("steps", "train_fingerprint", "seed", "norm_batch_size", "total_batch_size", "precise_bn")
+
 
 def about(model: TrainedModel, run_dir: Path) -> dict[str, Any]:
     """Return what a program should know of itself, in plain types.
@@ -36,7 +39,7 @@ def about(model: TrainedModel, run_dir: Path) -> dict[str, Any]:
         run_dir: The run's folder: its result.json has the accuracy, where it is of this checkpoint.
     """
     data, run = model.data, model.module.training_run
-    found = _result(run_dir, run)
+    found = _result(run_dir, run, norm=model.module.architecture["norm"])
     return {
         "classes": model.classes,
         "input": ["N", data.num_frames, data.test_crop_size, data.test_crop_size, 3],
@@ -54,14 +57,14 @@ def about(model: TrainedModel, run_dir: Path) -> dict[str, Any]:
     }
 
 
-def _result(run_dir: Path, run: dict[str, Any]) -> AnyResult | None:
+def _result(run_dir: Path, run: dict[str, Any], *, norm: str) -> AnyResult | None:
     """Return the run's test, where it is of this checkpoint."""
     try:
         found = read_any_result(run_dir / "result.json")
     except ResultError:
         return None
-    same = (found.steps, found.train_fingerprint) == (run.get("steps"), run.get("train_fingerprint"))
-    return found if same else None
+    same = all(getattr(found, name) == run.get(name) for name in _OF_A_TRAINING)
+    return found if same and found.norm == norm else None
 
 
 def card(known: dict[str, Any], checked: Checked, *, file: str, name: FormatName) -> str:
@@ -94,8 +97,3 @@ def card(known: dict[str, Any], checked: Checked, *, file: str, name: FormatName
     use = _USE[name].format(file=file, shape=shape, num_classes=len(classes))
     names = "\n".join(f"{index}. {label}" for index, label in enumerate(classes))
     return f"# {file}\n\n| | |\n| --- | --- |\n{table}\n\n```python\n{use}\n```\n\nClasses, by index:\n\n{names}\n"
-
-
-def card_file(out: Path) -> Path:
-    """Return where the card of a program lies: beside it."""
-    return out.with_name(f"{out.name}.md")

@@ -20,6 +20,7 @@ from videogn.data.lists.records import Records
 from videogn.files import replacing, write_json
 from videogn.trained.model import Features, TrainedModel
 from videogn.trained.names import Per
+from videogn.wording import counted
 
 # Of each row, in the order of the file, widest first so that each begins at a multiple of its own size: dtype by
 # safetensors' name, and shape; the width of `features` comes with the first video.
@@ -100,7 +101,7 @@ def write_features(
             on_done(found.path, found.error and found.error.removeprefix(f"{found.path}: "), place + 1, len(videos))
         if not written.videos:
             first = next(iter(written.failed.values()))
-            raise ValueError(f"none of the {len(videos)} videos could be decoded; the first: {first}")
+            raise ValueError(f"0 of {counted(len(videos), 'video')} could be decoded; the first: {first}")
         with replacing(out) as partial, partial.open("wb") as file:
             if out.suffix == ".npy":
                 _write_npy(file, columns, written, index=out.with_suffix(".json"), about=about)

@@ -14,13 +14,13 @@ from pathlib import Path
 import av
 import matplotlib
 import numpy as np
-from matplotlib.font_manager import findfont
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 from videogn.data.batch import VideoViews
 from videogn.files import replacing
+from videogn.trained.font import font
 
 _SIDE_PX = 224  # of a frame in a picture, at least
 _MOST_FRAMES = 8  # of a view in a strip
@@ -100,14 +100,13 @@ def _large(picture: Tensor) -> NDArray:
 
 def _captioned(picture: Picture, text: str) -> Picture:
     """Return a picture below a line of text, which is cut where it is too long."""
-    font = ImageFont.truetype(findfont("DejaVu Sans"), _TEXT_PX)
     text = "".join(letter if letter.isprintable() else "?" for letter in text)
-    if font.getlength(text) > picture.shape[1] - 12:
-        while text and font.getlength(f"{text}…") > picture.shape[1] - 12:
+    if font(_TEXT_PX).getlength(text) > picture.shape[1] - 12:
+        while text and font(_TEXT_PX).getlength(f"{text}…") > picture.shape[1] - 12:
             text = text[:-1]
         text += "…"
     bar = Image.new("RGB", (picture.shape[1], _BAR_PX), "white")
-    ImageDraw.Draw(bar).text((6, 3), text, fill="black", font=font)
+    ImageDraw.Draw(bar).text((6, 3), text, fill="black", font=font(_TEXT_PX))
     return np.concatenate([np.asarray(bar), picture])
 
 

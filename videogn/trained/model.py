@@ -198,8 +198,6 @@ class TrainedModel:
             ListError: A path does not exist, or a folder holds no videos.
             ValueError: The network has no such layer; says which it has.
         """
-        if per not in get_args(Per):
-            raise ValueError(f"per is {per!r}; expected one of {', '.join(get_args(Per))}")
         for names, views, failed in self._batches(paths if isinstance(paths, Records) else self.videos(paths)):
             with self._computing():
                 found = self.module.features(views, layer=layer) if views else []
@@ -292,6 +290,8 @@ class TrainedModel:
 
 def _rows(values: Tensor, views: VideoViews, *, per: Per) -> Tensor:
     """Return [rows, C], on the CPU, of [V, C]."""
+    if per not in get_args(Per):
+        raise ValueError(f"per is {per!r}; expected one of {', '.join(get_args(Per))}")
     if per == "clip":
         values = values.unflatten(0, (len(views.clips), len(views.corners))).mean(dim=1)
     elif per == "video":

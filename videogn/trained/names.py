@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Literal
 
 # What a row of features is of.
@@ -10,6 +11,11 @@ Per = Literal["view", "clip", "video"]
 FormatName = Literal["torch_export", "onnx"]
 SUFFIXES: dict[FormatName, str] = {"torch_export": ".pt2", "onnx": ".onnx"}
 _ONNX_NEEDS = ("onnx", "onnxscript", "onnxruntime")
+
+
+def card_file(out: Path) -> Path:
+    """Return where the card of a program lies: beside it."""
+    return out.with_name(f"{out.name}.md")
 
 
 def check_format(name: FormatName) -> None:

@@ -17,12 +17,13 @@ import numpy as np
 from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.video.frame import VideoFrame
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from videogn.data.decoding.clock import begin_of
 from videogn.data.decoding.pyav import OPEN_SETTINGS, PyAVVideo
 from videogn.data.decoding.window import Frame
 from videogn.files import replacing
+from videogn.trained.font import font
 from videogn.trained.timeline import Timeline
 
 _FORMATS = {".mp4": "mp4", ".mkv": "matroska", ".mov": "mov"}
@@ -158,13 +159,6 @@ class _Sound:
             self._next = self._following()
 
 
-@cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    import matplotlib  # whose font has more alphabets than Pillow's own
-
-    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf", size)
-
-
 @contextmanager
 def _opened(path: str | Path) -> Iterator[InputContainer]:
     with av.open(f"file:{path}", **OPEN_SETTINGS) as container:
@@ -179,10 +173,9 @@ def with_labels(picture: Frame, labels: list[tuple[str, float]]) -> Frame:
     image = Image.fromarray(picture)
     draw = ImageDraw.Draw(image, "RGBA")
     size = max(8, image.height // _LINES_PER_HEIGHT)
-    font = _font(size)
     margin = size // 2
     corner = (margin, image.height - margin)
-    left, top, right, bottom = draw.multiline_textbbox(corner, text, font=font, anchor="ld")
+    left, top, right, bottom = draw.multiline_textbbox(corner, text, font=font(size), anchor="ld")
     draw.rectangle((left - margin, top - margin, right + margin, bottom + margin), fill=(0, 0, 0, 150))
-    draw.multiline_text(corner, text, font=font, anchor="ld", fill=(255, 255, 255, 255))
+    draw.multiline_text(corner, text, font=font(size), anchor="ld", fill=(255, 255, 255, 255))
     return np.asarray(image)
