@@ -20,6 +20,7 @@ from tests.data.images import picture, write_image
 from tests.trained.reports import draw_scores, rows_of, write_run
 from videogn.cli import main
 from videogn.page import page_of
+from videogn.trained.names import PAGE_FILES
 from videogn.trained.report.answer import answer_text
 from videogn.trained.report.cost import update_seconds
 from videogn.trained.report.curves_figure import MOST_POINTS, error_of, points_of
@@ -226,6 +227,22 @@ def test_a_folder_without_a_run_and_one_that_cannot_be_written_to(tmp_path, caps
     assert main(["report", str(run), "--out", str(tmp_path / "page")]) == 0
     assert (tmp_path / "page/report.html").is_file()
     assert not (run / "report").exists()
+
+
+def test_a_folder_of_other_files_is_left_as_it_is(tmp_path, capsys):
+    labels, probabilities = draw_scores(20, 3)
+    run = write_run(tmp_path / "run", labels=labels, probabilities=probabilities)
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "classes.csv").write_text("mine")
+    assert main(["report", str(run), "--out", str(mine)]) == 2
+    assert f"--out {mine} holds classes.csv, which is of no page: name a folder of its own" in capsys.readouterr().err
+    assert [path.name for path in mine.iterdir()] == ["classes.csv"]
+    assert (mine / "classes.csv").read_text() == "mine"
+    (mine / "classes.csv").rename(mine / "notes.csv")
+    assert main(["report", str(run), "--out", str(mine)]) == 0
+    assert main(["report", str(run), "--out", str(mine)]) == 0  # over its own
+    assert {path.name for path in mine.iterdir()} == {*PAGE_FILES, "notes.csv"}
 
 
 def test_commands_say_what_the_test_was_asked(tmp_path):

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from videogn.commands.usage import CommandParser, RunError, UsageError, in_a_line
+from videogn.trained.names import PAGE_FILES
 
 DESCRIPTION = """\
 Writes a page on a run: what it learned, where it is wrong, what it cost, how to make it again. One file that needs no
@@ -32,6 +33,8 @@ and a class; and the 24 videos of the highest loss.
 metrics.csv, config.yaml; strips read the videos where they lay in the test. Of a run that is not tested it has the
 curves. Videos that are gone have no frames, and the page says so. Nothing is computed by the network, and no GPU is
 needed.
+
+The folder is the page's own: files of an earlier page that this one does not have are removed.
 
 Beside report.html, for papers and spreadsheets: curves, confusion and calibration as .png and .svg; confusion.csv,
 classes.csv and calibration.csv. Intervals are for videos like these, of this one training: what another seed would give
@@ -79,6 +82,9 @@ def run(words: list[str]) -> int:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"--out {out} can't be made: {error.strerror or error}") from error
+    others = [name for name in PAGE_FILES if (out / name).exists()]
+    if others and others[0] != PAGE_FILES[0]:
+        raise UsageError(f"--out {out} holds {others[0]}, which is of no page: name a folder of its own")
     try:
         with progress(failed="no frames") as on_done:
             written = write_report(gathered, out, on_done=on_done)
@@ -86,16 +92,16 @@ def run(words: list[str]) -> int:
         raise RunError(f"--out {out} can't be written: {error.strerror or error}") from error
     print(answer_text(gathered))
     path = written.pop("report.html")
-    print(
-        f"written: {path} ({path.stat().st_size / 1e6:.1f} MB), and beside it {', '.join(sorted(written)) or 'nothing'}"
-    )
+    size = f"{path.stat().st_size / 1e6:.2f} MB"
+    print(f"written: {path} ({size}), and beside it {', '.join(sorted(written)) or 'nothing'}")
     return 0
 
 
 def before_test(run_dir: Path) -> None:
-    """Remove a run's page, which is of an earlier test."""
-    with suppress(FileNotFoundError, NotADirectoryError):
-        (run_dir / "report" / "report.html").unlink()
+    """Remove a run's page and what stands beside it: they are of an earlier test."""
+    for name in reversed(PAGE_FILES):
+        with suppress(FileNotFoundError, NotADirectoryError):
+            (run_dir / "report" / name).unlink()
 
 
 def after_test(run_dir: Path) -> None:

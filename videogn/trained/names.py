@@ -10,6 +10,12 @@ from typing import Literal
 Per = Literal["view", "clip", "video"]
 FormatName = Literal["torch_export", "onnx"]
 SUFFIXES: dict[FormatName, str] = {"torch_export": ".pt2", "onnx": ".onnx"}
+# All that a run's page and what stands beside it may be: the page comes first, and is there where any other is.
+PAGE_FILES = (
+    "report.html",
+    *(f"{name}.{kind}" for name in ("curves", "confusion", "calibration") for kind in ("png", "svg")),
+    *(f"{name}.csv" for name in ("confusion", "classes", "calibration")),
+)
 _ONNX_NEEDS = ("onnx", "onnxscript", "onnxruntime")
 
 

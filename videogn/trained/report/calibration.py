@@ -65,7 +65,7 @@ def calibration_of(scores: Scores) -> Calibration | None:
     """Return the calibration of a test; None where its confidences are not known."""
     if scores.confidence is None:
         return None
-    return calibration(scores.confidence, scores.labels == scores.predicted, scores.groups)
+    return calibration(scores.confidence, scores.ranks < 1, scores.groups)
 
 
 def calibration(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from videogn.files import ODD_NAMES, csv_text, write_all
 from videogn.page import page_of
+from videogn.trained.names import PAGE_FILES
 from videogn.trained.report.answer import answer_text
 from videogn.trained.report.curves_figure import draw_curves
 from videogn.trained.report.document import AboutVideos, document_of, strip_name, title_of
@@ -15,9 +16,6 @@ from videogn.trained.report.scores_of_labels import ScoresOfLabels
 from videogn.trained.report.sections import about_classes
 from videogn.trained.report.sections_of_labels import about_labels
 from videogn.trained.report.strips import strips_of
-
-DRAWINGS = ("confusion", "calibration")
-TABLES = ("confusion", "classes", "calibration")
 
 
 def write_report(
@@ -41,16 +39,18 @@ def write_report(
         else:
             about = about_classes(scores, gathered.classes)
         strips = strips_of(about.most_wrong, scores.names, settings=data, result=result, on_done=on_done)
-    drawings = {"curves": draw_curves(gathered.metrics), **dict.fromkeys(DRAWINGS), **about.drawings}
-    tables = {**dict.fromkeys(TABLES), **about.tables}
+    drawings = {"curves": draw_curves(gathered.metrics), **about.drawings}
     markdown = document_of(gathered, curves=drawings["curves"], about=about, strips=strips)
     pictures = {f"{name}.png": drawing.svg for name, drawing in drawings.items() if drawing}
     pictures |= {strip_name(number): strip.jpeg for number, strip in enumerate(strips) if strip.jpeg is not None}
     page = page_of(markdown, title=f"{title_of(gathered)}: {answer_text(gathered)}", pictures=pictures)
-    files: dict[str, bytes | None] = {"report.html": page.encode("utf-8", ODD_NAMES)}
+    files: dict[str, bytes | None] = dict.fromkeys(PAGE_FILES)
+    files["report.html"] = page.encode("utf-8", ODD_NAMES)
     for name, drawing in drawings.items():
-        files[f"{name}.png"], files[f"{name}.svg"] = (drawing.png, drawing.svg) if drawing else (None, None)
-    for name, lines in tables.items():
-        files[f"{name}.csv"] = None if lines is None else csv_text(lines).encode("utf-8", ODD_NAMES)
+        if drawing is not None:
+            files[f"{name}.png"], files[f"{name}.svg"] = drawing.png, drawing.svg
+    for name, lines in about.tables.items():
+        if lines is not None:
+            files[f"{name}.csv"] = csv_text(lines).encode("utf-8", ODD_NAMES)
     out.mkdir(parents=True, exist_ok=True)
     return write_all(files, folder=out)
