@@ -249,6 +249,19 @@ def test_both_fingerprints_are_in_the_report_and_in_its_figures(tmp_path):
     assert {cell["train_fingerprint"] for cell in json.loads(paths["json"].read_text())["cells"]} == {"def"}
 
 
+def test_a_report_of_a_study_that_has_just_begun_names_some_runs_and_counts_the_others(tmp_path):
+    make_study(tmp_path, replace(STUDY, seeds=list(range(7))))
+    for folder in (tmp_path / "cells").iterdir():
+        if folder.name not in ("bn-nb2-seed6", "bn-nb2-seed5"):
+            rmtree(folder)
+    fail(tmp_path, "bn-nb2-seed6")
+    text = write_report(tmp_path)["markdown"].read_text()
+    named, _, _ = text.partition("Without a result: ")[2].partition("\n")
+    assert named.startswith("bn-nb2-seed6 (failed), gn-nb16-seed0 (not run), ")
+    assert named.endswith(" and 8 more.")
+    assert named.count("(") == 12  # of 21 runs; gn at 2 is gn at 16
+
+
 def test_a_partial_study_makes_a_partial_report_that_says_so(tmp_path, capsys):
     make_study(tmp_path)
     fail(tmp_path, "bn-nb2-seed1", reason="a | b", log_tail=("epoch 1", "```", "</code> a | b"))

@@ -29,6 +29,8 @@ from videogn.drawing import Drawing
 from videogn.training.result import Result
 from videogn.wording import counted, listed
 
+_MOST_NAMES = 12  # of runs without a result, those that failed first; report.json has all
+
 
 def document_of(
     gathered: Gathered,
@@ -72,8 +74,11 @@ def _notices(gathered: Gathered) -> list[str]:
     notices += [page.notice("WARNING", warning) for warning in gathered.warnings]
     if not gathered.is_complete:
         words = {"failed": "failed", "stopped": "begun", "waiting": "not run"}
-        unfinished = ", ".join(f"{o.cell.name} ({words[o.state]})" for o in gathered.outcomes if o.state in words)
-        text = f"{status_of(gathered.outcomes)}. Without a result: {unfinished}."
+        missing = [o for o in gathered.outcomes if o.state in words and o.cell.same_as is None]
+        missing.sort(key=lambda o: list(words).index(o.state))
+        names = [f"{o.cell.name} ({words[o.state]})" for o in missing]
+        more = f" and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
+        text = f"{status_of(gathered.outcomes)}. Without a result: {', '.join(names[:_MOST_NAMES])}{more}."
         notices.append(page.notice("PARTIAL REPORT", text))
     return notices
 
