@@ -16,6 +16,8 @@ from videogn.ablation.cells import cells_of
 from videogn.ablation.report.write import write_report
 from videogn.ablation.study import Study
 
+ROOT = Path(__file__).parents[2]
+RESULTS, CONFIGS = ROOT / "data/results", ROOT / "configs"
 AXES = {"condition": {"as it is": {}, "longer": {"trainer.max_epochs": 21}}, "norm_batch_size": [16, 2]}
 STUDY = Study(base="b", axes=AXES, seeds=[0, 1, 2, 3], settings={"model.norm": "bn"}, equivalence=4.0)
 HEIGHTS = {("as it is", "16"): 2.2, ("as it is", "2"): 0.3, ("longer", "16"): 2.3, ("longer", "2"): 1.5}
@@ -51,28 +53,35 @@ def test_every_figure_of_a_report_is_computed_again_from_the_runs_files(tmp_path
     assert {one["num_groups"] for one in report["comparisons"]} == {90 if groups is None else 31}
 
 
-def test_every_figure_of_a_real_study_is_computed_again(tmp_path):
-    """The study on record of normalisation batches, at the same settings: 35 trainings."""
-    root = Path(__file__).parents[2]
-    with (root / "data/results/motions_batch_size.csv").open(newline="") as file:
-        rows = {row["cell"]: row for row in csv.DictReader(file)}
-    with (root / "data/results/motions_batch_size_ranks.csv").open(newline="") as file:
-        videos = list(csv.DictReader(file))
-    fields = yaml.safe_load((root / "configs/ablations/motions_batch_size.yaml").read_text())
-    del fields["tune"], fields["tuning_seeds"]
+def rows_of(name: str) -> list[dict[str, str]]:
+    with (RESULTS / name).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize(("answer", "num_apart"), [("same", 7), ("best", 0)])
+def test_every_figure_of_a_real_study_is_computed_again(tmp_path, answer, num_apart):
+    """The study on record of normalisation batches: 35 trainings at the same settings, 35 each at its best."""
+    rows = {
+        (row["norm"], row["norm_batch_size"], row["seed"]): row
+        for row in rows_of("motions_batch_size.csv")
+        if row["answer"] == answer and not row["same_as"]
+    }
+    videos = rows_of("motions_batch_size_ranks.csv")
+    fields = yaml.safe_load((CONFIGS / "ablations/motions_batch_size.yaml").read_text())
+    del fields["tune"], fields["tuning_seeds"]  # each answer as a study of its own
     study = Study(**fields)
-    base = (root / "configs" / study.base).read_bytes()
+    base = (CONFIGS / study.base).read_bytes()
     (tmp_path / "study.json").write_text(json.dumps(asdict(study)))
     (tmp_path / "base.yaml").write_bytes(base)
     for cell in cells_of(study, base_settings(base, name=study.base)):
         if cell.same_as is None:
-            row = rows[cell.name]
+            row = rows[cell.labels["norm"], cell.labels["norm_batch_size"], str(cell.seed)]
             fields = {"top1": float(row["top1"]), "top5": float(row["top5"])}
             fields |= {name: int(row[name]) for name in ("num_videos_scored", "num_videos_expected")}
             folder = tmp_path / "cells" / cell.name
             folder.mkdir(parents=True)
             (folder / "result.json").write_text(json.dumps(fields))
-            lines = [f"{video['index']},{video['video']},0,0,{video[cell.name]},1" for video in videos]
+            lines = [f"{video['index']},{video['video']},0,0,{video[row['cell']]},1" for video in videos]
             head = "index,video,label,predicted,rank,probability"  # of which ranks alone count
             (folder / "videos.csv").write_text("\n".join([head, *lines]))
     report, own = json.loads(write_report(tmp_path)["json"].read_text()), recompute(tmp_path)
@@ -81,13 +90,27 @@ def test_every_figure_of_a_real_study_is_computed_again(tmp_path):
         for theirs, ours in zip(report[name], own[name], strict=True):
             agree(theirs, ours)
     verdicts = [comparison["verdict"] for comparison in report["comparisons"]]
-    assert [verdicts.count(verdict) for verdict in ("apart", "same computation")] == [7, 8]
+    assert [verdicts.count(verdict) for verdict in ("apart", "same computation")] == [num_apart, 8]
     # What the study itself wrote, of which the report on record is.
-    with (root / "data/results/motions_batch_size_comparisons.csv").open(newline="") as file:
-        recorded = list(csv.DictReader(file))
+    recorded = [row for row in rows_of("motions_batch_size_comparisons.csv") if row["answer"] == answer]
     for row, one in zip(recorded, report["comparisons"], strict=True):
         figures = {name: one[name] for name in ("verdict", "mean", "smallest_shown")}
         figures |= {f"{reach}.{name}": one[reach][name] for reach in CLAIMS for name in ("low", "high", "holm")}
         assert {name: row[name] for name in figures} == {
             name: "" if value is None else str(value) for name, value in figures.items()
         }
+
+
+def test_what_a_real_search_chose_is_the_highest_of_its_trials():
+    found = json.loads((RESULTS / "motions_batch_size_search.json").read_text())
+    chosen = {}
+    for name, search in found.items():
+        trials = search["trials"]
+        assert [trial["settings"]["model.base_lr"] for trial in trials] == search["tune"]["model.base_lr"]
+        best = max(trials, key=lambda trial: (trial["top1"], -trial["loss"]))
+        assert best["settings"] == search["chosen"]
+        chosen[name.partition("-nb")[::2]] = f"{best['settings']['model.base_lr']:g}"
+    rows = [row for row in rows_of("motions_batch_size.csv") if row["answer"] == "best" and not row["same_as"]]
+    assert len(rows) == 35
+    for row in rows:
+        assert row["tuned.model.base_lr"] == chosen[row["norm"], row["norm_batch_size"]]
