@@ -84,7 +84,7 @@ def run(words: list[str]) -> int:
         if given.layer is not None:
             find_layer(model.module.model, given.layer)
         beside = out.with_suffix(".json") if out.suffix == ".npy" else None
-        check_places((("--out", out), ("--out", beside)), read=[video.path for video in videos])
+        check_places((("--out", out), ("--out", beside)), read=[str(video.path) for video in videos])
     except ValueError as error:
         raise UsageError(str(error)) from error
     try:

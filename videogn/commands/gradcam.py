@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import chain, count
 from pathlib import Path
@@ -13,7 +14,6 @@ from videogn.wording import counted
 
 if TYPE_CHECKING:
     from videogn.data.batch import VideoViews
-    from videogn.data.lists.records import Records
     from videogn.trained.model import TrainedModel
 
 DESCRIPTION = """\
@@ -70,10 +70,10 @@ def run(words: list[str]) -> int:
             model.class_index(given.class_name)
         if given.layer is not None:
             find_layer(model.module.model, given.layer)
-        videos = model.videos(given.videos)
+        videos = [str(video.path) for video in model.videos(given.videos)]
         targets = _targets(out, videos)
         pictures = [("--out", f"{target}{end}") for target in targets for end in (".png", ".mp4")]
-        check_places(pictures, read=[video.path for video in videos])
+        check_places(pictures, read=videos)
         out.mkdir(parents=True, exist_ok=True)
     except ValueError as error:
         raise UsageError(str(error)) from error
@@ -94,18 +94,18 @@ def run(words: list[str]) -> int:
     return 0
 
 
-def _targets(out: Path, videos: Records) -> list[Path]:
+def _targets(out: Path, videos: Sequence[str]) -> list[Path]:
     """Return where the pictures of each video go, without suffixes: NAME.heat, and NAME-2.heat of another folder's."""
     used: dict[str, None] = {}
     for video in videos:
-        stem = Path(video.path).stem
+        stem = Path(video).stem
         names = chain([stem], (f"{stem}-{number}" for number in count(2)))
         used[next(name for name in names if name not in used)] = None
     return [out / f"{name}.heat" for name in used]
 
 
 def _look(
-    model: TrainedModel, videos: Records, targets: list[Path], *, class_name: str | None, layer: str | None
+    model: TrainedModel, videos: Sequence[str], targets: Sequence[Path], *, class_name: str | None, layer: str | None
 ) -> tuple[list[str], list[str]]:
     """Write the pictures; return a line for each video that could be decoded, and the errors of the others."""
     from videogn.commands.progress import progress
@@ -116,12 +116,12 @@ def _look(
     errors: list[str] = []
     with progress(failed="not decoded") as on_done:
         for place, (video, target) in enumerate(zip(videos, targets, strict=True)):
-            path, failed = Path(video.path), None
+            path, failed = Path(video), None
             try:
                 views = model.data.views_of(path)
             except DecodeError as error:
                 errors.append(str(error))
-                failed = str(error).removeprefix(f"{video.path}: ")
+                failed = str(error).removeprefix(f"{video}: ")
             else:
                 probabilities = model(views)
                 shown = class_name or next(iter(probabilities))
@@ -131,7 +131,7 @@ def _look(
                 write_video(Path(f"{target}.mp4"), views, heat, title=title, rate=_rate(model, views))
                 cold = "" if heat.any() else ": nothing in this layer speaks for it"
                 lines.append(f"{target}: {title}{cold}")
-            on_done(video.path, failed, place + 1, len(videos))
+            on_done(video, failed, place + 1, len(videos))
     return lines, errors
 
 
