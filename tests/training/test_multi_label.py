@@ -216,5 +216,5 @@ def test_files_of_a_test(tmp_path):
     videos = [ScoredLabels(4, (0, 2), (0.25, 1e-9, 1.0), 0.1), ScoredLabels(6, (), (0.0, 0.5, 1 / 3), 0.1)]
     of_videos = write_scored_labels(videos, ["x.mp4", "y.mp4"], ["", "g"], tmp_path)
     assert of_videos.read_text() == (
-        "index,video,labels,probabilities,group\n4,x.mp4,0 2,0.25 1e-09 1,\n6,y.mp4,,0 0.5 0.333333,g\n"
+        "index,video,labels,probabilities,group\n4,x.mp4,0 2,0.25 1e-09 1,\n6,y.mp4,,0 0.5 0.333333333,g\n"
     )
