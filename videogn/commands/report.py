@@ -83,7 +83,7 @@ def run(words: list[str]) -> int:
     except OSError as error:
         raise UsageError(f"--out {out} can't be made: {error.strerror or error}") from error
     others = [name for name in PAGE_FILES if (out / name).exists()]
-    if others and others[0] != PAGE_FILES[0]:
+    if given.out and others and others[0] != PAGE_FILES[0]:
         raise UsageError(f"--out {out} holds {others[0]}, which is of no page: name a folder of its own")
     try:
         with progress(failed="no frames") as on_done:
