@@ -121,7 +121,7 @@ def _precision(result: ResultOfLabels, scores: Scores | ScoresOfLabels | None) -
 def _notes_of_labels(scores: ScoresOfLabels) -> list[str]:
     num_unseen = int(np.isnan(scores.precisions).sum())
     unseen = f"{counted(num_unseen, 'class')} had no video in the test, and so no average precision."
-    chance = f"Videos in an order of chance: {scores.by_chance:.1f} % on average."
+    chance = f"By chance, with the videos in a random order, mAP would be {scores.by_chance:.1f} % on average."
     return [*([unseen] if num_unseen else []), chance]
 
 

@@ -106,8 +106,9 @@ def _false(names: Sequence[str], rows: Sequence[LabelRow], *, num_videos: int) -
         for row in false
     )
     caption = (
-        f"The {counted(len(false), 'class')} with the most videos of which a class is no label, and yet among the most "
-        "probable ones: as many as the video has labels. In place of: the label that is then not among them."
+        "Of a video with m labels the m most probable classes are looked at. A class among them that is no label is "
+        "taken for one, in place of a label that is not among them. "
+        f"{counted(len(false), 'class').capitalize()}, by the number of videos."
     )
     return [page.table(Table(columns, lines, caption))]
 
