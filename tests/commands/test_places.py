@@ -1,4 +1,7 @@
-"""Files to write that would take the place of one another, or of a video."""
+"""Files to write that would take the place of one another, or of a video; and output that nobody reads."""
+
+import subprocess
+import sys
 
 import pytest
 
@@ -28,3 +31,31 @@ def test_commands_refuse_it_before_they_read_a_run(tmp_path, monkeypatch, capsys
     monkeypatch.chdir(tmp_path)
     assert main(["export", "run", "--out", "x.pt2", "--json", "x.pt2.md"]) == 2
     assert "--json x.pt2.md: --out writes that file, too" in capsys.readouterr().err
+
+
+BROKEN = """
+import os, sys
+from videogn.commands.usage import until_nobody_reads
+reads, writes = os.pipe()
+os.close(reads)
+with until_nobody_reads():
+    if sys.argv[1] == "another":
+        os.write(writes, b"x")
+    for number in range(100_000):
+        print(number)
+sys.exit(9)
+"""
+
+
+@pytest.mark.parametrize(("which", "status"), [("output", 9), ("another", 1)])
+def test_only_output_that_nobody_reads_ends_work_without_a_word(which, status):
+    command = [sys.executable, "-c", BROKEN, which]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        if which == "output":
+            assert process.stdout.readline() == "0\n"
+            process.stdout.close()
+        errors = process.stderr.read()
+        assert process.wait(60) == status
+    assert ("BrokenPipeError" in errors) == (which == "another")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import select
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -127,11 +128,19 @@ def table_console() -> Console:
 
 @contextmanager
 def until_nobody_reads() -> Iterator[None]:
-    """End what is done inside where who read the output has ended, as `| head` does; what is printed later is lost."""
+    """End what is done inside where who read the output has ended, as `| head` does; what is printed later is lost.
+
+    Raises:
+        BrokenPipeError: Another pipe is broken: one to a process of our own, which is no way to end.
+    """
     try:
         yield
         sys.stdout.flush()
     except BrokenPipeError:
+        output = select.poll()
+        output.register(sys.stdout.fileno(), 0)  # errors are told unasked
+        if not output.poll(0):
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
