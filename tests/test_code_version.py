@@ -1,7 +1,10 @@
 """The digest of the code that numbers depend on."""
 
+import ast
+import io
 import re
 import shutil
+import tokenize
 from pathlib import Path
 
 import pytest
@@ -94,3 +97,27 @@ class A:
 def test_comments_docstrings_and_empty_lines_are_cut_and_nothing_else():
     assert without_words(SOURCE) == CODE
     assert without_words(CODE.replace("        ; return 1", "        return 1")) != without_words(SOURCE)
+
+
+def test_of_every_source_what_is_cut_is_what_pythons_tokenizer_calls_comments_and_its_parser_docstrings():
+    layout = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
+
+    def tokens(source: str) -> list[tokenize.TokenInfo]:
+        return [each for each in tokenize.generate_tokens(io.StringIO(source).readline) if each.type not in layout]
+
+    home = Path(videogn.__file__).parent
+    for path in sorted(home.rglob("*.py")):
+        source = path.read_text(encoding="utf-8")
+        documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+        first = [node.body[0] for node in ast.walk(ast.parse(source)) if isinstance(node, documented) and node.body]
+        docstrings = {
+            (one.lineno, one.col_offset)
+            for one in first
+            if isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant) and isinstance(one.value.value, str)
+        }
+        expected = [
+            "\n".join(line.rstrip() for line in each.string.splitlines() if line.strip())  # in strings, too
+            for each in tokens(source)
+            if each.start not in docstrings
+        ]
+        assert [each.string for each in tokens(without_words(source))] == expected, path
