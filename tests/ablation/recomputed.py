@@ -6,7 +6,6 @@ combination of hypotheses that may be true together.
 """
 
 import csv
-import itertools
 import json
 import math
 from pathlib import Path
@@ -95,14 +94,16 @@ def p_values(mean: float, spreads, bound: float | None) -> dict[str, float]:
 
 def closed(family: list[dict[tuple[str, str], float]]) -> list[dict[tuple[str, str], float]]:
     """Return p-values adjusted by testing every combination of at most one hypothesis of each comparison."""
-    adjusted = [dict.fromkeys(own, 0.0) for own in family]
-    for chosen in itertools.product(*([None, *own] for own in family)):
-        picked = [(place, key) for place, key in enumerate(chosen) if key is not None]
-        if picked:
-            p = min(1.0, len(picked) * min(family[place][key] for place, key in picked))
-            for place, key in picked:
-                adjusted[place][key] = max(adjusted[place][key], p)
-    return adjusted
+    num, least = np.zeros(()), np.full((), np.inf)  # an axis for each comparison: none of its hypotheses, or one
+    for own in family:
+        num = num[..., None] + np.array([0, *(1 for _ in own)])
+        least = np.minimum(least[..., None], np.array([np.inf, *own.values()]))
+    with np.errstate(invalid="ignore"):  # the empty combination
+        p = np.minimum(1.0, num * least)
+    return [
+        {key: float(p.take(1 + place, axis=axis).max()) for place, key in enumerate(own)}
+        for axis, own in enumerate(family)
+    ]
 
 
 def smallest_shown(error: float, freedom: float, num: int) -> float:
