@@ -52,9 +52,9 @@ class RunAgain(RunError):
     status = 75
 
 
-def in_a_line(error: BaseException, *, most: int = 300) -> str:
+def in_a_line(error: BaseException) -> str:
     """Return what kind of error it is, and what it says, in one line."""
-    return " ".join(f"{type(error).__name__}: {error}".split())[:most]
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
 class CommandParser(argparse.ArgumentParser):

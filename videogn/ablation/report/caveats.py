@@ -155,9 +155,9 @@ def _code_text(result: Result) -> str | None:
     return " / ".join(dict.fromkeys(result.code_pair)) if result.code_pair else None
 
 
-def _names_text(names: Sequence[str], *, most: int = 6) -> str:
-    shown = ", ".join(names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+def _names_text(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:6])
+    return shown if len(names) <= 6 else f"{shown} and {len(names) - 6} more"
 
 
 def _varies_length(study: Study) -> bool:

@@ -61,11 +61,6 @@ class Estimate:
         """Upper end of the interval over seeds; the mean of too few values."""
         return self.mean if self.seeds is None else self.seeds.high
 
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether there is an interval over seeds, and 0 lies outside it."""
-        return self.seeds is not None and abs(self.mean) > self.seeds.half_width
-
 
 def estimate(
     values: Sequence[float],

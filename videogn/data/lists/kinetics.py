@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from functools import partial
 from itertools import zip_longest
 from operator import itemgetter
 from pathlib import Path
 
 from videogn.data.lists.entries import Entries, ListError, Split
+from videogn.data.lists.lines import line_of
 from videogn.data.lists.splits import wanted_names
 from videogn.data.media import VIDEO_SUFFIXES, below
 
@@ -68,13 +69,9 @@ def kinetics(text: str, *, file: Path, root: Path, split: Split) -> Entries:
         labels=labels,
         files=files,
         folder=folder,
-        where=partial(_where, file, numbers),
+        where=partial(line_of, file, numbers),
         read_as="Kinetics' CSV",
     )
-
-
-def _where(file: Path, numbers: Sequence[int], place: int) -> str:
-    return f"{file}:{numbers[place]}"
 
 
 def _rows(lines: list[str]) -> Iterator[tuple[int, list[str], tuple[str, ...]]]:

@@ -227,16 +227,16 @@ class Bench:
             {**prepared, "bytes": num_bytes, "mean_difference": _mean(distances)},
         ]
 
-    def loaders(self, seconds: float, *, num_workers: Sequence[int], batch_size: int, repeats: int = 2) -> list[Row]:
-        """Return clips per second that a DataLoader delivers, by its number of workers; the mean of repeats in turn.
+    def loaders(self, seconds: float, *, num_workers: Sequence[int], batch_size: int) -> list[Row]:
+        """Return clips per second that a DataLoader delivers, by its number of workers; the mean of two in turn.
 
         The main process has as many threads as a run gives it: the cores that workers leave.
         """
         figures: dict[int, list[tuple[float, float]]] = {workers: [] for workers in num_workers}
         threads = torch.get_num_threads()
-        for workers in list(num_workers) * repeats:
+        for workers in list(num_workers) * 2:
             torch.set_num_threads(max(1, available_cores() - workers) if workers else 1)
-            figures[workers].append(self._load(seconds / repeats / len(num_workers), workers, batch_size))
+            figures[workers].append(self._load(seconds / 2 / len(num_workers), workers, batch_size))
         torch.set_num_threads(threads)
         return [
             {

@@ -121,9 +121,9 @@ def rising(rate: float, num_updates: int) -> list[float]:
     return [rate * low * (high / low) ** (step / (num_updates - 1)) for step in range(num_updates)]
 
 
-def rate_range(losses: Sequence[float], rates: Sequence[float], *, momentum: float = 0.8) -> RateRange:
+def rate_range(losses: Sequence[float], rates: Sequence[float]) -> RateRange:
     """Return what the losses of a range test say; they are smoothed exponentially, without bias."""
-    mean, smooth = 0.0, []
+    mean, momentum, smooth = 0.0, 0.8, []
     for step, loss in enumerate(losses):
         mean = momentum * mean + (1 - momentum) * (loss if math.isfinite(loss) else math.inf)
         smooth.append(mean / (1 - momentum ** (step + 1)))
