@@ -2,8 +2,6 @@
 
 import inspect
 import re
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import torch
 import yaml
 from jsonargparse import Namespace
 
+from tests.runs import videogn
 from videogn.ablation.base import base_settings
 from videogn.ablation.cells import Cell, cells_of
 from videogn.ablation.choices import with_search
@@ -193,25 +192,34 @@ def motions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = ["fit", "--config", "motions.yaml", "--model.norm", "bn", "--run_dir", "runs/motions_bn"]
     words += ["--data.root", "videos"]
     words += ["--trainer.max_epochs", "1", "--trainer.check_val_every_n_epoch", "1", "--data.num_workers", "0"]
-    subprocess.run([sys.executable, "-m", "videogn", *words], cwd=folder, check=True, capture_output=True)
+    videogn(*words, cwd=folder)
     return folder
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*brn is bn in this run")  # of 16 videos, it is
-@pytest.mark.parametrize("name", [name for name in STUDIES if name.startswith("motions_")])
-def test_the_command_takes_every_cell_of_a_study_of_motions(name, motions, monkeypatch):
+@pytest.mark.parametrize("base", ["motions.yaml", "motions_c3d.yaml"])
+def test_the_command_takes_every_point_of_the_studies_of_motions(base, motions, monkeypatch):
+    """All studies of a base config in one request, as what they share is then planned once; a search by one value."""
     monkeypatch.chdir(motions)
-    asked = study(name)
-    asked = replace(asked, settings={**asked.settings, "data.root": "videos"})
-    base = base_settings((FOLDER / asked.base).read_bytes(), name=asked.base)
-    of_all_seeds = with_search(asked, base, cells(asked), out=motions / "no study")
-    every = [cell for cell in of_all_seeds if cell.seed in (asked.all_seeds[0], asked.tuning_seeds[0])]
-    planning = plan_cells(every, base=FOLDER / asked.base, measure=False)
+    planned = dict[str, Cell]()
+    for name in STUDIES:
+        asked = study(name)
+        if asked.base == base:
+            asked = replace(asked, settings={**asked.settings, "data.root": "videos"})
+            settings = base_settings((FOLDER / base).read_bytes(), name=base)
+            every = with_search(asked, settings, cells_of(asked, settings), out=motions / "no study")
+            for cell in every:
+                if not cell.is_open:
+                    planned.setdefault(f"{name} {cell.point} {cell.kind}", cell)
+    assert len({name.split()[0] for name in planned}) == sum(study(name).base == base for name in STUDIES)
+    planning = plan_cells(
+        [replace(cell, name=name) for name, cell in planned.items()], base=FOLDER / base, measure=False
+    )
     assert planning.errors == {}
-    assert set(planning.plans) == {cell.name for cell in every}
-    for cell in every:
-        plan = planning.plans[cell.name]
+    assert set(planning.plans) == set(planned)
+    for name, cell in planned.items():
+        plan = planning.plans[name]
         batches = cell.batches
         found = (plan.sizes.norm, plan.sizes.device, plan.sizes.total)
         assert found == (batches.norm, batches.device, batches.total)
