@@ -2,6 +2,7 @@
 
 import html
 import json
+import math
 import re
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -299,6 +300,13 @@ RESULT = st.dictionaries(st.sampled_from([field.name for field in fields(Result)
 SETTINGS = st.dictionaries(st.sampled_from(["norm", "network", "weights", "root", "num_frames", "test_list"]), ANY)
 
 
+def has_infinity(value: object) -> bool:
+    if isinstance(value, dict | list):
+        return any(has_infinity(inner) for inner in (value.values() if isinstance(value, dict) else value))
+    return isinstance(value, float) and math.isinf(value)
+
+
+@example(result={}, known={"norm": math.inf}, top1=0, rows="", metrics="")
 @settings(max_examples=40)
 @given(
     result=RESULT | ANY,
@@ -316,6 +324,10 @@ def test_files_of_any_content_make_a_page_or_a_sentence(tmp_path_factory, result
     head = "index,video,label,predicted,rank,probability,confidence\n"
     (run / "videos.csv").write_bytes((head + rows).encode("utf-8", "surrogatepass"))
     (run / "metrics.csv").write_bytes(("epoch,step,lr\n" + metrics).encode("utf-8", "surrogatepass"))
+    if has_infinity(known):
+        with pytest.raises(ValueError, match=r"config\.yaml: .*: got -?inf; expected a finite number"):
+            gather(run)
+        return
     gathered = gather(run)
     answer_text(gathered)
     document = document_of(gathered, curves=None, about=AboutVideos(), strips=[])
