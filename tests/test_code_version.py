@@ -102,8 +102,13 @@ def test_comments_docstrings_and_empty_lines_are_cut_and_nothing_else():
 def test_of_every_source_what_is_cut_is_what_pythons_tokenizer_calls_comments_and_its_parser_docstrings():
     layout = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
 
-    def tokens(source: str) -> list[tokenize.TokenInfo]:
-        return [each for each in tokenize.generate_tokens(io.StringIO(source).readline) if each.type not in layout]
+    def tokens(source: str) -> list[tuple[tuple[int, int], str]]:
+        """Return (line, column) and text of each, without the ends and empty lines that are cut in strings, too."""
+        found = [each for each in tokenize.generate_tokens(io.StringIO(source).readline) if each.type not in layout]
+        return [
+            (each.start, "\n".join(line.rstrip() for line in each.string.splitlines() if line.strip()))
+            for each in found
+        ]
 
     home = Path(videogn.__file__).parent
     for path in sorted(home.rglob("*.py")):
@@ -115,9 +120,5 @@ def test_of_every_source_what_is_cut_is_what_pythons_tokenizer_calls_comments_an
             for one in first
             if isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant) and isinstance(one.value.value, str)
         }
-        expected = [
-            "\n".join(line.rstrip() for line in each.string.splitlines() if line.strip())  # in strings, too
-            for each in tokens(source)
-            if each.start not in docstrings
-        ]
-        assert [each.string for each in tokens(without_words(source))] == expected, path
+        expected = [text for start, text in tokens(source) if start not in docstrings]
+        assert [text for _, text in tokens(without_words(source))] == expected, path

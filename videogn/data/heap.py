@@ -5,11 +5,11 @@ from __future__ import annotations
 import ctypes
 import sys
 
-EVERY = 256
+EVERY = 256  # videos
 
 
 class Heap:
-    """Gives freed memory back after every 256 videos.
+    """Gives freed memory back after so many videos.
 
     Decoders allocate and free frames of every size, aligned, and glibc keeps what lies between those that live longer:
     a worker grew by some percent over thousands of videos. Trimming costs a few milliseconds.
