@@ -60,7 +60,13 @@ def rows_of(name: str) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize(
     ("name", "answer", "num_apart", "num_same"),
-    [("batch_size", "same", 7, 8), ("batch_size", "best", 4, 8), ("groups", "same", 1, 0), ("table8", "same", 0, 0)],
+    [
+        ("batch_size", "same", 7, 8),
+        ("batch_size", "best", 4, 8),
+        ("groups", "same", 1, 0),
+        ("table8", "same", 0, 0),
+        ("clip_length", "same", 1, 0),
+    ],
 )
 def test_every_figure_of_a_real_study_is_computed_again(name, answer, num_apart, num_same, tmp_path):
     """The studies on record: of normalisation batches, 35 trainings at the same settings and 35 each at its best."""
