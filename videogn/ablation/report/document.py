@@ -134,10 +134,11 @@ def _accuracy(gathered: Gathered, error: Drawing | None) -> list[str]:
 
 def _cost(gathered: Gathered, cost: Drawing | None) -> list[str]:
     sentences = [frontier_text(panel) for panel in panels_of(gathered.points)]
+    sure = "Means alone make a frontier; which differences are findings is said above."
     own = "All of this is of the runs at the same settings; what the search cost stands with it."
     return [
         *([page.note(own)] if gathered.best is not None else []),
-        *([page.bullets(sentences)] if sentences else []),
+        *([page.bullets(sentences), page.note(sure)] if sentences else []),
         *([_picture("cost.png", cost)] if cost else []),
         page.table(cost_table(gathered)),
     ]

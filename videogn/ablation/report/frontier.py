@@ -52,7 +52,7 @@ class Panel:
 
     @property
     def frontier(self) -> list[Priced]:
-        """Those that no other setting beats: none is more accurate and costs no more, or as accurate and costs less."""
+        """Those that no other setting beats: none has a higher mean and costs no more, or the same and costs less."""
         return [one for one in self.priced if not any(self._beats(other, one) for other in self.priced)]
 
     def _beats(self, one: Priced, other: Priced) -> bool:
@@ -88,11 +88,11 @@ def panels_of(points: Sequence[Point]) -> list[Panel]:
 
 
 def frontier_text(panel: Panel) -> str:
-    """Return a sentence that names the frontier."""
+    """Return a sentence that names the frontier: of means, which says nothing on how sure a difference is."""
     on_it = [f"{point_words(e.point.labels)} ({e.top1:.1f} %, {panel.cost.text(e.cost)})" for e in panel.frontier]
     if len(on_it) == 1:
-        return f"By {panel.cost.name}, no other setting is more accurate or cheaper than {on_it[0]}."
+        return f"By {panel.cost.name} and mean top-1, no other setting is higher or cheaper than {on_it[0]}."
     return (
-        f"By {panel.cost.name}, the frontier is {listed(on_it)}: each other setting has one beside it that is more "
-        f"accurate and costs no more, or as accurate and costs less."
+        f"By {panel.cost.name} and mean top-1, the frontier is {listed(on_it)}: beside each other setting there is one "
+        f"with a higher mean that costs no more, or with the same mean that costs less."
     )
