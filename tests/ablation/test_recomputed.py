@@ -66,10 +66,11 @@ def rows_of(name: str) -> list[dict[str, str]]:
         ("groups", "same", 1, 0),
         ("table8", "same", 0, 0),
         ("clip_length", "same", 1, 0),
+        ("conditions", "same", 0, 0),
     ],
 )
 def test_every_figure_of_a_real_study_is_computed_again(name, answer, num_apart, num_same, tmp_path):
-    """The studies on record: of normalisation batches, 35 trainings at the same settings and 35 each at its best."""
+    """The studies on record, those of normalisation batches at the same settings and each at its best."""
     study = Study(**yaml.safe_load((CONFIGS / f"ablations/motions_{name}.yaml").read_text()))
     study = replace(study, tune={})  # each answer as a study of its own
     base = (CONFIGS / study.base).read_bytes()
@@ -93,14 +94,14 @@ def test_every_figure_of_a_real_study_is_computed_again(name, answer, num_apart,
             head = "index,video,label,predicted,rank,probability"  # of which ranks alone count
             (folder / "videos.csv").write_text("\n".join([head, *lines]))
     report, own = json.loads(write_report(tmp_path)["json"].read_text()), recompute(tmp_path)
-    for kind in ("points", "comparisons"):
+    for kind in ("points", "comparisons", "interactions"):
         for theirs, ours in zip(report[kind], own[kind], strict=True):
             agree(theirs, ours)
     verdicts = [comparison["verdict"] for comparison in report["comparisons"]]
     assert [verdicts.count(verdict) for verdict in ("apart", "same computation")] == [num_apart, num_same]
     # What the study itself wrote, of which the report on record is.
     recorded = [row for row in rows_of(f"motions_{name}_comparisons.csv") if row["answer"] == answer]
-    for row, one in zip(recorded, report["comparisons"], strict=True):
+    for row, one in zip(recorded, (*report["comparisons"], *report["interactions"]), strict=True):
         figures = {name: one[name] for name in ("verdict", "mean", "smallest_shown")}
         figures |= {f"{reach}.{name}": one[reach][name] for reach in CLAIMS for name in ("low", "high", "holm")}
         assert {name: row[name] for name in figures} == {
