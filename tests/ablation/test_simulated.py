@@ -14,7 +14,8 @@ from scipy import stats
 from tests.ablation.studies import cells, result
 from videogn.ablation.cells import Cell
 from videogn.ablation.outcome import Outcome
-from videogn.ablation.report.contrasts import contrasts_of
+from videogn.ablation.report.contrasts import Contrast, contrasts_of
+from videogn.ablation.report.deciding import look_at
 from videogn.ablation.report.estimates import ALPHA
 from videogn.ablation.report.points import points_of
 from videogn.ablation.study import Study
@@ -35,9 +36,11 @@ def num_studies(request) -> int:
 
 
 @cache
-def study_of(names: tuple[str, ...], num_seeds: int) -> tuple[Study, tuple[Cell, ...]]:
+def study_of(names: tuple[str, ...], num_seeds: int, start: int | None) -> tuple[Study, tuple[Cell, ...]]:
+    """Return a study of so many seeds, or of up to so many where a rule looks at it from `start` on."""
     levels = {name: {"data.num_frames": place} for place, name in enumerate(names)}
-    study = Study(base="b", axes={"method": levels}, seeds=list(range(num_seeds)), equivalence=BOUND)
+    seeds = list(range(num_seeds)) if start is None else {"from": start, "until": 0.01, "at_most": num_seeds}
+    study = Study(base="b", axes={"method": levels}, seeds=seeds, equivalence=BOUND)
     return study, tuple(cells(study))
 
 
@@ -54,8 +57,9 @@ class Simulated:
         num_videos: int,
         seed_sd: float,
         cuts: int,
+        start: int | None = None,
     ) -> None:
-        study, all_cells = study_of(tuple(methods), num_seeds)
+        self.study, all_cells = study_of(tuple(methods), num_seeds, start)
         groups = np.arange(num_videos) // cuts
 
         def hardness(sd: float) -> np.ndarray:
@@ -73,16 +77,25 @@ class Simulated:
             ranks[name] = np.where(height + noise > 0, 0, 6)
             self.these[name] = 100 * stats.norm.cdf(height / np.hypot(seed_sd, 0.6)).mean()
             self.like_them[name] = base + less
-        outcomes, scores = [], {}
+        self.outcomes, self.scores = [], {}
         of_list = tuple(map(str, groups)) if cuts > 1 else None
         for cell in all_cells:
             own_ranks = ranks[cell.labels["method"]][cell.seed]
             fields = result(cell, 100 * float((own_ranks == 0).mean()))
             fields |= {"top5": fields["top1"], "num_videos_expected": num_videos, "num_videos_scored": num_videos}
-            outcomes.append(Outcome(cell, "done", result=Result(**fields)))
-            scores[cell.name] = VideoScores(tuple(range(num_videos)), tuple(own_ranks.tolist()), of_list)
-        self.points = points_of(study, outcomes, scores)
-        self.contrasts = contrasts_of(study, self.points)
+            self.outcomes.append(Outcome(cell, "done", result=Result(**fields)))
+            self.scores[cell.name] = VideoScores(tuple(range(num_videos)), tuple(own_ranks.tolist()), of_list)
+        self.points = points_of(self.study, self.outcomes, self.scores)
+        self.contrasts = contrasts_of(self.study, self.points) if start is None else self._decided(start)
+
+    def _decided(self, num_seeds: int) -> list[Contrast]:
+        """Return the comparisons as they are when the rule ends the study."""
+        while True:
+            now = [one if one.cell.seed < num_seeds else Outcome(one.cell, "waiting") for one in self.outcomes]
+            look = look_at(self.study, now, self.scores)
+            if len(look.seeds) == num_seeds:
+                return [contrast for contrast, _ in look.decisions]
+            num_seeds = len(look.seeds)
 
     def truth(self, contrast) -> tuple[float, float]:
         """Return the true difference on these videos and on videos like them."""
@@ -144,6 +157,25 @@ def test_intervals_hold_the_truth_and_few_studies_say_what_is_wrong(num_studies,
     assert wrong <= num_studies - at_least(num_studies, 1 - ALPHA)
     if methods is ALIKE:  # without Holm's procedure far more would be wrong: this can be seen here
         assert by_itself >= at_least(num_studies, 0.15) > wrong
+
+
+@pytest.mark.parametrize("less", [0.0, -4.0])
+def test_intervals_of_both_claims_hold_although_a_study_ends_by_them(num_studies, less):
+    """A look after every seed, until a difference is found, of methods that find other videos hard."""
+    rng = np.random.default_rng(21)
+    setting = {"base": 85.0, "num_seeds": 5, "num_videos": 120, "seed_sd": 0.1, "cuts": 1, "start": 2}
+    held, wrong, nums = {"these": 0, "like them": 0}, 0, set()
+    for _ in range(num_studies):
+        found = Simulated(rng, {"base": (0.0, 0.0), "other": (less, 0.6)}, **setting)
+        (contrast,) = found.contrasts
+        nums.add(contrast.difference.num)
+        wrong += found.has_wrong_finding()
+        for reach, truth in zip(held, found.truth(contrast), strict=True):
+            claim = contrast.claim(reach)
+            held[reach] += claim.low <= truth <= claim.high
+    assert min(held.values()) >= at_least(num_studies, 1 - ALPHA), held
+    assert wrong <= num_studies - at_least(num_studies, 1 - ALPHA)
+    assert len(nums) > 2  # studies do end by what they see
 
 
 def test_four_of_five_studies_show_the_smallest_difference_that_they_are_said_to_show(num_studies):
