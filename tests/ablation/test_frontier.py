@@ -46,8 +46,8 @@ def test_a_cost_is_drawn_where_settings_differ_by_it_on_one_kind_of_device(tmp_p
     gathered = priced_study(tmp_path, seconds={name: [60, 60, 60] for name in names}, mebibytes=sizes)
     (found,) = panels_of(gathered.points)
     assert frontier_text(found) == (
-        "By peak memory and mean top-1, no other setting is higher or cheaper than "
-        "BN at normalisation batch 16 (89.5 %, 100 MiB)."
+        "By peak memory and mean top-1, the frontier is BN at normalisation batch 16 (89.5 %, 100 MiB): for every "
+        "other setting there is one with a higher mean that costs no more, or with the same mean that costs less."
     )
     change(tmp_path, "gn-nb16-seed0", device="another")
     assert panels_of(gather(tmp_path).points) == []

@@ -70,7 +70,7 @@ def rows_of(name: str) -> list[dict[str, str]]:
     ],
 )
 def test_every_figure_of_a_real_study_is_computed_again(name, answer, num_apart, num_same, tmp_path):
-    """The studies on record, those of normalisation batches at the same settings and each at its best."""
+    """The studies on record; `norms` has a point of one run, where the others diverged: the script takes none such."""
     study = Study(**yaml.safe_load((CONFIGS / f"ablations/motions_{name}.yaml").read_text()))
     study = replace(study, tune={})  # each answer as a study of its own
     base = (CONFIGS / study.base).read_bytes()

@@ -90,9 +90,7 @@ def panels_of(points: Sequence[Point]) -> list[Panel]:
 def frontier_text(panel: Panel) -> str:
     """Return a sentence that names the frontier: of means, which says nothing on how sure a difference is."""
     on_it = [f"{point_words(e.point.labels)} ({e.top1:.1f} %, {panel.cost.text(e.cost)})" for e in panel.frontier]
-    if len(on_it) == 1:
-        return f"By {panel.cost.name} and mean top-1, no other setting is higher or cheaper than {on_it[0]}."
     return (
-        f"By {panel.cost.name} and mean top-1, the frontier is {listed(on_it)}: beside each other setting there is one "
+        f"By {panel.cost.name} and mean top-1, the frontier is {listed(on_it)}: for every other setting there is one "
         f"with a higher mean that costs no more, or with the same mean that costs less."
     )
