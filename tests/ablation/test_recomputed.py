@@ -67,6 +67,7 @@ def rows_of(name: str) -> list[dict[str, str]]:
         ("table8", "same", 0, 0),
         ("clip_length", "same", 1, 0),
         ("conditions", "same", 0, 0),
+        ("plain_net", "same", 0, 3),
     ],
 )
 def test_every_figure_of_a_real_study_is_computed_again(name, answer, num_apart, num_same, tmp_path):
