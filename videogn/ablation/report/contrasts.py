@@ -154,7 +154,7 @@ def judged_together(contrasts: Sequence[Contrast], study: Study, *, has_first: b
     no difference and one of the bound or more can't both be true, and a p-value of videos like these is no smaller than
     that of these. So each stands among one p-value of every other comparison, the largest of that one's. In at most
     ALPHA of all studies a finding is wrong, whichever of the differences are there in truth. ("No difference on videos
-    like them" and "the bound or more on these" are both true where chance drew such videos: it adds less than ALPHA
+    like them" and "the bound or more on these" are both true where chance drew such videos. This adds less than ALPHA
     times the chance of that.)
 
     What a study is about, and goes on for, may come first, in a fixed sequence: whether it is apart on these videos is
